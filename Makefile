@@ -1,0 +1,33 @@
+# make quickstart   train, index, search and evaluate on the toy data, in an environment of its own
+# make test         the fast tests          make check   ruff and mypy          make clean
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+OUT    ?= experiments/quickstart
+
+.PHONY: quickstart test check format clean
+
+$(VENV)/.runtime: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	touch $@
+
+$(VENV)/.tests: $(VENV)/.runtime
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	touch $@
+
+quickstart: $(VENV)/.runtime
+	$(BIN)/python -m splade.all config.checkpoint_dir=$(OUT)/checkpoint config.index_dir=$(OUT)/index config.out_dir=$(OUT)/out
+
+test: $(VENV)/.tests
+	$(BIN)/python -m pytest -q $(PYTEST_ARGS)
+
+check: $(VENV)/.tests
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+format: $(VENV)/.tests
+	$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,143 @@
+"""Files that are whole or absent, and text that may be gzipped.
+
+Every artefact is written to a temporary sibling, synced, and renamed, so that a reader finds the
+old file, the new file, or none: never half of one. Only the standard library is used here.
+"""
+
+import gzip
+import io
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+
+class InputError(ValueError):
+    """Input that cannot be used; the message says where it is wrong and what to do."""
+
+    @classmethod
+    def at(cls, path: str | Path, line: int, problem: str) -> "InputError":
+        """The error for line ``line`` (from 1) of the file ``path``."""
+        return cls(f"{path}:{line}: {problem}")
+
+
+def open_binary(path: str | Path) -> IO[bytes]:
+    """The bytes of ``path``, unpacked when its name ends in ``.gz``."""
+    path = Path(path)
+    if path.suffix == ".gz":
+        return gzip.open(path, "rb")
+    return path.open("rb")
+
+
+def text_lines(path: str | Path) -> Iterator[tuple[int, str]]:
+    """Line number (from 1) and line without its end, for each line of a UTF-8 file or ``.gz``.
+
+    Raises InputError with file and line where the bytes are not UTF-8 or the archive is damaged.
+    """
+    number = 0
+    with open_binary(path) as stream:
+        try:
+            for number, raw in enumerate(stream, 1):  # noqa: B007 - named in the handlers
+                yield number, raw.decode("utf-8").rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            raise InputError.at(
+                path, number, f"not UTF-8 text ({error.reason} at byte {error.start} of the line)"
+            ) from error
+        except (EOFError, gzip.BadGzipFile) as error:
+            raise InputError.at(path, number + 1, f"damaged gzip file: {error}") from error
+
+
+@contextmanager
+def whole_file(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
+    """A file to write that appears at ``path`` only when the block ends without an error.
+
+    ``mode`` is ``"w"`` (UTF-8 text) or ``"wb"``; a name that ends in ``.gz`` is packed.
+    """
+    if mode not in ("w", "wb"):
+        raise ValueError(f"mode must be 'w' or 'wb', got {mode!r}")
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as raw:
+            packed = gzip.GzipFile(fileobj=raw, mode="wb", mtime=0, filename="") if path.suffix == ".gz" else None
+            sink: Any = packed or raw
+            stream = sink if mode == "wb" else io.TextIOWrapper(sink, encoding="utf-8", newline="\n")
+            yield stream
+            stream.flush()
+            if mode == "w":
+                stream.detach()
+            if packed:
+                packed.close()
+            raw.flush()
+            os.fsync(raw.fileno())
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def whole_folder(path: str | Path) -> Iterator[Path]:
+    """A folder to fill that replaces ``path`` only when the block ends without an error."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part"))
+    try:
+        yield temporary
+        temporary.chmod(0o777 & ~_umask())
+        replace_folder(temporary, path)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def replace_folder(new: Path, path: Path) -> None:
+    """Move the folder ``new`` to ``path``; what was there goes once the new one stands."""
+    sync_tree(new)
+    old = path.with_name(f".{path.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if path.exists():
+        path.replace(old)
+    new.replace(path)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def sync_tree(folder: Path) -> None:
+    """Ask the operating system to put every file below ``folder`` on the disk."""
+    for file in sorted(folder.rglob("*")):
+        if file.is_file():
+            with file.open("rb") as stream:
+                os.fsync(stream.fileno())
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write ``value`` as one whole JSON file (never NaN or infinity, never appended)."""
+    with whole_file(path) as stream:
+        json.dump(value, stream, ensure_ascii=False, allow_nan=False, indent=1)
+        stream.write("\n")
+
+
+def read_json(path: str | Path) -> Any:
+    """The value of a JSON file, ``.gz`` or not; InputError with file and line if it is damaged."""
+    with open_binary(path) as stream:
+        try:
+            return json.loads(stream.read().decode("utf-8"))
+        except UnicodeDecodeError as error:
+            raise InputError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from error
+        except json.JSONDecodeError as error:
+            raise InputError.at(path, error.lineno, f"not valid JSON: {error.msg}") from error
+        except (EOFError, gzip.BadGzipFile) as error:
+            raise InputError(f"{path}: damaged gzip file: {error}") from error
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,73 @@
+"""The types that travel between the rooms of the project.
+
+One type stands on each arrow of the pipeline: texts become token batches, sparse vectors, an
+index, rankings and metrics. Everything here is plain: the standard library and NumPy.
+
+Letters: ``B`` texts in a batch, ``L`` token positions, ``V`` vocabulary terms.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Run = dict[str, dict[str, float]]
+"""Scores by query id and document id, as ``run.json`` holds them."""
+
+Qrels = dict[str, dict[str, int]]
+"""Judgements by query id and document id; above 0 is relevant, larger is better."""
+
+
+class Text(NamedTuple):
+    """A query or a document: an opaque string id and its text."""
+
+    id: str
+    text: str
+
+
+class TokenBatch(NamedTuple):
+    """``B`` tokenised texts, padded on the right to the longest, in the order they came."""
+
+    ids: tuple[str, ...]
+    input_ids: NDArray[np.int64]  # [B, L]
+    attention_mask: NDArray[np.int64]  # [B, L], 1 for a token, 0 for padding
+
+
+class SparseRows(NamedTuple):
+    """``len(offsets) - 1`` sparse rows; row r owns entries ``offsets[r]:offsets[r + 1]``.
+
+    One layout for documents and queries (rows are texts, columns terms) and for postings, the
+    documents transposed (rows are terms, columns document numbers).
+    """
+
+    offsets: NDArray[np.int64]  # [rows + 1], non-decreasing, offsets[0] == 0
+    columns: NDArray[np.int32]  # [entries], strictly increasing within a row
+    weights: NDArray[np.float32]  # [entries], finite, > 0
+
+
+class SparseBatch(NamedTuple):
+    """Sparse vectors with their ids: the border between torch and NumPy."""
+
+    ids: tuple[str, ...]
+    rows: SparseRows  # one row per id; columns are term ids below vocab_size
+    vocab_size: int
+
+
+class Ranking(NamedTuple):
+    """The answer to one query, best first; ties by document number; may be empty."""
+
+    query_id: str
+    doc_ids: Sequence[str]
+    scores: NDArray[np.float32]  # [len(doc_ids)], non-increasing
+
+
+class Example(NamedTuple):
+    """One unit of supervision: a query, its positive document first, then negatives.
+
+    ``teacher`` holds one score per document, or None where there is no teacher.
+    """
+
+    query: Text
+    documents: tuple[Text, ...]
+    teacher: tuple[float, ...] | None = None
