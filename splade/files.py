@@ -10,10 +10,13 @@ import json
 import os
 import shutil
 import tempfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
+
+DAMAGED_GZIP = (EOFError, gzip.BadGzipFile, zlib.error)
 
 
 class InputError(ValueError):
@@ -29,7 +32,7 @@ def open_binary(path: str | Path) -> IO[bytes]:
     """The bytes of ``path``, unpacked when its name ends in ``.gz``."""
     path = Path(path)
     if path.suffix == ".gz":
-        return gzip.open(path, "rb")
+        return cast(IO[bytes], gzip.open(path, "rb"))
     return path.open("rb")
 
 
@@ -41,13 +44,13 @@ def text_lines(path: str | Path) -> Iterator[tuple[int, str]]:
     number = 0
     with open_binary(path) as stream:
         try:
-            for number, raw in enumerate(stream, 1):  # noqa: B007 - named in the handlers
+            for number, raw in enumerate(stream, 1):
                 yield number, raw.decode("utf-8").rstrip("\r\n")
         except UnicodeDecodeError as error:
             raise InputError.at(
                 path, number, f"not UTF-8 text ({error.reason} at byte {error.start} of the line)"
             ) from error
-        except (EOFError, gzip.BadGzipFile) as error:
+        except DAMAGED_GZIP as error:
             raise InputError.at(path, number + 1, f"damaged gzip file: {error}") from error
 
 
@@ -133,7 +136,7 @@ def read_json(path: str | Path) -> Any:
             raise InputError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from error
         except json.JSONDecodeError as error:
             raise InputError.at(path, error.lineno, f"not valid JSON: {error.msg}") from error
-        except (EOFError, gzip.BadGzipFile) as error:
+        except DAMAGED_GZIP as error:
             raise InputError(f"{path}: damaged gzip file: {error}") from error
 
 

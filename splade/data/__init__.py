@@ -1,0 +1,23 @@
+"""From files to texts and training examples: collections, queries, qrels, negatives, tokens."""
+
+from splade.data.collections import Collection, open_collection, open_queries
+from splade.data.examples import ExampleSource, HardNegatives, Pairs, Triplets, TripletsWithTeacher
+from splade.data.negatives import iterate_scores, read_scores, write_scores
+from splade.data.qrels import read_qrels
+from splade.data.tokenize import tokenize
+
+__all__ = [
+    "Collection",
+    "ExampleSource",
+    "HardNegatives",
+    "Pairs",
+    "Triplets",
+    "TripletsWithTeacher",
+    "iterate_scores",
+    "open_collection",
+    "open_queries",
+    "read_qrels",
+    "read_scores",
+    "tokenize",
+    "write_scores",
+]

@@ -1,0 +1,50 @@
+"""Texts into token ids, padded on the right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from splade.records import Text, TokenBatch
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+def tokenize(tokenizer: PreTrainedTokenizerBase, texts: Sequence[Text], max_length: int) -> TokenBatch:
+    """``texts`` as token ids, cut to ``max_length`` tokens (special ones included), in the order they came.
+
+    Every row has at least one token: where a tokenizer makes none of an empty text, one special token
+    stands for it. Raises ValueError for a ``max_length`` that leaves no room for text.
+    """
+    special = tokenizer.num_special_tokens_to_add()
+    if max_length <= special:
+        raise ValueError(
+            f"max_length (config.max_length) must be above {special}, the special tokens of this tokenizer, "
+            f"got {max_length}"
+        )
+    ids = tuple(text.id for text in texts)
+    if not ids:
+        return TokenBatch(ids, np.zeros((0, 1), np.int64), np.zeros((0, 1), np.int64))
+    encoded = tokenizer(
+        [text.text for text in texts],
+        truncation=True,
+        max_length=max_length,
+        padding=False,
+        return_attention_mask=False,
+        return_token_type_ids=False,
+    )
+    rows = [row or [_stand_in(tokenizer)] for row in encoded["input_ids"]]
+    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
+    lengths = np.fromiter(map(len, rows), np.int64, len(rows))
+    attention_mask = (np.arange(lengths.max()) < lengths[:, None]).astype(np.int64)  # [B, L]
+    input_ids = np.full(attention_mask.shape, pad, np.int64)  # [B, L]
+    input_ids[attention_mask == 1] = np.concatenate(rows)
+    return TokenBatch(ids, input_ids, attention_mask)
+
+
+def _stand_in(tokenizer: PreTrainedTokenizerBase) -> int:
+    names = ("cls_token_id", "bos_token_id", "eos_token_id", "unk_token_id", "pad_token_id")
+    return next((id for name in names if (id := getattr(tokenizer, name, None)) is not None), 0)

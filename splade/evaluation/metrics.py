@@ -1,0 +1,121 @@
+"""Rankings judged against qrels: the one place where pytrec_eval is called.
+
+Two conventions are ours. A judged query without results counts 0, because an average over answered
+queries rewards a system that gives up on the hard ones. And ties are broken by the order in which a
+run was written, which for our own runs is the document number: pytrec_eval would break them by
+document id and compare scores in single precision, so it is given ranks in place of scores.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import pytrec_eval
+
+from splade.evaluation.names import Metric, parse_all
+from splade.files import InputError
+from splade.records import Qrels, Run
+
+
+def evaluate(
+    run: Run,
+    qrels: Qrels,
+    metrics: Sequence[str],
+    *,
+    answered_only: bool = False,
+    relevance_level: int = 1,
+) -> dict[str, float]:
+    """The mean of each metric over the judged queries, by the name it was asked by.
+
+    ``answered_only`` averages over the judged queries with at least one result instead. Documents
+    judged below ``relevance_level`` are not relevant for the binary metrics (nDCG keeps its graded
+    gains). Raises ValueError for an unknown metric, InputError where there is nothing to average over.
+    """
+    per_query = evaluate_per_query(run, qrels, metrics, answered_only=answered_only, relevance_level=relevance_level)
+    return {key: _mean(values, answered_only) for key, values in per_query.items()}
+
+
+def evaluate_per_query(
+    run: Run,
+    qrels: Qrels,
+    metrics: Sequence[str],
+    *,
+    answered_only: bool = False,
+    relevance_level: int = 1,
+) -> dict[str, dict[str, float]]:
+    """Each metric of each judged query: ``{metric: {query id: value}}``; arguments as ``evaluate``.
+
+    Queries of the run that are not judged are left out. A query that is judged, but without a single
+    relevant document, counts 0, as trec_eval has it.
+    """
+    if relevance_level < 1:
+        raise ValueError(f"relevance_level must be at least 1, got {relevance_level}")
+    wanted = parse_all(metrics)
+    values: dict[str, dict[str, float]] = {metric.key: {} for metric in wanted}
+    judges = _judges(qrels, wanted, relevance_level)
+    for query_id in qrels:
+        results = run.get(query_id)
+        if not results:
+            if not answered_only:
+                for metric in wanted:
+                    values[metric.key][query_id] = 0.0
+            continue
+        ranks = _ranks(query_id, results)
+        for level, judge in judges.items():
+            measured = judge.evaluate({query_id: ranks})[query_id]
+            for metric in wanted:
+                if (metric.level or relevance_level) == level:
+                    values[metric.key][query_id] = _figure(metric, measured)
+    return values
+
+
+def check_metrics(metrics: Sequence[str]) -> None:
+    """Raise ValueError, naming the nearest ones, where a name of ``metrics`` is not a metric."""
+    parse_all(metrics)
+
+
+def ordered(results: Mapping[str, float]) -> list[str]:
+    """Document ids best first: score descending, ties in the order written."""
+    return sorted(results, key=results.__getitem__, reverse=True)  # Python's sort is stable in reverse too
+
+
+def _ranks(query_id: str, results: Mapping[str, float]) -> dict[str, float]:
+    """Strictly decreasing whole numbers, exact in single precision, in our order of the results."""
+    for doc_id, score in results.items():
+        if score != score:  # NaN has no place in an order
+            raise InputError(f"the score of document {doc_id!r} for query {query_id!r} is NaN")
+    return {doc_id: float(len(results) - rank) for rank, doc_id in enumerate(ordered(results))}
+
+
+def _judges(qrels: Qrels, wanted: Sequence[Metric], relevance_level: int) -> dict[int, pytrec_eval.RelevanceEvaluator]:
+    """One evaluator per relevance level in use."""
+    measures: dict[int, set[str]] = {}
+    for metric in wanted:
+        measures.setdefault(metric.level or relevance_level, set()).update(_needs(metric))
+    return {
+        level: pytrec_eval.RelevanceEvaluator(qrels, names, relevance_level=level) for level, names in measures.items()
+    }
+
+
+def _needs(metric: Metric) -> set[str]:
+    if metric.measure == "mrr":
+        return {"recip_rank"}
+    if metric.measure == "recall_cap":
+        return {f"P.{metric.cut}", "num_rel"}
+    return {metric.measure if metric.cut is None else f"{metric.measure}.{metric.cut}"}
+
+
+def _figure(metric: Metric, measured: Mapping[str, float]) -> float:
+    cut = metric.cut or 0
+    if metric.measure == "mrr":  # the reciprocal rank of the run cut at `cut`
+        value = measured["recip_rank"]
+        return value if value > 0 and round(1 / value) <= cut else 0.0
+    if metric.measure == "recall_cap":  # found / min(k, relevant): 1 is within reach of every query
+        relevant = min(cut, measured["num_rel"])
+        return measured[f"P_{cut}"] * cut / relevant if relevant else 0.0
+    return measured[metric.measure if metric.cut is None else f"{metric.measure}_{metric.cut}"]
+
+
+def _mean(values: Mapping[str, float], answered_only: bool) -> float:
+    if not values:
+        which = "no judged query has a result" if answered_only else "the qrels hold no query"
+        raise InputError(f"nothing to average over: {which}")
+    return sum(values.values()) / len(values)

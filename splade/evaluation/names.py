@@ -1,0 +1,94 @@
+"""The spellings of a metric: ``mrr_10`` and ``MRR@10``, ``recall`` for its usual cut-offs, ``map(rel=2)``.
+
+A name is a family, a cut-off after ``_`` or ``@`` where the family takes one, and ``(rel=n)`` where
+documents judged below n are not to count as relevant. Case does not matter.
+"""
+
+import difflib
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+CUTS = (5, 10, 15, 20, 30, 100, 200, 500, 1000)
+
+
+class Metric(NamedTuple):
+    """One figure to compute: the key it is given, its measure, its cut-off, its relevance level."""
+
+    key: str
+    measure: str  # as pytrec_eval calls it, or "mrr" or "recall_cap"
+    cut: int | None
+    level: int | None  # None: the level of the whole evaluation
+
+
+class Family(NamedTuple):
+    """The measure a name stands for without a cut-off, with one, and the cut-offs it implies."""
+
+    plain: str | None = None
+    cut: str | None = None
+    cuts: tuple[int, ...] = ()
+
+
+FAMILIES = {
+    "mrr": Family("recip_rank", "mrr"),
+    "rr": Family("recip_rank", "mrr"),
+    "recip_rank": Family("recip_rank", "mrr"),
+    "ndcg": Family("ndcg", "ndcg_cut"),
+    "ndcg_cut": Family(None, "ndcg_cut", CUTS),
+    "map": Family("map", "map_cut"),
+    "map_cut": Family(None, "map_cut", CUTS),
+    "recall": Family(None, "recall", CUTS),
+    "r": Family(None, "recall"),
+    "p": Family(None, "P", CUTS),
+    "precision": Family(None, "P", CUTS),
+    "success": Family(None, "success", (1, 5, 10)),
+    "r_cap": Family(None, "recall_cap"),
+    "recall_cap": Family(None, "recall_cap"),
+    "rprec": Family("Rprec"),
+    "bpref": Family("bpref"),
+}
+
+_NAME = re.compile(r"(?P<family>[a-z_]+?)(?:[_@.](?P<cut>\d+))?")
+_LEVEL = re.compile(r"\(rel=(\d+)\)")
+
+
+def parse(name: str) -> tuple[Metric, ...]:
+    """The figures ``name`` asks for: one, or one per cut-off for a bare family such as ``recall``.
+
+    One figure keeps the name it was asked by as its key; those of a family are called ``recall_5``,
+    ``recall_10`` and so on. Raises ValueError with the nearest names where there is no such metric.
+    """
+    text = str(name).strip()
+    levels = _LEVEL.findall(text)
+    match = _NAME.fullmatch(_LEVEL.sub("", text).lower())
+    family = FAMILIES.get(match["family"]) if match else None
+    if match is None or family is None or len(levels) > 1:
+        raise ValueError(_unknown(text))
+    level = int(levels[0]) if levels else None
+    if match["cut"] is not None:
+        cut = int(match["cut"])
+        if family.cut is None:
+            raise ValueError(f"the metric {text!r} takes no cut-off; write {match['family']!r}")
+        if cut < 1:
+            raise ValueError(f"the metric {text!r} has the cut-off {cut}; it must be at least 1")
+        return (Metric(text, family.cut, cut, level),)
+    if family.plain is not None:
+        return (Metric(text, family.plain, None, level),)
+    if not family.cuts:
+        raise ValueError(f"the metric {text!r} needs a cut-off, as in '{text}@100'")
+    suffix = "" if level is None else f"(rel={level})"
+    return tuple(Metric(f"{family.cut}_{cut}{suffix}", str(family.cut), cut, level) for cut in family.cuts)
+
+
+def parse_all(names: Sequence[str]) -> list[Metric]:
+    """The figures of all ``names`` in order, each key once."""
+    if isinstance(names, str):
+        raise ValueError(f"metrics must be a list of names, got the string {names!r}")
+    return list({metric.key: metric for name in names for metric in parse(name)}.values())
+
+
+def _unknown(text: str) -> str:
+    known = [*FAMILIES, *(f"{family}_10" for family, row in FAMILIES.items() if row.cut)]
+    near = difflib.get_close_matches(text.lower().replace("@", "_"), known, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    return f"unknown metric {text!r}; {hint}Families: {', '.join(FAMILIES)}; with a cut-off as in mrr_10 or MRR@10"

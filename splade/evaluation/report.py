@@ -1,0 +1,33 @@
+"""Results on disk and on the screen: every file rewritten whole, numbers in a table."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from splade.files import read_json, write_json
+
+
+def write_performance(folder: str | Path, metrics: Mapping[str, float], details: Mapping[str, Any]) -> None:
+    """Write ``perf.json``, the metrics alone, and ``details.json``, what they rest on, into ``folder``."""
+    write_json(Path(folder) / "details.json", dict(details))
+    write_json(Path(folder) / "perf.json", dict(metrics))
+
+
+def write_summary(out_dir: str | Path, results: Mapping[str, Mapping[str, float]]) -> None:
+    """Write ``perf_all_datasets.json``: the metrics of every query set by its name."""
+    write_json(Path(out_dir) / "perf_all_datasets.json", {name: dict(metrics) for name, metrics in results.items()})
+
+
+def stored_facts(folder: str | Path) -> dict[str, Any]:
+    """What the search left about itself in ``folder``: the JSON files below ``stats/``, by their name."""
+    return {file.stem: read_json(file) for file in sorted((Path(folder) / "stats").glob("*.json"))}
+
+
+def table(results: Mapping[str, Mapping[str, float]]) -> str:
+    """The metrics as text: one block of aligned lines per query set, four digits."""
+    width = max((len(metric) for metrics in results.values() for metric in metrics), default=0)
+    blocks = [
+        "\n".join([name, *(f"  {metric:<{width}}  {value:.4f}" for metric, value in metrics.items())])
+        for name, metrics in results.items()
+    ]
+    return "\n".join(blocks)

@@ -1,0 +1,147 @@
+"""Runs on disk: ``run.json`` ({query: {document: score}}) and TREC's six columns.
+
+Both keep the order of a ranking: scores are written with every digit they have, results best first,
+so that a reader that sorts by score and leaves ties alone finds the ranking as it was.
+"""
+
+import json
+import logging
+import math
+from collections.abc import Iterable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from splade.evaluation.metrics import ordered
+from splade.files import InputError, open_binary, read_json, text_lines, whole_file
+from splade.records import Ranking, Run
+
+logger = logging.getLogger(__name__)
+
+
+def read_run(path: str | Path) -> Run:
+    """The run in a JSON or TREC file, ``.gz`` or not; results in the order written.
+
+    A file that starts with ``{`` is read as JSON {query: {document: score}}, another one as TREC
+    ``query Q0 document rank score tag``; the rank column is not used. Raises InputError with file and
+    line (with file and query for JSON) for what cannot be read: columns, numbers, duplicates.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such run file")
+    return _read_json(path) if _is_json(path) else _read_trec(path)
+
+
+def write_run(folder: str | Path, rankings: Iterable[Ranking], tag: str = "splade") -> Run:
+    """Write ``run.json`` and ``run.trec`` into ``folder``, each whole or absent; the run they hold.
+
+    Nothing is written before the last ranking came. A query with an empty ranking stays in
+    ``run.json`` as an empty object; TREC has no line for it. Raises InputError for a query that comes
+    twice, ValueError for a ranking whose scores increase or that holds a document twice.
+    """
+    run: Run = {}
+    for ranking in rankings:
+        if ranking.query_id in run:
+            raise InputError(f"the query id {ranking.query_id!r} comes twice; query ids must be unique")
+        run[ranking.query_id] = _results(ranking)
+    folder = Path(folder)
+    with whole_file(folder / "run.json") as stream:
+        # One query per line: json.dumps of one query is fast, and the file stays readable.
+        lines = (f"{json.dumps(query, ensure_ascii=False)}: {_dump(results)}" for query, results in run.items())
+        stream.write("{")
+        for number, line in enumerate(lines):
+            stream.write(",\n" if number else "\n")
+            stream.write(line)
+        stream.write("\n}\n")
+    write_trec(folder / "run.trec", run, tag)
+    return run
+
+
+def write_trec(path: str | Path, run: Run, tag: str = "splade") -> None:
+    """Write ``run`` as TREC lines, best first, ranks from 1.
+
+    TREC separates columns by white space: where an id contains some, the file cannot be written; a
+    warning says so and a file of that name is removed rather than left from an earlier run.
+    """
+    broken = _id_with_space(run)
+    if broken is not None:
+        logger.warning(
+            "%s is not written: the id %r contains white space, which TREC puts between columns", path, broken
+        )
+        Path(path).unlink(missing_ok=True)
+        return
+    with whole_file(path) as stream:
+        for query_id, results in run.items():
+            for rank, doc_id in enumerate(ordered(results), 1):
+                stream.write(f"{query_id} Q0 {doc_id} {rank} {results[doc_id]!r} {tag}\n")
+
+
+def _results(ranking: Ranking) -> dict[str, float]:
+    scores = np.asarray(ranking.scores).tolist()  # float32 to float: exact
+    results = dict(zip(ranking.doc_ids, scores, strict=True))
+    if len(results) < len(scores):
+        raise ValueError(f"the ranking of query {ranking.query_id!r} holds a document twice")
+    if not all(map(math.isfinite, scores)):
+        raise ValueError(f"the ranking of query {ranking.query_id!r} has a score that is not finite")
+    if any(after > before for before, after in pairwise(scores)):
+        raise ValueError(f"the ranking of query {ranking.query_id!r} is not sorted by decreasing score")
+    return results
+
+
+def _dump(results: dict[str, float]) -> str:
+    return json.dumps(results, ensure_ascii=False, allow_nan=False)
+
+
+def _id_with_space(run: Run) -> str | None:
+    for query_id, results in run.items():
+        for name in (query_id, *results):
+            if len(name.split()) != 1:
+                return name
+    return None
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        with open_binary(path) as stream:
+            return stream.read(256).lstrip()[:1] == b"{"
+    except (OSError, EOFError) as error:
+        raise InputError(f"{path}: cannot be read: {error}") from error
+
+
+def _read_json(path: Path) -> Run:
+    stored = read_json(path)
+    for query_id, results in stored.items():
+        if not isinstance(results, dict):
+            raise InputError(f"{path}: query {query_id!r} holds {type(results).__name__}, expected {{document: score}}")
+        stored[query_id] = {doc_id: _number(path, query_id, doc_id, score) for doc_id, score in results.items()}
+    return stored
+
+
+def _number(path: Path, query_id: str, doc_id: str, score: Any) -> float:
+    if isinstance(score, bool) or not isinstance(score, int | float) or not math.isfinite(score):
+        raise InputError(
+            f"{path}: query {query_id!r}, document {doc_id!r}: the score is {score!r}, expected a finite number"
+        )
+    return float(score)
+
+
+def _read_trec(path: Path) -> Run:
+    run: Run = {}
+    for number, line in text_lines(path):
+        columns = line.split()
+        if len(columns) != 6:
+            raise InputError.at(path, number, f"{len(columns)} columns, expected 6: query Q0 document rank score tag")
+        query_id, _, doc_id, _, written, _ = columns
+        try:
+            score = float(written)
+        except ValueError:
+            score = math.nan
+        if not math.isfinite(score):
+            raise InputError.at(path, number, f"the score is {written!r}, expected a finite number")
+        results = run.setdefault(query_id, {})
+        if doc_id in results:
+            raise InputError.at(path, number, f"document {doc_id!r} comes twice for query {query_id!r}")
+        results[doc_id] = score
+    return run

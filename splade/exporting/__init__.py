@@ -1,0 +1,1 @@
+"""Sparse vectors in the forms other engines read, one file per target."""

@@ -1,0 +1,30 @@
+"""Losses: a scalar from the scores of a batch. They know no model, no data set and no config."""
+
+from splade.losses.contrastive import BCE, Contrastive, InBatchPairwiseNLL, PairwiseBPR, PairwiseNLL
+from splade.losses.distillation import DistilMarginMSE, KlDiv, MarginMSEAllPairs
+from splade.losses.mixes import (
+    WeightedSum,
+    kldiv_contrastive_with_weights,
+    kldiv_contrastive_without_weights,
+    kldiv_mse_margin_with_weights,
+    kldiv_mse_margin_without_weights,
+)
+from splade.losses.scores import Loss, Scores
+
+__all__ = [
+    "BCE",
+    "Contrastive",
+    "DistilMarginMSE",
+    "InBatchPairwiseNLL",
+    "KlDiv",
+    "Loss",
+    "MarginMSEAllPairs",
+    "PairwiseBPR",
+    "PairwiseNLL",
+    "Scores",
+    "WeightedSum",
+    "kldiv_contrastive_with_weights",
+    "kldiv_contrastive_without_weights",
+    "kldiv_mse_margin_with_weights",
+    "kldiv_mse_margin_without_weights",
+]

@@ -1,0 +1,87 @@
+"""Losses that tell the positive from negatives by the student's scores alone.
+
+``s+`` is the positive's score, ``s-`` a negative's.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from splade.losses.scores import Loss, Scores, positive_columns
+
+
+class PairwiseNLL(Loss):
+    """``-log softmax([s+, s-...])_0`` over the query's own documents, mean over queries."""
+
+    def value(self, scores: Scores) -> Tensor:
+        """The loss of the group, in float32."""
+        return functional.cross_entropy(scores.group, _zeros(scores.group))
+
+
+class InBatchPairwiseNLL(Loss):
+    """``-log softmax([q_i·D+, s-_i...])_i``: own negatives and all queries' positives, mean over queries.
+
+    Without explicit negatives (n = 1) it is the plain in-batch cross-entropy. SPLADE v2, arXiv 2109.10086.
+    """
+
+    needs_in_batch = True
+    min_documents = 1
+
+    def value(self, scores: Scores) -> Tensor:
+        """The loss of own negatives beside everyone's positives, in float32."""
+        logits = torch.cat([positive_columns(scores), scores.group[:, 1:]], dim=1)  # [B, B + n - 1]
+        return functional.cross_entropy(logits, torch.arange(len(logits), device=logits.device))
+
+
+class Contrastive(Loss):
+    """Cross-entropy of ``s+`` against every query's negatives; with ``in_batch``, others' positives too.
+
+    Takes ``Scores.in_batch`` of width B * n.
+    """
+
+    needs_in_batch = True
+    in_batch_documents = "all"
+
+    def __init__(self, in_batch: bool = False) -> None:
+        self.in_batch = in_batch
+        self.min_documents = 1 if in_batch else 2
+
+    def value(self, scores: Scores) -> Tensor:
+        """The loss over all documents of the batch, in float32."""
+        n_queries, n_documents = scores.group.shape
+        everything = scores.in_batch
+        if everything is None or everything.shape[1] != n_queries * n_documents:
+            raise ValueError(
+                f"Contrastive: in_batch must score all {n_queries * n_documents} documents of the batch, got "
+                f"shape {None if everything is None else tuple(everything.shape)}"
+            )
+        own = torch.arange(n_queries, device=everything.device)
+        others = ~torch.eye(n_queries, dtype=torch.bool, device=everything.device)
+        excluded = torch.zeros_like(everything, dtype=torch.bool)
+        if not self.in_batch:
+            excluded[:, ::n_documents] = others
+        return functional.cross_entropy(everything.masked_fill(excluded, -torch.inf), own * n_documents)
+
+
+class BCE(Loss):
+    """Logistic loss of every score by itself: label 1 for the positive, 0 for negatives; mean over scores."""
+
+    min_documents = 1
+
+    def value(self, scores: Scores) -> Tensor:
+        """The loss of the group, in float32."""
+        labels = torch.zeros_like(scores.group)
+        labels[:, 0] = 1.0
+        return functional.binary_cross_entropy_with_logits(scores.group, labels)
+
+
+class PairwiseBPR(Loss):
+    """``-log sigmoid(s+ - s-)``, mean over queries and their negatives. BPR, arXiv 1205.2618."""
+
+    def value(self, scores: Scores) -> Tensor:
+        """The loss of the group, in float32."""
+        return functional.softplus(scores.group[:, 1:] - scores.group[:, :1]).mean()
+
+
+def _zeros(group: Tensor) -> Tensor:
+    return torch.zeros(len(group), dtype=torch.long, device=group.device)

@@ -1,0 +1,59 @@
+"""Weighted sums of losses, and those of the multi-negative trainer under their published names."""
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from splade.losses.contrastive import Contrastive
+from splade.losses.distillation import KlDiv, MarginMSEAllPairs
+from splade.losses.scores import Loss, Scores
+
+
+class WeightedSum(Loss):
+    """``Σ weights[name] * losses[name](scores)``; needs whatever any of its losses needs."""
+
+    def __init__(self, losses: Mapping[str, Loss], weights: Mapping[str, float] | None = None) -> None:
+        """``weights`` defaults to 1 for each loss; otherwise it names exactly the losses given."""
+        weights = dict.fromkeys(losses, 1.0) if weights is None else dict(weights)
+        if not losses:
+            raise ValueError("a weighted sum needs at least one loss")
+        if set(weights) != set(losses):
+            raise ValueError(f"weights name {sorted(weights)}, losses {sorted(losses)}: name the same ones")
+        for name, weight in weights.items():
+            if not (math.isfinite(weight) and weight >= 0):
+                raise ValueError(f"the weight of loss {name!r} must be a finite number of at least 0, got {weight}")
+        self.losses, self.weights = dict(losses), weights
+        parts = list(self.losses.values())
+        self.needs_teacher = any(loss.needs_teacher for loss in parts)
+        self.needs_in_batch = any(loss.needs_in_batch for loss in parts)
+        self.min_documents = max(loss.min_documents for loss in parts)
+        wants_all = any(loss.needs_in_batch and loss.in_batch_documents == "all" for loss in parts)
+        self.in_batch_documents = "all" if wants_all else "positives"
+
+    def value(self, scores: Scores) -> Tensor:
+        """The weighted sum, in float32."""
+        terms = [self.weights[name] * loss(scores) for name, loss in self.losses.items()]
+        return torch.stack(terms).sum()
+
+
+def kldiv_mse_margin_with_weights() -> WeightedSum:
+    """.99 KL + .05 MSE of all margins (the mix of SPLADE-v3's family, arXiv 2403.06789)."""
+    return WeightedSum({"kldiv": KlDiv(), "mse_margin": MarginMSEAllPairs()}, {"kldiv": 0.99, "mse_margin": 0.05})
+
+
+def kldiv_mse_margin_without_weights() -> WeightedSum:
+    """KL + MSE of all margins, each with weight 1."""
+    return WeightedSum({"kldiv": KlDiv(), "mse_margin": MarginMSEAllPairs()})
+
+
+def kldiv_contrastive_with_weights(in_batch: bool = False) -> WeightedSum:
+    """.99 KL + .01 contrastive."""
+    losses = {"kldiv": KlDiv(), "contrastive": Contrastive(in_batch)}
+    return WeightedSum(losses, {"kldiv": 0.99, "contrastive": 0.01})
+
+
+def kldiv_contrastive_without_weights(in_batch: bool = False) -> WeightedSum:
+    """KL + contrastive, each with weight 1."""
+    return WeightedSum({"kldiv": KlDiv(), "contrastive": Contrastive(in_batch)})

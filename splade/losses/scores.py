@@ -1,0 +1,87 @@
+"""What every loss takes, and the form every loss has.
+
+Letters: ``B`` queries of the global batch, ``n`` documents listed per query, the positive first.
+"""
+
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Scores(NamedTuple):
+    """The scores of one global batch; a loss never sees a model.
+
+    ``in_batch`` scores each query against documents of the whole batch, in one of two widths:
+    ``[B, B]``, every query's positive, so that column i belongs to query i; or ``[B, B * n]``, every
+    document, query by query, so that column ``i * n + d`` is document d of query i.
+    """
+
+    group: Tensor  # [B, n], positive first
+    in_batch: Tensor | None = None  # [B, B] or [B, B * n]
+    teacher: Tensor | None = None  # [B, n]
+
+
+class Loss(ABC):
+    """A scalar from ``Scores``; arithmetic in float32 whatever the autocast type or the inputs' dtype.
+
+    The class attributes say what must be there, so that it is checked when training is assembled:
+    ``needs_teacher``; ``needs_in_batch``, with ``in_batch_documents`` ("positives" for width B, "all"
+    for width B * n); ``min_documents``, the smallest n.
+    """
+
+    needs_teacher: bool = False
+    needs_in_batch: bool = False
+    in_batch_documents: str = "positives"
+    min_documents: int = 2
+
+    def __call__(self, scores: Scores) -> Tensor:
+        """The loss, a float32 scalar; ValueError where a score the loss needs is missing or misshapen."""
+        self._check(scores)
+        with torch.autocast(scores.group.device.type, enabled=False):
+            return self.value(Scores(scores.group.float(), _float(scores.in_batch), _float(scores.teacher)))
+
+    def __repr__(self) -> str:
+        """The loss with its settings, as a training's description records it."""
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
+
+    @abstractmethod
+    def value(self, scores: Scores) -> Tensor:
+        """The loss of float32 scores that have been checked."""
+
+    def _check(self, scores: Scores) -> None:
+        name, group = type(self).__name__, scores.group
+        if group.ndim != 2 or group.shape[0] < 1:
+            raise ValueError(f"{name}: group must be [queries, documents], got shape {tuple(group.shape)}")
+        if group.shape[1] < self.min_documents:
+            raise ValueError(
+                f"{name} needs at least {self.min_documents} documents per query (a positive and a negative), "
+                f"got {group.shape[1]}: use data with negatives or a loss over in-batch negatives"
+            )
+        if self.needs_teacher and scores.teacher is None:
+            raise ValueError(f"{name} needs teacher scores: use training data that carries them (triplets_with_distil)")
+        if self.needs_in_batch and scores.in_batch is None:
+            raise ValueError(f"{name} needs in-batch scores: set config.augment_pairs=in_batch_negatives")
+        if scores.teacher is not None and scores.teacher.shape != group.shape:
+            raise ValueError(f"{name}: teacher has shape {tuple(scores.teacher.shape)}, group {tuple(group.shape)}")
+        if scores.in_batch is not None:
+            n_queries, n_documents = group.shape
+            widths = {n_queries, n_queries * n_documents}
+            if scores.in_batch.ndim != 2 or len(scores.in_batch) != n_queries or scores.in_batch.shape[1] not in widths:
+                raise ValueError(
+                    f"{name}: in_batch must be [{n_queries}, {n_queries}] or [{n_queries}, {n_queries * n_documents}], "
+                    f"got {tuple(scores.in_batch.shape)}"
+                )
+
+
+def _float(part: Tensor | None) -> Tensor | None:
+    return None if part is None else part.float()
+
+
+def positive_columns(scores: Scores) -> Tensor:
+    """``[B, B]``: each query against every query's positive, from either width of ``in_batch``."""
+    if scores.in_batch is None:
+        raise ValueError("in_batch is missing")
+    n_queries, width = scores.in_batch.shape
+    return scores.in_batch[:, :: width // n_queries]

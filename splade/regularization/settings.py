@@ -1,0 +1,127 @@
+"""Penalties from the settings at ``config.regularizer``, strictly: a key that is not understood is an error."""
+
+import difflib
+import math
+from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module
+from typing import Any
+
+from splade.files import InputError
+from splade.regularization.penalties import Measure, Penalty
+from splade.regularization.ramps import ConstantRamp, LinearRamp, QuadraticRamp, Ramp
+
+ADDRESS = "config.regularizer"
+EVAL_ONLY = "eval_only"
+KEYS = ("reg", "lambda_q", "lambda_d", "T", "targeted_rep")
+SIDES = {"lambda_q": "query", "lambda_d": "document"}
+RAMPS: dict[str, Callable[[float, int], Ramp]] = {
+    "quadratic": QuadraticRamp,
+    "linear": LinearRamp,
+    "constant": ConstantRamp,
+}
+
+
+def penalties_from(settings: Any, catalog: Mapping[str, str], ramp: str = "quadratic") -> list[Penalty]:
+    """The penalties and monitors of ``settings``, each once per side, queries first.
+
+    ``settings`` is ``{NAME: {reg, lambda_q, lambda_d, T, targeted_rep: rep}}``: ``reg`` (default NAME) is a
+    name of ``catalog`` (name to dotted path of a class made without arguments); T is in optimizer steps,
+    null or 0 for full weight from the start; an absent λ leaves that side alone and λ = 0 watches it. The
+    string ``eval_only`` in place of a NAME's settings measures both sides with weight 0; in place of
+    all settings it does so for the whole catalog. None or an empty mapping gives no penalties.
+
+    InputError names the address, what is accepted and the nearest valid name.
+    """
+    _known(ramp, RAMPS, "config.ramp", "ramp")
+    if settings is None:
+        return []
+    if settings == EVAL_ONLY:
+        settings = dict.fromkeys({path: name for name, path in catalog.items()}.values(), EVAL_ONLY)
+    if not isinstance(settings, Mapping):
+        raise InputError(f"{ADDRESS} must be a mapping of regularizers, {EVAL_ONLY!r} or null, got {settings!r}")
+    penalties = [penalty for name in settings for penalty in _one(str(name), settings[name], catalog, ramp)]
+    _each_once(penalties)
+    return penalties
+
+
+def _one(name: str, settings: Any, catalog: Mapping[str, str], ramp: str) -> list[Penalty]:
+    """The penalties of one entry."""
+    address = f"{ADDRESS}.{name}"
+    if settings == EVAL_ONLY:
+        settings = {"lambda_q": 0.0, "lambda_d": 0.0}
+    if not isinstance(settings, Mapping):
+        raise InputError(f"{address} must be a mapping with {', '.join(KEYS)}, or {EVAL_ONLY!r}, got {settings!r}")
+    for key in settings:
+        _known(key, KEYS, f"{address}.{key}", "key")
+    targeted = settings.get("targeted_rep", "rep")
+    if targeted != "rep":
+        raise InputError(f"{address}.targeted_rep must be 'rep', got {targeted!r}")
+    measure = _measure(str(settings.get("reg") or name), address, catalog, from_key="reg" in settings)
+    steps = _steps(settings.get("T"), f"{address}.T")
+    weights = {key: settings.get(key) for key in SIDES}
+    if all(weight is None for weight in weights.values()):
+        raise InputError(
+            f"{address} has neither lambda_q nor lambda_d: give one of them (0 to measure without penalty), "
+            f"or write {name}: {EVAL_ONLY}"
+        )
+    penalties = []
+    for key, side in SIDES.items():
+        if weights[key] is not None:
+            target = _weight(weights[key], f"{address}.{key}")
+            if target > 0 and getattr(measure, "monitor", False):
+                raise InputError(f"{address}.{key} is {target}, but {type(measure).__name__} only counts: set 0")
+            penalties.append(Penalty(name, side, measure, _ramp(ramp, target, steps)))
+    return penalties
+
+
+def _measure(reg: str, address: str, catalog: Mapping[str, str], from_key: bool) -> Measure:
+    """An instance of what the catalog has under ``reg``."""
+    where = f"{address}.reg" if from_key else address
+    _known(reg, catalog, where, "regularizer")
+    module, _, attribute = str(catalog[reg]).rpartition(".")
+    try:
+        measure: Measure = getattr(import_module(module), attribute)()
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InputError(f"catalog.regularizer.{reg}: cannot make {catalog[reg]!r}: {error}") from error
+    return measure
+
+
+def _ramp(kind: str, target: float, steps: int | None) -> Ramp:
+    return ConstantRamp(target) if steps is None else RAMPS[kind](target, steps)
+
+
+def _weight(value: Any, address: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+        raise InputError(f"{address} must be a finite number of at least 0, got {value!r}")
+    return float(value)
+
+
+def _steps(value: Any, address: str) -> int | None:
+    """Optimizer steps to full weight; None for none."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not (value >= 0 and value % 1 == 0):
+        raise InputError(f"{address} must be a whole number of optimizer steps, 0 or null for none, got {value!r}")
+    return int(value) or None
+
+
+def _each_once(penalties: Iterable[Penalty]) -> None:
+    """No measure twice on one side: its weight would silently be the sum."""
+    seen: dict[tuple[type, str], str] = {}
+    for penalty in penalties:
+        key = (type(penalty.measure), penalty.side)
+        if key in seen:
+            raise InputError(
+                f"{ADDRESS}.{penalty.name} and {ADDRESS}.{seen[key]} both put {type(penalty.measure).__name__} on the "
+                f"{penalty.side} side: keep one, with the weight you want"
+            )
+        seen[key] = penalty.name
+
+
+def _known(name: Any, accepted: Iterable[str], address: str, what: str) -> None:
+    names = list(accepted)
+    if name not in names:
+        lowered = {accepted_name.lower(): accepted_name for accepted_name in names}
+        close = difflib.get_close_matches(str(name).lower(), lowered, n=1, cutoff=0.5)
+        hint = f"; did you mean {lowered[close[0]]!r}?" if close else ""
+        raise InputError(f"{address}: unknown {what} {name!r}; accepted: {', '.join(names)}{hint}")

@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+
+from splade.data.tokenize import tokenize
+from splade.records import Text
+
+VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "c", "##b", "dog"]
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory):
+    transformers = pytest.importorskip("transformers")
+    path = tmp_path_factory.mktemp("tokenizer") / "vocab.txt"
+    path.write_text("\n".join(VOCABULARY))
+    return transformers.BertTokenizerFast(str(path))
+
+
+class WithoutSpecialTokens:
+    """Splits at spaces; ids are word lengths."""
+
+    eos_token_id = 99
+    pad_token_id = None
+
+    def num_special_tokens_to_add(self):
+        return 0
+
+    def __call__(self, texts, max_length, **options):
+        return {"input_ids": [[len(word) for word in text.split()][:max_length] for text in texts]}
+
+
+def test_texts_are_cut_and_padded_on_the_right_in_their_order(tokenizer):
+    batch = tokenize(tokenizer, [Text("x", "A dog"), Text("y", ""), Text("z", "a ab dog b c a")], max_length=6)
+    assert batch.ids == ("x", "y", "z")
+    assert batch.input_ids.tolist() == [[2, 5, 9, 3, 0, 0], [2, 3, 0, 0, 0, 0], [2, 5, 5, 8, 9, 3]]
+    assert batch.attention_mask.tolist() == [[1, 1, 1, 1, 0, 0], [1, 1, 0, 0, 0, 0], [1, 1, 1, 1, 1, 1]]
+    assert batch.input_ids.dtype == batch.attention_mask.dtype == np.int64
+
+
+def test_a_batch_is_as_wide_as_its_longest_text(tokenizer):
+    assert tokenize(tokenizer, [Text("x", "a"), Text("y", "b")], max_length=512).input_ids.shape == (2, 3)
+
+
+def test_no_texts_make_an_empty_batch(tokenizer):
+    batch = tokenize(tokenizer, [], max_length=8)
+    assert batch.ids == ()
+    assert batch.input_ids.shape[0] == batch.attention_mask.shape[0] == 0
+
+
+def test_an_empty_text_has_a_token_even_without_special_tokens():
+    batch = tokenize(WithoutSpecialTokens(), [Text("x", ""), Text("y", "two words")], max_length=8)
+    assert batch.input_ids.tolist() == [[99, 0], [3, 5]]
+    assert batch.attention_mask.tolist() == [[1, 0], [1, 1]]
+
+
+@pytest.mark.parametrize("max_length", [0, 2])
+def test_a_length_without_room_for_text_is_an_error(tokenizer, max_length):
+    with pytest.raises(ValueError, match=rf"above 2, .* got {max_length}"):
+        tokenize(tokenizer, [Text("x", "a")], max_length)
