@@ -1,0 +1,166 @@
+"""The index: the document matrix transposed, with string ids, in memory or mapped from disk."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from splade.files import InputError, whole_folder
+from splade.indexing.doc_ids import DocIds, refuse_too_many
+from splade.indexing.storage import DTYPES, CorruptIndexError, Table, disk_errors, read_table, write_table
+from splade.kernels.sparse import from_matrix, transpose
+from splade.records import SparseRows
+
+FOLDER = "inverted_index"  # within the folder that the user names; nothing beside it is ever touched
+COUNTS = ("n_docs", "vocab_size", "n_postings", "empty_docs")
+
+
+class InvertedIndex:
+    """Postings by term, immutable; document number is the position in the id table.
+
+    ``postings`` are sparse rows with terms as rows and document numbers as columns; ``arrays`` are
+    all stored arrays by name, those included; ``fingerprint`` names the encoder that made the
+    vectors ("" where unknown); ``path`` is the folder it was opened from or saved to, or None.
+    """
+
+    def __init__(
+        self,
+        arrays: Mapping[str, NDArray[Any]],
+        *,
+        empty_docs: int,
+        fingerprint: str = "",
+        metadata: Mapping[str, Any] | None = None,
+        path: Path | None = None,
+    ) -> None:
+        self.arrays = dict(arrays)
+        self.postings = SparseRows(self.arrays["offsets"], self.arrays["columns"], self.arrays["weights"])
+        self.doc_ids = DocIds.from_arrays(self.arrays)
+        self.n_docs = len(self.doc_ids)
+        self.vocab_size = len(self.postings.offsets) - 1
+        self.n_postings = len(self.postings.columns)
+        self.empty_docs = empty_docs
+        self.fingerprint = fingerprint
+        self.metadata = plain_metadata(metadata)
+        self.path = path
+
+    @classmethod
+    def from_csr(
+        cls,
+        matrix: Any,
+        doc_ids: Sequence[str] | None = None,
+        *,
+        fingerprint: str = "",
+        metadata: Mapping[str, Any] | None = None,
+    ) -> "InvertedIndex":
+        """The index of a document matrix [n_docs, vocab_size], in memory.
+
+        ``matrix`` is a CSR matrix as SciPy's or a `SparseBatch`. Without ``doc_ids``, documents are
+        called by the batch's ids, or by their numbers. ValueError for weights that are negative or
+        not finite; InputError where ids repeat or their number is not that of the rows.
+        """
+        rows, width, ids = from_matrix(matrix)
+        if width is None:
+            raise TypeError("SparseRows do not know the size of the vocabulary: give a SparseBatch or a CSR matrix")
+        n_docs = len(rows.offsets) - 1
+        refuse_too_many(n_docs)
+        names = doc_ids if doc_ids is not None else ids if ids is not None else [str(doc) for doc in range(n_docs)]
+        if len(names) != n_docs:
+            raise InputError(f"{len(names)} document ids for {n_docs} rows: there must be one id per row")
+        table = DocIds.from_strings(names)
+        postings = transpose(rows, width)
+        empty = int((np.diff(rows.offsets) == 0).sum())
+        return cls(postings._asdict() | table.arrays, empty_docs=empty, fingerprint=fingerprint, metadata=metadata)
+
+    @classmethod
+    def open(cls, path: str | Path, *, verify: bool = True) -> "InvertedIndex":
+        """The index in the folder ``path``, memory-mapped: processes that open it share its pages.
+
+        Header and file sizes are always checked; ``verify`` reads every file once and compares its
+        checksums. Without it, a changed byte may give wrong results or crash the process.
+        InputError where there is no index, CorruptIndexError where it is not as it was written.
+        """
+        path = Path(path)
+        if not (path / FOLDER).is_dir():
+            raise InputError(_no_index(path))
+        table = read_table(path / FOLDER, "index", verify=verify)
+        _check_lengths(path / FOLDER, table)
+        return cls(
+            table.arrays,
+            empty_docs=table.header["empty_docs"],
+            fingerprint=table.header["fingerprint"],
+            metadata=table.header["metadata"],
+            path=path,
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Write the index into the folder ``path``, whole or not at all; replaces an index there.
+
+        Other files in ``path`` stay as they are. InputError where it cannot be written.
+        """
+        path = Path(path)
+        remedy = "Free space or choose another folder; what was there before is unchanged"
+        with disk_errors(path, remedy), whole_folder(path / FOLDER) as folder:
+            write_table(folder, "index", self.header, self.arrays)
+        self.path = path
+
+    @property
+    def header(self) -> dict[str, Any]:
+        """Counts, fingerprint and metadata, as they are stored."""
+        counts = {name: int(getattr(self, name)) for name in COUNTS}
+        return counts | {"fingerprint": self.fingerprint, "metadata": self.metadata}
+
+    def __repr__(self) -> str:
+        where = f" at {self.path}" if self.path else ""
+        return f"<InvertedIndex of {self.n_docs} documents, {self.n_postings} postings{where}>"
+
+
+def building_folder(path: Path) -> Path:
+    """Where an index that will appear at ``path`` is built."""
+    return path.parent / f".{path.name}.building"
+
+
+def plain_metadata(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
+    """``metadata`` as a JSON object gives it back; ValueError where JSON cannot hold it."""
+    try:
+        plain: dict[str, Any] = json.loads(json.dumps(dict(metadata or {}), allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"index metadata must be what JSON can hold: {error}") from error
+    return plain
+
+
+def _no_index(path: Path) -> str:
+    message = f"{path}: there is no index here"
+    if building_folder(path).is_dir():
+        return f"{message}; building one was interrupted: run the same python -m splade.index again, it continues"
+    return f"{message}. Build one with python -m splade.index config.index_dir={path}, or correct config.index_dir"
+
+
+def _check_lengths(folder: Path, table: Table) -> None:
+    header, arrays = table
+    missing = [name for name in DTYPES if name not in arrays]
+    if missing:
+        raise CorruptIndexError(f"{folder}: the header lists no array {missing[0]!r}. Build the index again")
+    lengths = {
+        "offsets": header["vocab_size"] + 1,
+        "columns": header["n_postings"],
+        "weights": header["n_postings"],
+        "id_offsets": header["n_docs"] + 1,
+        "id_hashes": header["n_docs"],
+        "id_order": header["n_docs"],
+    }
+    for name, dtype in DTYPES.items():
+        found = arrays[name]
+        if found.dtype != dtype or found.size != lengths.get(name, found.size):
+            raise CorruptIndexError(
+                f"{folder / f'{name}.bin'}: {found.size} elements of {found.dtype} found, "
+                f"{lengths.get(name, found.size)} of {dtype} expected. Build the index again"
+            )
+    for name, total in (("offsets", header["n_postings"]), ("id_offsets", arrays["id_text"].size)):
+        first, last = int(arrays[name][0]), int(arrays[name][-1])
+        if (first, last) != (0, total):
+            raise CorruptIndexError(
+                f"{folder / f'{name}.bin'}: runs from {first} to {last}, expected 0 to {total}. Build the index again"
+            )

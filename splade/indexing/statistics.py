@@ -1,0 +1,45 @@
+"""What an index holds and what a query costs on it."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from splade.indexing.inverted_index import InvertedIndex
+
+
+def statistics(index: InvertedIndex) -> dict[str, int | float]:
+    """Counts of an index, under the names that are reported.
+
+    ``L0_d`` is the mean number of postings per document (0 without documents), ``empty_docs`` the
+    documents without any, ``index_bytes`` the size of all arrays.
+    """
+    return {
+        "L0_d": index.n_postings / max(index.n_docs, 1),
+        "n_docs": index.n_docs,
+        "n_postings": index.n_postings,
+        "vocab_size": index.vocab_size,
+        "empty_docs": index.empty_docs,
+        "index_bytes": sum(array.nbytes for array in index.arrays.values()),
+    }
+
+
+def posting_counts(index: InvertedIndex) -> NDArray[np.int64]:
+    """The number of documents that hold each term; int64 [vocab_size]."""
+    return np.diff(index.postings.offsets)
+
+
+def expected_flops(
+    document_counts: NDArray[np.integer], n_docs: int, query_counts: NDArray[np.integer], n_queries: int
+) -> float:
+    """Mean number of multiplications to score one document for one query.
+
+    The sum over the whole vocabulary of p_q(j) · p_d(j), the shares of queries and of documents
+    that hold term j (Paria et al., "Minimizing FLOPs to Learn Efficient Sparse Representations",
+    2020). ``*_counts`` are the numbers of queries and documents that hold each term, [vocab_size].
+    """
+    if document_counts.shape != query_counts.shape:
+        raise ValueError(
+            f"document and query counts must cover one vocabulary, got {document_counts.shape} and {query_counts.shape}"
+        )
+    if n_docs < 1 or n_queries < 1:
+        raise ValueError(f"FLOPS need documents and queries, got n_docs={n_docs} and n_queries={n_queries}")
+    return float((document_counts / n_docs) @ (query_counts / n_queries))

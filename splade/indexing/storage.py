@@ -1,0 +1,203 @@
+"""Named flat arrays in a folder: the format of an index and of the segments it is built from.
+
+A folder holds ``NAME.bin`` for each array, its little-endian elements and nothing else, and
+``header.json``: a magic word, the format version, what kind of table it is, counts and metadata,
+and for each array its dtype, its length and a CRC-32 of every 64 MiB of it. The header ends with a
+checksum of itself. It holds no time and no path: equal contents give equal bytes.
+
+A reader looks for the arrays it knows, so a later version may add arrays without a new format
+version; that rises only when what an older reader would find is no longer right for it.
+"""
+
+import errno
+import json
+import zlib
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from splade.files import InputError, read_json, write_json
+
+MAGIC = "splade-index"
+FORMAT_VERSION = 1
+HEADER = "header.json"
+PIECE = 64 << 20  # bytes under one checksum
+PARALLEL_CHECKS = 4
+
+DTYPES: dict[str, np.dtype[Any]] = {
+    "offsets": np.dtype("<i8"),  # [vocab_size + 1] where each term's postings begin
+    "columns": np.dtype("<i4"),  # [n_postings] document numbers, increasing within a term
+    "weights": np.dtype("<f4"),  # [n_postings]
+    "id_offsets": np.dtype("<i8"),  # [n_docs + 1] where each document's id begins
+    "id_text": np.dtype("u1"),  # the ids in UTF-8, one after the other
+    "id_hashes": np.dtype("<u8"),  # [n_docs] in an index sorted, in a segment in document order
+    "id_order": np.dtype("<i4"),  # [n_docs] the document of each sorted hash; not in a segment
+}
+
+
+class CorruptIndexError(InputError):
+    """A stored index that is not what was written: cut short, changed, mixed up, or too new."""
+
+
+class Table(NamedTuple):
+    """What a folder holds: its header without the technical part, and its arrays by name."""
+
+    header: dict[str, Any]
+    arrays: dict[str, NDArray[Any]]
+
+
+class ArrayWriter:
+    """Appends to one array on disk while its checksums are taken; as a context, closes the file.
+
+    After the context, ``entry`` is the array's line in the header.
+    """
+
+    def __init__(self, folder: Path, name: str, dtype: np.dtype[Any]) -> None:
+        self.dtype, self.length = dtype, 0
+        self._checksums: list[int] = []
+        self._room = 0  # bytes left under the last checksum
+        self._stream = (folder / f"{name}.bin").open("wb")
+
+    def __enter__(self) -> "ArrayWriter":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self._stream.close()
+        except OSError:  # what is left in the buffer does not fit either: the first error tells why
+            if error is None:
+                raise
+
+    @property
+    def entry(self) -> dict[str, Any]:
+        """Dtype, length in elements, and checksums."""
+        return {"dtype": self.dtype.str, "length": self.length, "crc32": self._checksums}
+
+    def write(self, array: NDArray[Any]) -> None:
+        """Append the elements of a flat array."""
+        exact = np.ascontiguousarray(array, self.dtype)
+        octets = exact.view(np.uint8)
+        while octets.size:
+            if self._room == 0:
+                self._checksums.append(0)
+                self._room = PIECE
+            part, octets = octets[: self._room], octets[self._room :]
+            self._stream.write(part.data)
+            self._checksums[-1] = zlib.crc32(part.data, self._checksums[-1])
+            self._room -= part.size
+        self.length += exact.size
+
+
+def write_table(folder: Path, kind: str, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write whole arrays and their header into an existing, empty folder."""
+    entries = {}
+    for name, array in arrays.items():
+        with ArrayWriter(folder, name, array.dtype.newbyteorder("<")) as writer:
+            writer.write(array)
+        entries[name] = writer.entry
+    write_header(folder, kind, header, entries)
+
+
+def write_header(folder: Path, kind: str, header: Mapping[str, Any], entries: Mapping[str, dict[str, Any]]) -> None:
+    """Write the header over arrays that stand in ``folder``; with it the table is complete."""
+    full = {"magic": MAGIC, "format_version": FORMAT_VERSION, "kind": kind, **header}
+    full["arrays"] = dict(sorted(entries.items()))
+    write_json(folder / HEADER, full | {"checksum": _checksum(full)})
+
+
+def read_table(folder: Path, kind: str, *, verify: bool) -> Table:
+    """The table in ``folder``, its arrays memory-mapped read-only.
+
+    The header and the size of every file are always checked, the contents if ``verify``.
+    CorruptIndexError says which file, what was expected and what was found.
+    """
+    header = _read_header(folder, kind)
+    entries = header.pop("arrays")
+    arrays = {name: _map(folder / f"{name}.bin", entry) for name, entry in entries.items()}
+    if verify:
+        _verify(folder, entries, arrays)
+    return Table(header, arrays)
+
+
+@contextmanager
+def disk_errors(path: Path, remedy: str) -> Iterator[None]:
+    """Turn an operating system's refusal to write into an InputError that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        reason = "the disk is full" if full else f"{error.strerror or error}"
+        where = f" ({error.filename})" if error.filename else ""
+        raise InputError(f"{path}: cannot write the index, {reason}{where}. {remedy}") from error
+
+
+def _read_header(folder: Path, kind: str) -> dict[str, Any]:
+    path = folder / HEADER
+    try:
+        header = read_json(path)
+    except FileNotFoundError as error:
+        raise CorruptIndexError(f"{path}: this file is missing, so {folder} is not a whole {kind}") from error
+    except InputError as error:
+        raise CorruptIndexError(f"{error}. The index is damaged: build it again") from error
+    if not isinstance(header, dict) or header.get("magic") != MAGIC:
+        raise CorruptIndexError(f"{path}: not the header of a splade index (its 'magic' is not {MAGIC!r})")
+    version = header.get("format_version")
+    if version != FORMAT_VERSION:
+        raise CorruptIndexError(
+            f"{path}: index format {version}, but this version of splade reads format {FORMAT_VERSION}. "
+            "Build the index again, or search it with the version that wrote it"
+        )
+    stated = header.pop("checksum", None)
+    if stated != _checksum(header):
+        raise CorruptIndexError(
+            f"{path}: checksum {stated} is stated, {_checksum(header)} found: the header was changed after it was "
+            "written. Build the index again"
+        )
+    if header["kind"] != kind:
+        raise CorruptIndexError(f"{path}: holds a {header['kind']}, expected a {kind}")
+    return {name: value for name, value in header.items() if name not in ("magic", "format_version", "kind")}
+
+
+def _map(path: Path, entry: dict[str, Any]) -> NDArray[Any]:
+    dtype, length = np.dtype(entry["dtype"]), int(entry["length"])
+    try:
+        found = path.stat().st_size
+    except FileNotFoundError as error:
+        raise CorruptIndexError(f"{path}: this file is missing. Build the index again") from error
+    if found != length * dtype.itemsize:
+        raise CorruptIndexError(
+            f"{path}: {length * dtype.itemsize} bytes expected, {found} found: the file is cut short or was "
+            "changed. Copy it again from its source, or build the index again"
+        )
+    if length == 0:  # nothing to map
+        return np.empty(0, dtype)
+    return np.memmap(path, dtype, "r", shape=(length,)).view(np.ndarray)
+
+
+def _verify(folder: Path, entries: Mapping[str, dict[str, Any]], arrays: Mapping[str, NDArray[Any]]) -> None:
+    pieces = [
+        (name, number, arrays[name].view(np.uint8)[number * PIECE : (number + 1) * PIECE], expected)
+        for name, entry in entries.items()
+        for number, expected in enumerate(entry["crc32"])
+    ]
+    with ThreadPoolExecutor(PARALLEL_CHECKS) as pool:
+        found = pool.map(lambda piece: zlib.crc32(piece[2].data), pieces)
+        for (name, number, _, expected), actual in zip(pieces, found, strict=True):
+            if actual != expected:
+                raise CorruptIndexError(
+                    f"{folder / f'{name}.bin'}: checksum {actual:08x} found in the 64 MiB from byte {number * PIECE}, "
+                    f"{expected:08x} expected: the file was changed after it was written. Copy it again from its "
+                    "source, or build the index again"
+                )
+
+
+def _checksum(header: Mapping[str, Any]) -> int:
+    return zlib.crc32(json.dumps(header, sort_keys=True).encode())

@@ -1,0 +1,41 @@
+"""One decorator for every kernel."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from splade.records import SparseRows
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def kernel(function: Function) -> Function:
+    """``function`` compiled at its first call, without the GIL; the machine code is kept on disk.
+
+    numba keeps it beside the source, or in the user's cache folder where that is read-only; where
+    neither can be written (a locked-down container), it is compiled once per process instead.
+    """
+    try:
+        compiled: Any = numba.njit(cache=True, nogil=True)(function)
+    except RuntimeError:  # "no locator available"
+        compiled = numba.njit(nogil=True)(function)
+    return cast(Function, compiled)
+
+
+def read_only(array: NDArray[Any]) -> NDArray[Any]:
+    """A plain, contiguous, read-only view of ``array``.
+
+    numba compiles separately for writable and read-only arrays. Memory-mapped arrays are
+    read-only, so making every other argument so as well means compiling a kernel once.
+    """
+    view = np.ascontiguousarray(array).view(np.ndarray)
+    view.flags.writeable = False
+    return view
+
+
+def read_only_rows(rows: SparseRows) -> SparseRows:
+    """The same rows as `read_only` views."""
+    return SparseRows(read_only(rows.offsets), read_only(rows.columns), read_only(rows.weights))

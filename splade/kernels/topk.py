@@ -1,0 +1,63 @@
+"""Keeping the k best documents, with ties decided by document number.
+
+A scored document is one 64-bit key: the bits of its float32 score above the complement of its
+number. Scores are not negative, so their bits sort as they do; a larger key is a better document,
+and of two equal scores the smaller number has the larger key. Keys are distinct, so there is
+exactly one set of k best, whatever the order of arrival. Key 0 stands for "none".
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from splade.kernels.compiled import kernel
+
+
+def decode(keys: NDArray[np.uint64]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Document numbers and scores of ``keys``; -1 and 0 for key 0."""
+    docs = ~keys.astype(np.uint32)  # the low half
+    scores = (keys >> np.uint64(32)).astype(np.uint32)
+    return docs.view(np.int32), scores.view(np.float32)
+
+
+def score_bits(score: float) -> np.uint32:
+    """The bits of a score that is not negative, as float32: comparing bits compares scores."""
+    with np.errstate(over="ignore"):  # beyond float32 is infinite
+        return np.abs(np.float32(score)).view(np.uint32)
+
+
+@kernel
+def as_key(bits, doc):  # type: ignore[no-untyped-def]
+    """The key of document number ``doc`` with the score whose bits are ``bits``."""
+    return (np.uint64(bits) << np.uint64(32)) | (np.uint64(0xFFFFFFFF) - np.uint64(doc))
+
+
+@kernel
+def keep_best(pool, count, k, bar):  # type: ignore[no-untyped-def]
+    """Move the k largest of ``pool[:count]`` to its front, unordered.
+
+    Returns how many there are and the score bits a newcomer must exceed: ``bar``, or the k-th
+    score where that is higher. The cut is found bit by bit; each step is one counting pass, which
+    vectorises and has no bad inputs.
+    """
+    if count < k:
+        return count, bar
+    cut = np.uint64(0)
+    if count > k:
+        for bit in range(62, -1, -1):
+            trial = cut | (np.uint64(1) << np.uint64(bit))
+            above = np.uint64(0)
+            for i in range(count):
+                above += np.uint64(pool[i] >= trial)
+            if above >= np.uint64(k):
+                cut = trial
+            if above == np.uint64(k):
+                break
+    kept = 0
+    worst = np.uint64(0xFFFFFFFFFFFFFFFF)
+    for i in range(count):
+        key = pool[i]
+        if key >= cut:
+            worst = min(worst, key)
+            pool[kept] = key
+            kept += 1
+    return kept, max(bar, np.uint32(worst >> np.uint64(32)))

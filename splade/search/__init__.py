@@ -1,0 +1,5 @@
+"""Searching an index."""
+
+from splade.search.searcher import Searcher
+
+__all__ = ["Searcher"]

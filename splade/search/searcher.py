@@ -1,0 +1,178 @@
+"""Queries in, rankings out: batches, threads, thresholds and filters, whatever the strategy."""
+
+import inspect
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from splade.files import InputError
+from splade.indexing import InvertedIndex
+from splade.kernels.compiled import read_only, read_only_rows
+from splade.kernels.sparse import from_matrix
+from splade.kernels.topk import decode, score_bits
+from splade.records import Ranking, SparseBatch, SparseRows
+from splade.search.exhaustive import Exhaustive
+
+TASK = 32  # queries at most that one thread takes at a time; between tasks Ctrl-C is heard
+BATCH = 1024  # queries whose results are held at a time by `search`
+
+
+class Strategy(Protocol):
+    """How the best documents are found. Called from several threads at once.
+
+    Constructed with the index and its own named options; a call fills ``keys`` (`splade.kernels.topk`)
+    [last - first, k] of zeros with the best documents of queries ``first`` to ``last``, in no order.
+    ``k`` is at least 1 and at most the number of documents; ``floor`` are the bits of the score to
+    exceed; ``allowed`` is empty or has a 0 for each document to leave out.
+    """
+
+    def __call__(
+        self,
+        queries: SparseRows,
+        first: int,
+        last: int,
+        k: int,
+        floor: np.uint32,
+        allowed: NDArray[np.uint8],
+        keys: NDArray[np.uint64],
+    ) -> None: ...
+
+
+STRATEGIES: dict[str, Any] = {"exhaustive": Exhaustive}
+
+
+def choose(index: InvertedIndex) -> str:  # noqa: ARG001 - what the choice depends on
+    """The strategy that "auto" stands for, on this index."""
+    return "exhaustive"
+
+
+class Searcher:
+    """Finds the documents of an index with the largest inner products with a query.
+
+    ``strategy`` is a name of ``STRATEGIES`` or "auto"; ``options`` are the strategy's own. A searcher
+    has no state of its own: one may serve any number of threads.
+    """
+
+    def __init__(self, index: InvertedIndex, strategy: str = "auto", **options: Any) -> None:
+        accepted = ["auto", *STRATEGIES]
+        if strategy not in accepted:
+            raise ValueError(f"strategy must be one of {', '.join(accepted)}, got {strategy!r}")
+        self.index = index
+        self.strategy = choose(index) if strategy == "auto" else strategy
+        known = list(inspect.signature(STRATEGIES[self.strategy]).parameters)[1:]
+        unknown = sorted(options.keys() - set(known))
+        if unknown:
+            raise ValueError(f"strategy {self.strategy!r} takes the options {', '.join(known)}, got {unknown[0]!r}")
+        self._find: Strategy = STRATEGIES[self.strategy](index, **options)
+
+    def search_csr(
+        self, queries: Any, k: int = 10, n_threads: int = 1, threshold: float = 0.0, allowed: ArrayLike | None = None
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Document numbers and scores, int32 and float32 [Q, k], best first, ties by document number.
+
+        ``queries`` is a CSR matrix [Q, vocab_size] as SciPy's, or `SparseRows`, or a `SparseBatch`.
+        Only scores strictly above ``threshold`` (compared as float32, at least 0) count; slots that
+        stay unfilled hold -1 and 0. ``allowed`` restricts the search to some documents: a boolean
+        per document, document numbers, or string ids. InputError for another vocabulary or unknown
+        documents, ValueError for the rest.
+        """
+        rows = self._checked(queries, k, n_threads, threshold)
+        return self._search(rows, k, n_threads, threshold, self._bitmap(allowed))
+
+    def search(
+        self,
+        batch: SparseBatch,
+        k: int = 10,
+        n_threads: int = 1,
+        threshold: float = 0.0,
+        allowed: ArrayLike | None = None,
+    ) -> Iterator[Ranking]:
+        """A `Ranking` per query, in order; arguments as for `search_csr`, checked before this returns."""
+        rows = self._checked(batch, k, n_threads, threshold)
+        bitmap = self._bitmap(allowed)
+        return self._rankings(batch.ids, rows, k, n_threads, threshold, bitmap)
+
+    def _rankings(
+        self, ids: Sequence[str], rows: SparseRows, k: int, n_threads: int, threshold: float, bitmap: NDArray[np.uint8]
+    ) -> Iterator[Ranking]:
+        for start in range(0, len(ids), BATCH):
+            part = _slice(rows, start, min(start + BATCH, len(ids)))
+            docs, scores = self._search(part, k, n_threads, threshold, bitmap)
+            for query_id, found, values in zip(ids[start : start + BATCH], docs, scores, strict=True):
+                n = int(np.count_nonzero(found >= 0))
+                yield Ranking(query_id, self.index.doc_ids.take(found[:n]), values[:n])
+
+    def _search(
+        self, rows: SparseRows, k: int, n_threads: int, threshold: float, allowed: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        n_queries, room = len(rows.offsets) - 1, min(k, self.index.n_docs)
+        docs = np.full((n_queries, k), -1, np.int32)
+        scores = np.zeros((n_queries, k), np.float32)
+        if room == 0:
+            return docs, scores
+
+        def task(first: int) -> None:
+            last = min(first + size, n_queries)
+            keys = np.zeros((last - first, room), np.uint64)
+            self._find(rows, first, last, room, score_bits(threshold), allowed, keys)
+            keys.sort(axis=1)
+            docs[first:last, :room], scores[first:last, :room] = decode(keys[:, ::-1])
+
+        size = max(1, min(TASK, -(-n_queries // (4 * n_threads))))
+        starts = range(0, n_queries, size)
+        if n_threads == 1 or len(starts) == 1:
+            for first in starts:
+                task(first)
+        else:
+            with ThreadPoolExecutor(n_threads) as pool:
+                list(pool.map(task, starts))
+        return docs, scores
+
+    def _checked(self, queries: Any, k: int, n_threads: int, threshold: float) -> SparseRows:
+        if k < 1 or n_threads < 1:
+            raise ValueError(f"k and n_threads must be at least 1, got k={k} and n_threads={n_threads}")
+        if not 0 <= threshold < np.inf:
+            raise ValueError(
+                f"threshold must be 0 or more, got {threshold}: a document without a term of the query has score 0 "
+                "and is never returned"
+            )
+        rows, width, _ = from_matrix(queries, self.index.vocab_size)
+        if width is not None and width != self.index.vocab_size:
+            raise InputError(
+                f"queries over {width} terms cannot search an index over {self.index.vocab_size} terms: "
+                "encode them with the model (and tokenizer) that encoded the documents"
+            )
+        return read_only_rows(rows)
+
+    def _bitmap(self, allowed: ArrayLike | None) -> NDArray[np.uint8]:
+        """1 for each document that may be returned; empty where all may."""
+        if allowed is None:
+            return read_only(np.empty(0, np.uint8))
+        listed = np.asarray(allowed)
+        if listed.ndim != 1:
+            raise ValueError(f"allowed must be flat, got shape {listed.shape}")
+        n_docs = self.index.n_docs
+        if listed.dtype == np.bool_:
+            if len(listed) != n_docs:
+                raise ValueError(f"allowed holds {len(listed)} booleans for {n_docs} documents")
+            return read_only(listed.view(np.uint8))
+        if listed.dtype.kind in "UOT":
+            names = [str(name) for name in listed.tolist()]
+            listed = self.index.doc_ids.numbers(names)
+            if (listed < 0).any():
+                raise InputError(f"allowed names documents that the index does not hold: {names[listed.argmin()]!r}")
+        if listed.size and (listed.dtype.kind not in "iu" or listed.min() < 0 or listed.max() >= n_docs):
+            raise ValueError(f"allowed must be booleans, string ids, or document numbers in [0, {n_docs})")
+        bitmap = np.zeros(n_docs, np.uint8)
+        bitmap[listed.astype(np.int64)] = 1
+        return read_only(bitmap)
+
+
+def _slice(rows: SparseRows, start: int, stop: int) -> SparseRows:
+    first, last = rows.offsets[start], rows.offsets[stop]
+    return SparseRows(
+        read_only(rows.offsets[start : stop + 1] - first), rows.columns[first:last], rows.weights[first:last]
+    )
