@@ -1,0 +1,140 @@
+"""Writes docs/config.md from the configs and the wiring: ``python scripts/build_docs.py`` (``--check``: only compare)."""
+
+import argparse
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from splade.config import commands, conf_dir, config_names
+from splade.config.compose import Groups
+from splade.config.reads import interpolations
+from splade.config.settings import Settings
+from splade.config.validate import leaves
+from splade.config.wiring import components
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / "docs" / "config.md"
+INTRODUCTION = """\
+# Configuration
+
+<!-- Written by scripts/build_docs.py from conf/ and splade/config; change those and run it again. -->
+
+A config is a tree of **values** (YAML below `conf/`). The **wiring** (`conf/components.yaml`) says which value becomes
+which argument of which constructor, and the **catalog** in it which class stands behind a published name. Nothing in
+the package reads a value in any other way, so a value that nothing reads is an error.
+
+## Choosing a config
+
+- `SPLADE_CONFIG_NAME=config_splade++_max` or `--config-name config_splade++_max`: one of those below; `.yaml` is optional.
+- `SPLADE_CONFIG_FULLPATH=/path/to/checkpoint/config.yaml`: a saved one. Values and groups can be overridden on top. If its
+  folder was moved, `config.checkpoint_dir` follows it.
+- `--config-dir DIR`: a folder of your own configs, looked in first; their `defaults:` may use the shipped groups.
+- None of these: `config_default`.
+
+Relative paths start at the directory of launch. Nothing is written there but what the config names.
+
+## Overriding
+
+```bash
+python -m splade.train config.lr=1e-5                     # a value
+python -m splade.train train/data=toy_with_teacher loss=kl # options of groups
+python -m splade.train '~config.early_stopping'           # remove a value
+python -m splade.train -m config.seed=1,2 'config.checkpoint_dir=experiments/seed-${config.seed}' # once for each
+python -m splade.train --cfg job                          # show the values, do nothing
+```
+
+`key=value` and `+key=value` do the same. An option of a group replaces what options of that group set.
+Your own class: `loss._target_=my.package.Loss`, `model._target_=my.package.Model` (it is given those of the arguments
+that it takes), or `+catalog.loss.Mine=my.package.Loss config.loss=Mine`; an argument more: `+loss.temperature=2`.
+
+Before anything is built, a config is refused in words, with exit code 2, where a key is unknown or misspelt, a value has
+a wrong type or name, a value is read by nothing, settings do not go together, or what the command needs is missing.
+Text that spells a number or a truth value counts as that: `"false"` is false. Null means "not set".
+"""
+
+
+def main() -> int:
+    """Write the page, or with ``--check`` say whether it is up to date."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true")
+    check = parser.parse_args().check
+    page = build()
+    if check:
+        current = PAGE.read_text(encoding="utf-8") if PAGE.is_file() else ""
+        print(f"{PAGE}: {'up to date' if current == page else 'not up to date; run scripts/build_docs.py'}")
+        return 0 if current == page else 1
+    PAGE.parent.mkdir(exist_ok=True)
+    PAGE.write_text(page, encoding="utf-8")
+    return 0
+
+
+def build() -> str:
+    """The whole page."""
+    parts = [INTRODUCTION, "## Configs\n", _configs(), "\n## Groups\n", _groups(), "\n## Settings\n", _settings()]
+    return "\n".join([*parts, "\n## Wired nodes\n", _nodes(), "\n## Commands\n", _commands(), ""])
+
+
+def wiring_of(address: str, raw: dict[str, Any]) -> tuple[list[str], str]:
+    """Where the wiring refers to ``address``, and the default it has for it ("needed" where it has none)."""
+    readers, defaults = [], set()
+    for place, leaf in leaves({name: node for name, node in raw.items() if name != "traits"}):
+        text = str(leaf)
+        if any(address in re.split(r"[,:${}]+", inner) for inner in interpolations(text)):
+            readers.append(place.removeprefix("catalog."))
+            optional = re.search(rf"opt:{re.escape(address)},([^,}}]*)", text)
+            alternative = re.search(rf"(when|first):[^}}]*{re.escape(address)}", text)
+            defaults.add(optional[1] if optional else "" if alternative else "needed")
+    told = defaults - {"", "null"}
+    return readers, " or ".join(sorted(told if not any("$" in default for default in told) else {"see wiring"}))
+
+
+def _settings() -> str:
+    raw: Any = OmegaConf.to_container(components(), resolve=False)
+    lines = ["| address | accepts | default | what it is | read by |", "|---|---|---|---|---|"]
+    for row in Settings.shipped().rows:
+        address = row.address.split(".*")[0]
+        readers, default = wiring_of(address, raw)
+        shown = [f"`{reader}`" for reader in readers[:2]] + ["…"] * (len(readers) > 2)
+        lines.append(f"| `{row.address}` | {row.kind} | {_cell(default)} | {_cell(row.about)} | {' '.join(shown)} |")
+    return "\n".join(lines)
+
+
+def _groups() -> str:
+    groups = Groups([conf_dir()])
+    lines = ["| group | options |", "|---|---|"]
+    lines += [f"| `{name}` | {' '.join(f'`{option}`' for option in groups.options(name))} |" for name in groups.names()]
+    return "\n".join(lines)
+
+
+def _configs() -> str:
+    lines = ["| config | what it reproduces |", "|---|---|"]
+    for name in config_names(conf_dir()):
+        text = (conf_dir() / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
+        comments = [line.removeprefix("# ") for line in text if line.startswith("# ") and "@package" not in line]
+        lines.append(f"| `{name}` | {_cell(comments[0])} {_cell(comments[1])} |")
+    return "\n".join(lines)
+
+
+def _nodes() -> str:
+    raw: Any = OmegaConf.to_container(components(), resolve=False)
+    hidden = ("catalog", "traits", "kinds", "patches")
+    shown = {name: node for name, node in raw.items() if name not in hidden}
+    return "```yaml\n" + OmegaConf.to_yaml(OmegaConf.create(shown)) + "```"
+
+
+def _commands() -> str:
+    lines = ["| command | does | needs |", "|---|---|---|"]
+    for name, row in commands().items():
+        lines.append(f"| `{name}` | {row['does']} | {' '.join(f'`{node}`' for node in row.get('needs', []))} |")
+    return "\n".join(lines)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,57 @@
+"""Train, index, retrieve, evaluate, measure FLOPS, draw the posting lists: one command, idempotent."""
+
+import logging
+
+from omegaconf import DictConfig
+
+from splade.config import command
+from splade.data.collections import open_collection, open_queries
+from splade.data.qrels import read_qrels
+from splade.evaluate import query_sets
+from splade.evaluation.metrics import evaluate as measure
+from splade.flops import flops
+from splade.index import index
+from splade.retrieve import retrieve
+from splade.search.bm25 import BM25
+from splade.train import train
+from splade.utils.index_figure import index_figure
+
+logger = logging.getLogger(__name__)
+
+
+def all_steps(cfg: DictConfig) -> dict[str, dict[str, float]]:
+    """Everything from training to the figure; run again, it does only what is missing."""
+    train(cfg)
+    index(cfg)
+    metrics = retrieve(cfg)
+    flops(cfg)
+    index_figure(cfg)
+    for name, bm25 in bm25_baselines(cfg).items():
+        for metric, value in bm25.items():
+            logger.info("%s: %s %.4f, BM25 on the same queries %.4f", name, metric, metrics[name][metric], value)
+    logger.info("model: %s/model", cfg.checkpoint.dir)
+    logger.info("index: %s", cfg.index.dir)
+    logger.info("runs and metrics: %s", cfg.retrieve.out_dir)
+    return metrics
+
+
+def bm25_baselines(cfg: DictConfig) -> dict[str, dict[str, float]]:
+    """BM25's metrics on the query sets that have qrels, where ``config.baseline=bm25`` asks for them."""
+    if cfg.baseline.name is None:
+        return {}
+    baseline = BM25(open_collection(cfg.index.collection), k1=cfg.baseline.k1, b=cfg.baseline.b)
+    found = {}
+    for chosen, queries in zip(query_sets(cfg), cfg.retrieve.queries, strict=True):
+        if chosen.qrels is not None:
+            run = {
+                ranking.query_id: dict(zip(ranking.doc_ids, ranking.scores.tolist(), strict=True))
+                for ranking in baseline.search(open_queries(queries), k=cfg.search.top_k)
+            }
+            found[chosen.name] = measure(run, read_qrels(chosen.qrels), chosen.metrics)
+    return found
+
+
+main = command(all_steps)
+
+if __name__ == "__main__":
+    main()

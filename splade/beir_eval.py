@@ -1,0 +1,90 @@
+"""Index, search and evaluate one BEIR data set, from a folder or downloaded."""
+
+import logging
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from splade.config import command
+from splade.data.collections import Collection, open_collection, open_queries
+from splade.data.qrels import read_qrels
+from splade.evaluation.conventions import describe, drop_self_matches, search_depth
+from splade.evaluation.coverage import coverage
+from splade.evaluation.metrics import evaluate
+from splade.evaluation.report import stored_facts, write_performance
+from splade.files import InputError
+from splade.pipeline import answer, encoder_from, index_collection, retriever_from
+from splade.records import Qrels
+from splade.search import Searcher
+
+logger = logging.getLogger(__name__)
+
+
+def beir_eval(cfg: DictConfig) -> dict[str, float]:
+    """Evaluate on ``+beir.dataset``, read from ``+beir.dataset_path`` if it is there, else downloaded."""
+    name, split = cfg.beir.dataset, cfg.beir.split
+    corpus, queries, qrels = beir_parts(name, cfg.beir.path, split)
+    model = retriever_from(cfg)
+    index = index_collection(
+        encoder_from(cfg, model, "document"),
+        corpus,
+        Path(cfg.index.dir) / "beir" / name,
+        memory_mb=cfg.index.memory_mb,
+    )
+    k, policy = cfg.search.top_k, cfg.beir.self_matches
+    out_dir = Path(cfg.retrieve.out_dir) / "beir" / name
+    run = answer(
+        Searcher(index, strategy=cfg.search.strategy),
+        encoder_from(cfg, model, "query"),
+        queries,
+        out_dir,
+        cfg.search,
+        k=search_depth(k, policy, name),
+        keep=lambda rankings: drop_self_matches(rankings, k, policy, name),
+    )
+    covered = coverage(run, qrels)
+    metrics = evaluate(run, qrels, list(cfg.beir.metrics))
+    details = {
+        "dataset": name,
+        "split": split,
+        "queries": covered._asdict(),
+        "conventions": {"unanswered": "count 0", "ties": "document number", "self_matches": describe(policy)},
+    }
+    write_performance(out_dir, metrics, details | stored_facts(out_dir))
+    logger.info("%s (%s): %s; %s", name, split, covered.sentence(), describe(policy))
+    for metric, value in metrics.items():
+        logger.info("%s (%s): %s %.4f", name, split, metric, value)
+    logger.info("runs and metrics: %s", out_dir)
+    return metrics
+
+
+def beir_parts(name: str, path: str | None, split: str) -> tuple[Collection, Collection, Qrels]:
+    """Corpus, the queries of ``split``, and its qrels, of BEIR's ``name``.
+
+    The folder is ``path/name``, or ``path`` itself where that holds ``corpus.jsonl``. Without a folder
+    ``ir_datasets`` downloads the set (id ``beir/name/split``).
+    """
+    folder = _folder(name, path)
+    if folder is None:
+        logger.info("BEIR %s is not in %s; ir_datasets reads or downloads it", name, path)
+        identifier = f"irds:beir/{name}/{split}"
+        return open_collection(identifier), open_queries(identifier), read_qrels(identifier)
+    qrels = folder / "qrels" / f"{split}.tsv"
+    if not qrels.is_file():
+        splits = sorted(file.stem for file in (folder / "qrels").glob("*.tsv"))
+        raise InputError(f"{qrels}: there are no such qrels; +beir.split can be {', '.join(splits) or 'nothing here'}")
+    return open_collection(folder), open_queries(folder, split=split), read_qrels(qrels)
+
+
+def _folder(name: str, path: str | None) -> Path | None:
+    candidates = [Path(path) / name, Path(path)] if path else []
+    for folder in candidates:
+        if any((folder / file).is_file() for file in ("corpus.jsonl", "corpus.jsonl.gz")):
+            return folder
+    return None
+
+
+main = command(beir_eval)
+
+if __name__ == "__main__":
+    main()

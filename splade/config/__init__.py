@@ -1,0 +1,29 @@
+"""Configuration: choose a config, compose its values, join the wiring, check, hand a tree to a command.
+
+The only package that knows Hydra. Commands see a tree whose wired nodes (``cfg.model``, ``cfg.trainer``, …)
+hold every value under the name of the argument it becomes; see ``conf/components.yaml``.
+"""
+
+from splade.config.choose import Choice, choose, conf_dir, config_names, toy_dir
+from splade.config.command import command, commands, configure, in_words
+from splade.config.compose import compose
+from splade.config.errors import ConfigError
+from splade.config.saved import save_config
+from splade.config.validate import require, wire
+
+__all__ = [
+    "Choice",
+    "ConfigError",
+    "choose",
+    "command",
+    "commands",
+    "compose",
+    "conf_dir",
+    "config_names",
+    "configure",
+    "in_words",
+    "require",
+    "save_config",
+    "toy_dir",
+    "wire",
+]

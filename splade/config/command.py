@@ -1,0 +1,166 @@
+"""``@command``: from a function of a config to something that runs from the command line."""
+
+import argparse
+import functools
+import logging
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from hydra.errors import InstantiationException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from splade.config.choose import choose, conf_dir, config_names
+from splade.config.compose import Groups, compose, parse_overrides
+from splade.config.validate import require, wire
+from splade.config.wiring import values_of
+from splade.files import InputError
+
+Result = TypeVar("Result")
+USAGE_ERROR, INTERRUPTED = 2, 130
+
+
+def command(function: Callable[[DictConfig], Result]) -> Callable[..., Result | None]:
+    """``function`` as a command: without an argument it takes its config from the command line.
+
+    Called with a config it just runs, so that commands can call each other. From the command line the
+    config is chosen, composed, wired and checked first. What the user can repair is told in words, with
+    exit code 2 (130 after Ctrl-C); ``HYDRA_FULL_ERROR=1`` shows the traceback as well.
+    """
+
+    @functools.wraps(function)
+    def main(cfg: DictConfig | None = None) -> Result | None:
+        if cfg is not None:
+            return function(cfg)
+        name = _name_of(function)
+        return in_words(name, lambda: _run(function, name, sys.argv[1:], os.environ))
+
+    return main
+
+
+def commands() -> dict[str, dict[str, Any]]:
+    """The table ``conf/commands.yaml``: what each command does and needs."""
+    table: Any = OmegaConf.to_container(OmegaConf.load(conf_dir() / "commands.yaml"))
+    return {str(name): row for name, row in table.items()}
+
+
+def configure(name: str, overrides: Sequence[str] = (), env: Mapping[str, str] | None = None) -> DictConfig:
+    """The config that the command ``name`` would run with: chosen, composed, wired and checked."""
+    return _ready(name, choose(env or {}), overrides)
+
+
+def help_of(name: str) -> str:
+    """What a command does, its options, the groups and the configs; no command is imported for it."""
+    row = commands().get(name, {})
+    groups = Groups([conf_dir()])
+    lines = [f"splade {name}: {row.get('does', '')}", "", _parser(name).format_help(), "groups:"]
+    lines += [f"  {group} = {' | '.join(groups.options(group))}" for group in groups.names()]
+    lines += [
+        "",
+        "configs (SPLADE_CONFIG_NAME=… or --config-name …; SPLADE_CONFIG_FULLPATH=FILE for a saved one):",
+        *(f"  {config}" for config in config_names(conf_dir())),
+        "",
+        "all settings: docs/config.md",
+    ]
+    return "\n".join(lines)
+
+
+def in_words(name: str, run: Callable[[], Result]) -> Result:
+    """What ``run`` returns; the errors a user can repair are printed in a sentence and end the program."""
+    try:
+        return run()
+    except KeyboardInterrupt as error:
+        _stop(name, str(error) or "interrupted", INTERRUPTED, error)
+    except (InputError, OSError) as error:
+        _stop(name, _sentence(error), USAGE_ERROR, error)
+    except InstantiationException as error:
+        if not isinstance(error.__cause__, ValueError | TypeError | OSError | ImportError):
+            raise
+        _stop(name, _sentence(error.__cause__, str(error.full_key or "")), USAGE_ERROR, error)
+    except OmegaConfBaseException as error:
+        _stop(name, str(error).splitlines()[0], USAGE_ERROR, error)
+    raise AssertionError("unreachable")
+
+
+def _run(
+    function: Callable[[DictConfig], Result], name: str, argv: Sequence[str], env: Mapping[str, str]
+) -> Result | None:
+    options = _parser(name).parse_intermixed_args(argv)
+    if options.help:
+        print(help_of(name))
+        return None
+    choice = choose(env, options.config_name, options.config_dir)
+    jobs = _jobs(options.overrides) if options.multirun else [options.overrides]
+    configs = [_ready(name, choice, overrides) for overrides in jobs]
+    if options.cfg:
+        for cfg in configs:
+            print(_shown(cfg, options.resolve), end="")
+        return None
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    result = None
+    for number, cfg in enumerate(configs):
+        if len(configs) > 1:
+            logging.getLogger(__name__).info("job %d of %d: %s", number + 1, len(configs), " ".join(jobs[number]))
+        result = function(cfg)
+    return result
+
+
+def _ready(name: str, choice: Any, overrides: Sequence[str]) -> DictConfig:
+    cfg = wire(compose(choice, overrides))
+    require(cfg, commands().get(name, {}).get("needs", []))
+    return cfg
+
+
+def _jobs(overrides: Sequence[str]) -> list[list[str]]:
+    """The overrides of each job of a ``--multirun``: ``a=1,2`` makes two."""
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+
+    batches = BasicSweeper.split_arguments(parse_overrides(overrides), max_batch_size=None)
+    return [list(job) for batch in batches for job in batch]
+
+
+def _parser(name: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=f"splade {name}", add_help=False, allow_abbrev=False)
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="values (config.lr=1e-5) and groups (loss=kl)")
+    parser.add_argument("--help", "-h", action="store_true", help="show this")
+    parser.add_argument("--config-name", "-cn", metavar="NAME", help="a config of conf/, .yaml optional")
+    parser.add_argument("--config-dir", "-cd", metavar="DIR", help="a folder of your own configs, looked in first")
+    parser.add_argument("--multirun", "-m", action="store_true", help="run once for each of key=value1,value2")
+    parser.add_argument("--cfg", "-c", choices=["job"], help="print the config and do nothing else")
+    parser.add_argument("--resolve", action="store_true", help="with --cfg: print what references stand for")
+    return parser
+
+
+def _shown(cfg: DictConfig, resolve: bool) -> str:
+    if not resolve:
+        return str(OmegaConf.to_yaml(OmegaConf.create(values_of(cfg))))
+    OmegaConf.set_struct(cfg, False)
+    values = {name: cfg[name] for name in values_of(cfg) if name != "catalog"}
+    shown = {name: OmegaConf.to_container(v, resolve=True) if OmegaConf.is_config(v) else v for name, v in values.items()}
+    return str(OmegaConf.to_yaml(OmegaConf.create(shown)))
+
+
+def _name_of(function: Callable[..., Any]) -> str:
+    """``index`` for a function of ``splade.index``, run as a module or imported."""
+    module = function.__module__
+    if module == "__main__":
+        spec = function.__globals__.get("__spec__")
+        module = spec.name if spec is not None else module
+    return module.removeprefix("splade.")
+
+
+def _sentence(error: BaseException, where: str = "") -> str:
+    text = str(error).strip() or type(error).__name__
+    if isinstance(error, OSError) and not isinstance(error, InputError) and error.strerror:
+        text = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    return text if isinstance(error, InputError) or not where else f"{where}: {text}"
+
+
+def _stop(name: str, message: str, code: int, error: BaseException) -> None:
+    if os.environ.get("HYDRA_FULL_ERROR") == "1":
+        raise error
+    print(f"splade {name}: {message}", file=sys.stderr)
+    raise SystemExit(code) from None

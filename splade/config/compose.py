@@ -1,0 +1,207 @@
+"""Values from a config file, its groups and the command line's overrides, by Hydra's compose API.
+
+Nothing is written anywhere. On top of what Hydra does:
+
+- a group may be overridden whether or not the config's defaults list names it, in a saved config too; the
+  option replaces whatever an option of that group sets;
+- ``key=value`` and ``+key=value`` both set a value that is there or is not: names are checked afterwards,
+  all of them, by the table of settings;
+- errors say which group, option or override is meant, and the nearest valid name.
+"""
+
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from splade.config.choose import Choice, conf_dir
+from splade.config.errors import ConfigError, hint
+from splade.config.resolvers import register
+
+
+def compose(choice: Choice, overrides: Sequence[str] = ()) -> DictConfig:
+    """The values of the chosen config with ``overrides`` on top; references in them are not resolved."""
+    register()
+    parsed = parse_overrides(overrides)
+    groups = Groups([choice.directory, conf_dir()])
+    for override in parsed:
+        groups.check(override)
+        if override.is_sweep_override():
+            raise ConfigError(
+                f"{override.input_line} gives several values: add --multirun to run once for each, or write one list, "
+                f"{override.key_or_group}=[…]"
+            )
+    saved = _saved_values(choice)
+    with tempfile.TemporaryDirectory(prefix="splade-config-") as scratch:
+        if saved is not None:
+            _drop_what_groups_replace(saved, parsed, groups)
+            _follow_moved_checkpoint(saved, choice)
+            choice = Choice(Path(scratch), "saved")
+            OmegaConf.save(saved, choice.path)
+        return _compose(choice, parsed, groups)
+
+
+def parse_overrides(overrides: Sequence[str]) -> list[Override]:
+    """The overrides, understood by Hydra's grammar; ConfigError with the text that is not."""
+    parser = OverridesParser.create()
+    found = []
+    for text in overrides:
+        try:
+            found.append(parser.parse_override(text))
+        except HydraException as error:
+            raise ConfigError(
+                f"cannot read the override {text!r}: {_first_line(error)}; expected key=value, +key=value or ~key "
+                "(quote what has spaces or commas: 'key=\"a b\"')"
+            ) from error
+    return found
+
+
+class Groups:
+    """The config groups below some folders: a group is a folder, an option a YAML file in it."""
+
+    def __init__(self, directories: Iterable[Path]) -> None:
+        self.directories = list(dict.fromkeys(directories))
+
+    def is_group(self, override: Override) -> bool:
+        """Whether ``override`` chooses an option of a group, rather than setting a value."""
+        name = override.key_or_group
+        if "." in name or name.startswith("hydra"):
+            return name.startswith("hydra/")
+        return "/" in name or any((directory / name).is_dir() and self.options(name) for directory in self.directories)
+
+    def names(self) -> list[str]:
+        """All groups, as ``train/data``."""
+        found = set()
+        for directory in self.directories:
+            for file in directory.glob("*/**/*.yaml"):
+                if not file.name.startswith("config_"):
+                    found.add(file.parent.relative_to(directory).as_posix())
+        return sorted(found)
+
+    def options(self, group: str) -> list[str]:
+        """The options of ``group``."""
+        files = (file for directory in self.directories for file in (directory / group).glob("*.yaml"))
+        return sorted({file.stem for file in files})
+
+    def check(self, override: Override) -> None:
+        """ConfigError for an unknown group or option, with the nearest one."""
+        group = override.key_or_group
+        if not self.is_group(override) or group.startswith("hydra/"):
+            return
+        options = self.options(group)
+        if not options:
+            names = self.names()
+            raise ConfigError(f"{override.input_line}: there is no group {group}{hint(group, names)}\ngroups: {', '.join(names)}")
+        chosen = override.value() if not override.is_delete() and not override.is_sweep_override() else None
+        for option in chosen if isinstance(chosen, list) else [chosen]:
+            if option is not None and str(option).removesuffix(".yaml") not in options:
+                near = hint(str(option), options, cutoff=0.4)
+                raise ConfigError(
+                    f"{override.input_line}: {group} has no option {option}{near}\n{group} can be {', '.join(options)}"
+                )
+
+    def addresses(self, group: str) -> set[str]:
+        """What the options of ``group`` set, to a depth of two names (``config.loss``)."""
+        found = set()
+        for option in self.options(group):
+            for directory in self.directories:
+                file = directory / group / f"{option}.yaml"
+                if file.is_file():
+                    found |= set(_set_by(file, group))
+        return found
+
+
+def _compose(choice: Choice, parsed: Sequence[Override], groups: Groups) -> DictConfig:
+    """Hydra's composition with the overrides rewritten to its stricter rules."""
+    elsewhere = [] if choice.directory == conf_dir() else [f"hydra.searchpath=['file://{conf_dir().as_posix()}']"]
+    try:
+        with hydra.initialize_config_dir(str(choice.directory), version_base="1.3"):
+            listed = _listed_groups(choice.name, elsewhere)
+            texts = [_rewritten(override, groups, listed) for override in parsed]
+            return hydra.compose(choice.name, overrides=[*elsewhere, *texts])
+    except HydraException as error:
+        raise ConfigError(f"{choice.path}: {_first_line(error)}") from error
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{choice.path}: {_first_line(error)}") from error
+
+
+def _listed_groups(name: str, overrides: list[str]) -> set[str]:
+    """The groups that the config ``name`` chooses from, through other files too."""
+    loader = GlobalHydra.instance().config_loader()
+    defaults = loader.compute_defaults_list(name, overrides, RunMode.RUN).defaults
+    return {str(entry.config_path).rpartition("/")[0] for entry in defaults if "/" in str(entry.config_path)}
+
+
+def _rewritten(override: Override, groups: Groups, listed: set[str]) -> str:
+    text = str(override.input_line).lstrip()
+    if override.is_delete() or override.key_or_group.startswith("hydra"):
+        return text
+    bare = text.lstrip("+")
+    if groups.is_group(override):
+        return bare if override.key_or_group in listed else f"+{bare}"
+    return f"++{bare}"
+
+
+def _saved_values(choice: Choice) -> DictConfig | None:
+    """The values of a config without a defaults list; None for one that has it, which Hydra must read."""
+    try:
+        loaded = OmegaConf.load(choice.path)
+    except Exception as error:
+        raise ConfigError(f"{choice.path}: not a YAML file that can be read: {_in_one_line(error)}") from error
+    if not isinstance(loaded, DictConfig) or not loaded:
+        raise ConfigError(f"{choice.path}: a config is a mapping of settings; this one holds none")
+    if "defaults" in loaded:
+        return None
+    loaded.pop("hydra", None)
+    return loaded
+
+
+def _drop_what_groups_replace(saved: DictConfig, parsed: Sequence[Override], groups: Groups) -> None:
+    for override in parsed:
+        if groups.is_group(override) and not override.is_delete():
+            for address in groups.addresses(override.key_or_group):
+                parent, _, name = address.rpartition(".")
+                holder = OmegaConf.select(saved, parent) if parent else saved
+                if isinstance(holder, DictConfig):
+                    holder.pop(name, None)
+
+
+def _follow_moved_checkpoint(saved: DictConfig, choice: Choice) -> None:
+    """A checkpoint folder that was moved is used where its config.yaml now lies."""
+    said = OmegaConf.select(saved, "config.checkpoint_dir")
+    if said is not None and not Path(str(said)).is_dir() and (choice.directory / "model").is_dir():
+        OmegaConf.update(saved, "config.checkpoint_dir", str(choice.directory))
+
+
+def _set_by(file: Path, group: str) -> Iterator[str]:
+    """Addresses that an option file sets, below the package that its first lines name."""
+    package = group.replace("/", ".")
+    for line in file.read_text(encoding="utf-8").splitlines():
+        if line.startswith("# @package "):
+            package = line.removeprefix("# @package ").strip().replace("_global_", "")
+    values: Any = OmegaConf.to_container(OmegaConf.load(file), resolve=False)
+    prefix = package.split(".") if package else []
+    for name, value in values.items():
+        if name != "defaults":
+            inner = list(value) if isinstance(value, dict) and not prefix else [None]
+            for child in inner:
+                yield ".".join([*prefix, str(name), *([str(child)] if child is not None else [])][:2])
+
+
+def _first_line(error: BaseException) -> str:
+    """Hydra's reason in one line, without its own advice on how to call it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
+
+
+def _in_one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())

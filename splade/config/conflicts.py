@@ -1,0 +1,189 @@
+"""Settings that are each fine and do not go together; found before anything is built.
+
+Each rule looks at the wired tree and yields sentences: what is wrong, where, and what to do.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from splade.config.errors import hint
+
+IN_BATCH = "in_batch_negatives"
+Rule = Callable[[DictConfig], Iterator[str]]
+
+
+def conflicts(cfg: DictConfig) -> list[str]:
+    """All that the rules say of ``cfg``."""
+    return [sentence for rule in RULES for sentence in rule(cfg)]
+
+
+def seeds(cfg: DictConfig) -> Iterator[str]:
+    """``config.seed`` and its older name say the same."""
+    seed, older = _get(cfg, "config.seed"), _get(cfg, "config.random_seed")
+    if seed is not None and older is not None and seed != older:
+        yield f"config.seed={seed} and config.random_seed={older} are two names of one setting: remove one of them"
+
+
+def frozen_documents(cfg: DictConfig) -> Iterator[str]:
+    """A frozen document encoder leaves something to train."""
+    own_query_encoder = _get(cfg, "init_dict.model_type_or_dir_q") or _get(cfg, "hf.model.shared_weights") is False
+    if _get(cfg, "init_dict.freeze_d_model") and not own_query_encoder:
+        yield (
+            "init_dict.freeze_d_model=true without init_dict.model_type_or_dir_q: with one encoder for both sides "
+            "nothing would be trained; give queries an encoder of their own, or remove init_dict.freeze_d_model"
+        )
+
+
+def head_bias(cfg: DictConfig) -> Iterator[str]:
+    """``head_bias`` belongs to a tied head."""
+    bias, head = _get(cfg, "init_dict.head_bias"), _get(cfg, "init_dict.head", "pretrained")
+    if bias is not None and head != "tied_identity":
+        yield f"init_dict.head_bias={bias} is only read with init_dict.head=tied_identity, not {head}"
+
+
+def in_batch_negatives(cfg: DictConfig) -> Iterator[str]:
+    """The in-batch loss and in-batch negatives come together."""
+    if _get(cfg, "config.hf_training"):
+        return
+    loss, augmented = _get(cfg, "config.loss"), _get(cfg, "config.augment_pairs")
+    if loss == "InBatchPairwiseNLL" and augmented != IN_BATCH:
+        yield (
+            f"config.loss=InBatchPairwiseNLL needs config.augment_pairs={IN_BATCH}: set it (loss=in_batch sets both), "
+            "or choose config.loss=PairwiseNLL"
+        )
+    if augmented == IN_BATCH and loss in list(cfg.catalog.loss) and loss != "InBatchPairwiseNLL" and _shipped(cfg, loss):
+        yield (
+            f"config.augment_pairs={IN_BATCH} goes with config.loss=InBatchPairwiseNLL, not {loss}, which looks at no "
+            "other query: remove it (~config.augment_pairs), or choose loss=in_batch"
+        )
+
+
+def loss_and_data(cfg: DictConfig) -> Iterator[str]:
+    """A loss finds in the data what it takes."""
+    loss, kind = _kind(cfg, "loss"), _kind(cfg, "examples")
+    where = _place(cfg, "hf.training.training_loss", "config.loss")
+    source = "hf.data.training_data_type" if _get(cfg, "hf.data.training_data_type") else "data.type"
+    if loss in cfg.traits.losses_with_teacher and kind in cfg.traits.data_without_teacher:
+        yield (
+            f"{where}={loss} learns from teacher scores, and {source}={kind} has none: use triplets_with_distil or "
+            "hard_negatives, or a loss without a teacher"
+        )
+    if loss in cfg.traits.losses_with_negatives and kind in cfg.traits.data_without_negatives:
+        yield f"{where}={loss} needs negatives, and {source}={kind} has none: choose loss=in_batch, or other data"
+
+
+def schedule(cfg: DictConfig) -> Iterator[str]:
+    """Warm-up ends within the training."""
+    if _get(cfg, "config.hf_training"):
+        warmup, steps, names = "hf.training.warmup_steps", "hf.training.max_steps", "hf.training.warmup_steps=0"
+    else:
+        warmup, steps, names = "config.warmup_steps", "config.nb_iterations", "config.warmup_steps=0"
+    first, total = _get(cfg, warmup, 0), _get(cfg, steps)
+    if total is not None and total > 0 and first > total:
+        yield (
+            f"{warmup}={first} is more than {steps}={total}: the learning rate would never reach its full value; "
+            f"set a shorter warm-up ({names} for none)"
+        )
+
+
+def precision(cfg: DictConfig) -> Iterator[str]:
+    """One kind of mixed precision."""
+    group = "hf.training" if _get(cfg, "config.hf_training") else "config"
+    if _get(cfg, f"{group}.fp16") and _get(cfg, f"{group}.bf16"):
+        yield f"{group}.fp16=true and {group}.bf16=true: choose one"
+
+
+def validation(cfg: DictConfig) -> Iterator[str]:
+    """What chooses the best checkpoint, and what stops early, is measured."""
+    by_loss = bool(_get(cfg, "data.VALIDATION_SIZE_FOR_LOSS"))
+    by_ranking = _get(cfg, "data.VALIDATION_FULL_RANKING.D_COLLECTION_PATH") is not None
+    chosen, metrics = _get(cfg, "config.monitoring_ckpt"), list(_get(cfg, "config.validation_metrics", []))
+    if _get(cfg, "config.early_stopping") and not (by_loss or by_ranking):
+        yield (
+            "config.early_stopping=true without validation: set data.VALIDATION_SIZE_FOR_LOSS or "
+            "data.VALIDATION_FULL_RANKING (validation=msmarco sets both), or config.early_stopping=false"
+        )
+    if chosen == "loss" and not by_loss:
+        yield "config.monitoring_ckpt=loss needs data.VALIDATION_SIZE_FOR_LOSS, the number of examples held out"
+    if chosen not in (None, "loss"):
+        if not by_ranking:
+            yield (
+                f"config.monitoring_ckpt={chosen} needs data.VALIDATION_FULL_RANKING (documents, queries, qrels); "
+                "without it choose loss, or null"
+            )
+        if canonical(chosen) not in map(canonical, metrics):
+            accepted = ["loss", *metrics]
+            yield f"config.monitoring_ckpt={chosen} is not in config.validation_metrics={metrics}{hint(chosen, accepted)}"
+
+
+def query_sets(cfg: DictConfig) -> Iterator[str]:
+    """The lists about query sets are of one length."""
+    addresses = ("data.Q_COLLECTION_PATH", "config.retrieval_name", "data.EVAL_QREL_PATH", "config.eval_metric")
+    found = {address: _get(cfg, address) for address in addresses}
+    lengths = {address: len(value) for address, value in found.items() if value is not None}
+    if len(set(lengths.values())) > 1 and "config.retrieval_name" in lengths:
+        sizes = ", ".join(f"{address} {length}" for address, length in lengths.items())
+        yield f"one entry per query set is expected in each of these lists, but their lengths are: {sizes}"
+    names = list(found["config.retrieval_name"] or [])
+    if len(set(names)) < len(names):
+        yield f"config.retrieval_name={names}: a name is there twice, and runs would overwrite each other"
+
+
+def regularizers(cfg: DictConfig) -> Iterator[str]:
+    """Every penalty has a known measure and a weight."""
+    given = _get(cfg, "config.regularizer")
+    accepted = list(cfg.catalog.regularizer)
+    if given is None or isinstance(given, str):
+        return
+    for name, own in given.items():
+        if isinstance(own, str) or own is None or not own.get("reg"):
+            if str(name) not in accepted:
+                where, near = f"config.regularizer.{name}", hint(str(name), accepted)
+                yield f"{where}: no such regularizer, and no {where}.reg says which; there are {', '.join(accepted)}{near}"
+        if own is None or (not isinstance(own, str) and own.get("lambda_q") is None and own.get("lambda_d") is None):
+            yield (
+                f"config.regularizer.{name} has neither lambda_q nor lambda_d: give one of them, or write "
+                f"{name}: eval_only to measure without penalty"
+            )
+
+
+def canonical(metric: str) -> str:
+    """One spelling of a metric's name: ``MRR@10`` and ``mrr_10`` are the same."""
+    return str(metric).lower().replace("@", "_").replace("ndcg_cut_", "ndcg_")
+
+
+RULES: tuple[Rule, ...] = (
+    seeds,
+    frozen_documents,
+    head_bias,
+    in_batch_negatives,
+    loss_and_data,
+    schedule,
+    precision,
+    validation,
+    query_sets,
+    regularizers,
+)
+
+
+def _get(cfg: DictConfig, address: str, default: Any = None) -> Any:
+    return OmegaConf.select(cfg, address, default=default)
+
+
+def _kind(cfg: DictConfig, name: str) -> str:
+    """The chosen ``kinds.<name>``; empty where the config does not say (a command that needs it will)."""
+    try:
+        return str(cfg.kinds[name])
+    except OmegaConfBaseException:
+        return ""
+
+
+def _place(cfg: DictConfig, many: str, plain: str) -> str:
+    return many if _get(cfg, "config.hf_training") else plain
+
+
+def _shipped(cfg: DictConfig, loss: str) -> bool:
+    return str(cfg.catalog.loss[loss]).startswith("splade.")

@@ -1,0 +1,182 @@
+"""Checks of a config before anything is built: every mistake is named with its address.
+
+In this order, each round complete before the next: unknown keys, wrong types and names, keys that
+nothing reads, combinations that do not go together, and what the command at hand misses.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from splade.config.choose import conf_dir
+from splade.config.compose import Groups
+from splade.config.conflicts import conflicts
+from splade.config.errors import ConfigError, hint, nearest
+from splade.config.reads import ABSENT, evaluate, raw_at, reads
+from splade.config.settings import WRONG, Settings, complaint, read_value
+from splade.config.signatures import complaints
+from splade.config.wiring import PATCHES, components, join, patch, wired_names
+
+NOT_NODES = ("catalog", "traits", "kinds", PATCHES)
+
+
+def wire(values: DictConfig) -> DictConfig:
+    """``values`` joined with the wiring and checked, but for what single commands need.
+
+    ConfigError names every key that is unknown, wrong, read by nothing or in conflict.
+    """
+    settings = Settings.shipped()
+    cfg = join(values)
+    _refuse(unknown_keys(cfg, settings))
+    _refuse(wrong_values(cfg, settings))
+    patch(cfg)
+    _refuse(unread_keys(cfg, settings))
+    _refuse(unknown_arguments(cfg))
+    _refuse(conflicts(cfg))
+    return cfg
+
+
+def require(cfg: DictConfig, needs: Sequence[str]) -> None:
+    """ConfigError unless all that the wired nodes ``needs`` read is there."""
+    raw = OmegaConf.to_container(cfg, resolve=False)
+    found = reads(cfg, needs, wired_names())
+    problems = [
+        f"{address} is needed by {', '.join(sorted(readers))} and not set: give {address}=VALUE"
+        for address, readers in sorted(found.missing.items())
+    ]
+    problems += [
+        f"{address} is needed and not set: give +{address}=VALUE"
+        for need in needs
+        for address, value in leaves(raw_at(raw, need), need)
+        if value == "???"
+    ]
+    _refuse(problems)
+    for need in needs:
+        try:
+            node = OmegaConf.select(cfg, need)
+            if OmegaConf.is_config(node):
+                OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
+        except OmegaConfBaseException as error:
+            raise ConfigError(f"{need}: {str(error).splitlines()[0]}") from error
+
+
+def unknown_keys(cfg: DictConfig, settings: Settings) -> Iterator[str]:
+    """A sentence for every key that no setting and no wired node has."""
+    for address, value in _values(cfg):
+        if settings.find(address) is None:
+            if settings.above(address) and value in (None, {}):
+                continue
+            if settings.above(address):
+                yield f"{address} is a group of settings, got {value!r}"
+                continue
+            groups = [] if "." in address else Groups([conf_dir()]).names()
+            near = nearest(address, groups) or settings.nearest(address)
+            yield f"{address}: there is no such setting" + (f"; did you mean {near}?" if near else "")
+    base = OmegaConf.to_container(components(), resolve=False)
+    assert isinstance(base, dict)
+    for name, change in cfg[PATCHES].items():
+        yield from _unknown_in_node(str(name), change, base[name])
+
+
+def wrong_values(cfg: DictConfig, settings: Settings) -> Iterator[str]:
+    """A sentence for every value of a wrong type; text that spells the right one is replaced by it in ``cfg``."""
+    for address, _ in list(_values(cfg)):
+        setting = settings.find(address)
+        if setting is None:
+            continue
+        try:
+            value = OmegaConf.select(cfg, address)
+        except OmegaConfBaseException as error:
+            yield f"{address}: {str(error).splitlines()[0]}"
+            continue
+        value = OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+        found = read_value(setting.kind, value, cfg)
+        if found is WRONG:
+            yield complaint(address, setting.kind, value, cfg)
+        elif found != value or type(found) is not type(value):
+            OmegaConf.update(cfg, address, found, merge=False)
+
+
+def unread_keys(cfg: DictConfig, settings: Settings) -> Iterator[str]:
+    """A sentence for every value that is set and that no component of this config reads.
+
+    A value that is the default of the components that would read it is let pass: it changes nothing.
+    """
+    nodes = [str(name) for name in cfg if name in wired_names() and name not in NOT_NODES]
+    found = reads(cfg, [*nodes, "kinds.matching_type"], wired_names())  # set beside hf.model.dense, too
+    for address, value in _values(cfg):
+        if value is None or value == {} or found.of(address):
+            continue
+        elsewhere = _catalog_readers(cfg, address)
+        if any(default == value for default in elsewhere.values()):
+            continue  # what happens anyway
+        names = sorted(elsewhere)
+        shown = names[:3] + [f"{len(names) - 3} more"] * (len(names) > 3)
+        told = f"; it would be read with {', '.join(shown)}" if names else ""
+        yield f"{address}={value}: nothing in this configuration reads it{told}. Remove it (~{address})"
+
+
+def unknown_arguments(cfg: DictConfig) -> Iterator[str]:
+    """A sentence for every component of the user's that cannot be found or does not take what it is given."""
+    for name, change in cfg[PATCHES].items():
+        if name == "catalog":
+            for address, entry in leaves(OmegaConf.to_container(change, resolve=False), "catalog"):
+                kind, path = address.split(".")[1], str(entry)
+                if isinstance(entry, str) and kind != "full_ranking" and address.count(".") == 2:
+                    yield from complaints(address, path, {})
+            continue
+        node = OmegaConf.select(cfg, str(name))
+        if isinstance(node, DictConfig) and node.get("_target_"):
+            yield from complaints(str(name), str(node["_target_"]), node)
+
+
+def leaves(value: Any, address: str = "") -> Iterator[tuple[str, Any]]:
+    """Address and value of everything below ``value`` that is not a mapping with something in it."""
+    if isinstance(value, dict) and value:
+        for name, child in value.items():
+            yield from leaves(child, f"{address}.{name}" if address else str(name))
+    else:
+        yield address, value
+
+
+def _values(cfg: DictConfig) -> Iterator[tuple[str, Any]]:
+    wired = wired_names()
+    raw = OmegaConf.to_container(cfg, resolve=False)
+    assert isinstance(raw, dict)
+    return leaves({name: value for name, value in raw.items() if name not in wired})
+
+
+def _unknown_in_node(name: str, change: Any, node: Any) -> Iterator[str]:
+    """Keys of a patch that its node does not have; nodes with a ``_target_`` are left to its signature."""
+    if name in ("traits", "kinds", PATCHES):
+        yield f"{name} is not for a config to change"
+    elif name == "catalog" and isinstance(change, DictConfig):
+        yield from (f"catalog.{kind}: there is no such table{hint(str(kind), node)}" for kind in change if kind not in node)
+    elif isinstance(change, DictConfig) and isinstance(node, dict) and "_target_" not in node:
+        for key in change:
+            if key not in node:
+                near = nearest(str(key), node, cutoff=0.5)
+                yield f"{name}.{key}: there is no such setting" + (f"; did you mean {name}.{near}?" if near else "")
+
+
+def _catalog_readers(cfg: DictConfig, address: str) -> dict[str, Any]:
+    """Catalog entries whose text refers to ``address``, with the default they have for it (or ABSENT)."""
+    raw = OmegaConf.to_container(cfg.catalog, resolve=False)
+    assert isinstance(raw, dict)
+    found: dict[str, Any] = {}
+    for kind, entries in raw.items():
+        for name, entry in entries.items():
+            for _, leaf in leaves(entry):
+                if address in re.split(r"[,:${}]+", str(leaf)):
+                    default = re.fullmatch(rf"\$\{{opt:{re.escape(address)},([^${{}}]*)\}}", str(leaf))
+                    found[f"catalog.{kind}.{name}"] = evaluate(f"${{opt:_,{default[1]}}}", cfg) if default else ABSENT
+    return found
+
+
+def _refuse(problems: Iterable[str]) -> None:
+    found = list(problems)
+    if found:
+        raise ConfigError.all_of(found)

@@ -1,0 +1,110 @@
+"""Values joined with the wiring: one tree in which every component's arguments can be looked up."""
+
+from collections.abc import Collection, Mapping
+from copy import deepcopy
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from splade.config.choose import conf_dir
+from splade.config.reads import ABSENT, evaluate, interpolations, raw_at
+from splade.config.resolvers import register
+from splade.config.signatures import fitting
+
+PATCHES = "patches"
+
+
+def components() -> DictConfig:
+    """Catalog and wiring as shipped in ``conf/components.yaml``, to be changed at will."""
+    register()
+    return deepcopy(_loaded(conf_dir() / "components.yaml"))
+
+
+def join(values: DictConfig) -> DictConfig:
+    """The wiring with ``values`` beside it and the user's catalog entries in it.
+
+    What the user changed of wired nodes waits under ``patches`` for ``patch``; no component has been
+    looked up yet.
+    """
+    base = components()
+    own = _raw(values)
+    patches = {name: own.pop(name) for name in list(own) if name in base and name != PATCHES}
+    cfg = OmegaConf.merge(base, OmegaConf.create(own))
+    assert isinstance(cfg, DictConfig)
+    if isinstance(patches.get("catalog"), Mapping):
+        cfg.catalog = OmegaConf.merge(cfg.catalog, OmegaConf.create(_entries(base, patches["catalog"])))
+    cfg[PATCHES] = patches
+    return cfg
+
+
+def patch(cfg: DictConfig) -> DictConfig:
+    """``cfg`` with the user's changes to wired nodes made, and struct mode on.
+
+    A node that is a choice from the catalog is first replaced by what is chosen, so that a change of one
+    argument leaves the others as they are. With a new ``_target_`` go the arguments that it does not take.
+    """
+    for name, change in _raw(cfg)[PATCHES].items():
+        if name == "catalog":
+            continue
+        node = _expanded(cfg, name)
+        if isinstance(node, dict) and isinstance(change, Mapping):
+            node = fitting(node, str(change["_target_"])) if "_target_" in change else node
+            change = OmegaConf.merge(OmegaConf.create(node), OmegaConf.create(dict(change)))
+        cfg[name] = change
+    OmegaConf.set_struct(cfg, True)
+    return cfg
+
+
+def values_of(cfg: DictConfig) -> dict[str, Any]:
+    """The values alone, unresolved, with the user's changes to wired nodes: what composes to ``cfg`` again."""
+    wired, raw = wired_names(), _raw(cfg)
+    return {name: value for name, value in raw.items() if name not in wired} | raw[PATCHES]
+
+
+def wired_names() -> Collection[str]:
+    """The top-level names of the wiring; everything else at the top of a config is a value."""
+    return _names(conf_dir() / "components.yaml")
+
+
+@lru_cache(maxsize=2)
+def _loaded(path: Path) -> DictConfig:
+    loaded = OmegaConf.load(path)
+    assert isinstance(loaded, DictConfig)
+    return loaded
+
+
+@lru_cache(maxsize=2)
+def _names(path: Path) -> frozenset[str]:
+    return frozenset(str(name) for name in _loaded(path))
+
+
+def _entries(base: DictConfig, own: Mapping[str, Any]) -> dict[str, Any]:
+    """The user's catalog entries; a dotted path is wired as the first entry of its table."""
+    raw, found = _raw(base)["catalog"], {}
+    for kind, entries in own.items():
+        template = next(iter(raw.get(kind, {}).values()), None)
+        plain = not isinstance(template, dict) or not isinstance(entries, Mapping)
+        found[kind] = entries if plain else {
+            name: fitting(template, entry) if isinstance(entry, str) else entry for name, entry in entries.items()
+        }
+    return found
+
+
+def _expanded(cfg: DictConfig, name: str) -> Any:
+    """The unresolved node ``name``, with a choice from the catalog followed to what is chosen."""
+    raw = _raw(cfg)
+    node = raw[name]
+    while isinstance(node, str) and len(interpolations(node)) == 1:
+        followed = raw_at(raw, str(evaluate(interpolations(node)[0], cfg)))
+        if followed is ABSENT:
+            break
+        node = followed
+    return node
+
+
+def _raw(cfg: DictConfig) -> dict[str, Any]:
+    raw = OmegaConf.to_container(cfg, resolve=False)
+    assert isinstance(raw, dict)
+    return {str(name): value for name, value in raw.items()}

@@ -1,0 +1,136 @@
+"""Texts to sparse vectors, batch by batch.
+
+Texts are tokenised once per window of some dozens of batches, sorted by length inside the window so
+that little padding is computed, encoded, turned to CSR at once, and handed on in the order they
+came. Memory is one window of token ids, one batch of [B, V] weights, and one window of sparse rows.
+"""
+
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from itertools import islice
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from splade.data.tokenize import tokenize
+from splade.models import SparseRetriever
+from splade.records import SparseBatch, SparseRows, Text, TokenBatch
+
+logger = logging.getLogger(__name__)
+
+WINDOW = 32  # batches that are tokenised and sorted by length together
+
+
+class Encoder:
+    """One side of a model as a function from texts to sparse vectors.
+
+    ``batch_size`` texts are encoded at once; ``fp16`` computes the transformer in half precision on
+    CUDA devices (on others it is refused in a warning and float32 is used). ``max_length`` tokens of
+    a text are read (the model's own limit where None). ``device`` defaults to CUDA where there is one.
+    """
+
+    def __init__(
+        self,
+        model: SparseRetriever,
+        side: str,
+        *,
+        batch_size: int = 32,
+        fp16: bool = False,
+        max_length: int | None = None,
+        device: str | torch.device | None = None,
+    ) -> None:
+        if side not in ("query", "document"):
+            raise ValueError(f"side must be 'query' or 'document', got {side!r}")
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        self.model, self.side, self.batch_size = model, side, batch_size
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.max_length = max_length or model.max_length(side)
+        self.fp16 = fp16 and self.device.type == "cuda"
+        if fp16 and not self.fp16:
+            logger.warning("fp16 needs a CUDA device; encoding on %s in float32", self.device.type)
+
+    def encode(self, texts: Iterable[Text]) -> Iterator[SparseBatch]:
+        """Sparse vectors of ``texts`` in their order, a window of ``32 * batch_size`` at a time."""
+        stream = iter(texts)
+        self.model.to(self.device)
+        while window := list(islice(stream, WINDOW * self.batch_size)):
+            yield self._encode_window(window)
+
+    def encode_all(self, texts: Iterable[Text]) -> SparseBatch:
+        """Sparse vectors of all ``texts`` in one batch; for query sets and other small collections."""
+        batches = list(self.encode(texts))
+        if not batches:
+            return SparseBatch((), _rows_in_order([], np.empty(0, np.int64)), self.model.vocab_size)
+        ids = tuple(text_id for batch in batches for text_id in batch.ids)
+        return SparseBatch(ids, _concatenate([batch.rows for batch in batches]), self.model.vocab_size)
+
+    def _encode_window(self, window: list[Text]) -> SparseBatch:
+        tokens = tokenize(self.model.tokenizer(self.side), window, self.max_length)
+        lengths = tokens.attention_mask.sum(axis=1)
+        order = np.argsort(-lengths, kind="stable")
+        was_training = self.model.training
+        self.model.eval()
+        try:
+            parts = [
+                self._encode_batch(tokens, order[start : start + self.batch_size])
+                for start in range(0, len(order), self.batch_size)
+            ]
+        finally:
+            self.model.train(was_training)
+        return SparseBatch(tokens.ids, _rows_in_order(parts, order), self.model.vocab_size)
+
+    @torch.inference_mode()
+    def _encode_batch(self, tokens: TokenBatch, chosen: NDArray[np.int64]) -> SparseRows:
+        longest = max(int(tokens.attention_mask[chosen].sum(axis=1).max()), 1)
+        input_ids = torch.from_numpy(tokens.input_ids[chosen, :longest]).to(self.device)  # [B, L]
+        mask = torch.from_numpy(tokens.attention_mask[chosen, :longest]).to(self.device)
+        with self._precision():
+            weights = self.model(self.side, input_ids, mask)  # [B, V]
+        return sparse_rows(weights)
+
+    def _precision(self) -> AbstractContextManager[object]:
+        return torch.autocast("cuda", dtype=torch.float16) if self.fp16 else nullcontext()
+
+
+def sparse_rows(weights: Tensor) -> SparseRows:
+    """The non-zeros of non-negative ``weights`` [N, V], on any device, as CSR rows on the CPU.
+
+    Raises ValueError where a weight is NaN or infinite: such a vector must never reach an index.
+    """
+    weights = weights.float()
+    if not torch.isfinite(weights).all():
+        raise ValueError(
+            "the model gives weights that are NaN or infinite; train with a lower learning rate or without fp16"
+        )
+    rows, columns = weights.nonzero(as_tuple=True)
+    values = weights[rows, columns].cpu().numpy()
+    counts = torch.bincount(rows, minlength=weights.shape[0]).cpu().numpy()
+    return SparseRows(_offsets(counts), columns.to(torch.int32).cpu().numpy(), values)
+
+
+def _offsets(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+
+
+def _concatenate(parts: list[SparseRows]) -> SparseRows:
+    counts = np.concatenate([np.diff(part.offsets) for part in parts])
+    columns = np.concatenate([part.columns for part in parts])
+    return SparseRows(_offsets(counts), columns, np.concatenate([part.weights for part in parts]))
+
+
+def _rows_in_order(parts: list[SparseRows], order: NDArray[np.int64]) -> SparseRows:
+    """The rows of ``parts``, row i of them belonging at place ``order[i]``, in the places' order."""
+    if not parts:
+        return SparseRows(np.zeros(1, np.int64), np.empty(0, np.int32), np.empty(0, np.float32))
+    together = _concatenate(parts)
+    counts = np.empty(len(order), np.int64)
+    counts[order] = np.diff(together.offsets)
+    starts = np.empty(len(order), np.int64)
+    starts[order] = together.offsets[:-1]
+    offsets = _offsets(counts)
+    take = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], counts)
+    return SparseRows(offsets, together.columns[take], together.weights[take])

@@ -1,0 +1,124 @@
+"""Score the runs of ``config.out_dir`` against their qrels."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from omegaconf import DictConfig, OmegaConf
+
+from splade.config import command
+from splade.data.qrels import read_qrels
+from splade.evaluation.coverage import Coverage, coverage, unknown_documents
+from splade.evaluation.metrics import check_metrics
+from splade.evaluation.metrics import evaluate as measure
+from splade.evaluation.report import stored_facts, table, write_performance, write_summary
+from splade.evaluation.runs import read_run
+from splade.files import InputError
+from splade.indexing import InvertedIndex
+from splade.records import Qrels, Run
+
+logger = logging.getLogger(__name__)
+
+
+class QuerySet(NamedTuple):
+    """A named set of queries, where its qrels are (None: it has none), and what to compute."""
+
+    name: str
+    qrels: str | None
+    metrics: list[str]
+
+
+def evaluate(cfg: DictConfig) -> dict[str, dict[str, float]]:
+    """Write ``perf.json`` of each query set and ``perf_all_datasets.json``; the metrics by set."""
+    out_dir = Path(cfg.retrieve.out_dir)
+    # Runs may come from elsewhere: without a config.index_dir there is just less to check.
+    index_dir = OmegaConf.select(cfg, "index.dir", throw_on_resolution_failure=False)
+    results = {}
+    for chosen in query_sets(cfg):
+        if chosen.qrels is None:
+            print(f"{chosen.name}: no qrels (data.EVAL_QREL_PATH is null there), not evaluated")
+            continue
+        folder = out_dir / chosen.name
+        if not (folder / "run.json").is_file():
+            raise InputError(
+                f"{folder / 'run.json'}: there is no such run. Retrieve first (python -m splade.retrieve), or "
+                "point config.out_dir at the folder that holds the runs"
+            )
+        run, qrels = read_run(folder / "run.json"), read_qrels(chosen.qrels)
+        covered = _coverage(chosen, run, qrels)
+        print(f"{chosen.name}: {covered.sentence()}")
+        results[chosen.name] = measure(run, qrels, chosen.metrics)
+        details = {
+            "qrels": str(chosen.qrels),
+            "queries": covered._asdict(),
+            "judged_documents_not_in_index": count_unknown(chosen.name, qrels, index_dir),
+            "conventions": {"unanswered": "count 0", "ties": "as written", "relevance_level": 1},
+        }
+        write_performance(folder, results[chosen.name], details | stored_facts(folder))
+    write_summary(out_dir, results)
+    print(table(results))
+    return results
+
+
+def query_sets(cfg: DictConfig) -> list[QuerySet]:
+    """The query sets of the config, with their metric names checked.
+
+    Raises InputError where the lists of names, qrels and metrics do not belong together.
+    """
+    names, metrics = list(cfg.retrieve.names), list(cfg.retrieve.metrics)
+    qrels = [None] * len(names) if cfg.retrieve.qrels is None else list(cfg.retrieve.qrels)
+    if not len(names) == len(qrels) == len(metrics):
+        raise InputError(
+            f"config.retrieval_name has {len(names)} entries, data.EVAL_QREL_PATH {len(qrels)}, config.eval_metric "
+            f"{len(metrics)}: give one entry per query set in each (null where a set has no qrels)"
+        )
+    if len(set(names)) < len(names):
+        raise InputError(f"config.retrieval_name={names}: every query set needs a name of its own")
+    sets = []
+    for name, path, wanted in zip(names, qrels, metrics, strict=True):
+        listed = [wanted] if isinstance(wanted, str) else list(wanted or [])
+        try:
+            check_metrics(listed)
+        except ValueError as error:
+            raise InputError(f"config.eval_metric, entry of {name}: {error}") from error
+        sets.append(QuerySet(name, path, listed))
+    return sets
+
+
+def count_unknown(name: str, qrels: Qrels, index_dir: str | Path | None) -> int | None:
+    """How many judged documents the index does not hold, with a warning; None where it cannot be told."""
+    if index_dir is None or not Path(index_dir).is_dir():
+        return None
+    try:
+        index = InvertedIndex.open(index_dir, verify=False)
+    except InputError as error:
+        logger.warning("%s: judged documents are not looked up in the index: %s", name, error)
+        return None
+    unknown = unknown_documents(qrels, _doc_ids(index))
+    if unknown:
+        few = ", ".join(repr(doc_id) for doc_id in sorted(unknown)[:3])
+        logger.warning(
+            "%s: %d judged documents are not in the index %s (%s …): they can never be found",
+            name, len(unknown), index_dir, few,
+        )  # fmt: skip
+    return len(unknown)
+
+
+def _doc_ids(index: InvertedIndex, block: int = 65_536) -> Iterator[str]:
+    for start in range(0, index.n_docs, block):
+        yield from index.doc_ids.take(np.arange(start, min(start + block, index.n_docs)))
+
+
+def _coverage(chosen: QuerySet, run: Run, qrels: Qrels) -> Coverage:
+    try:
+        return coverage(run, qrels)
+    except InputError as error:
+        raise InputError(f"{chosen.name} ({chosen.qrels}): {error}") from error
+
+
+main = command(evaluate)
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+"""Model folders: written by us, plain masked language models, and Sentence Transformers' sparse encoders.
+
+A folder of ours holds the document model and the tokenizer at its root, where any program finds a
+plain masked language model, a query encoder of its own in ``query/``, and ``splade.json``, which says
+how the vectors are made of them.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from splade.files import InputError, read_json, whole_folder, write_json
+from splade.models.kinds import Dense, Splade, SpladeDoc, SpladeLexical, SpladeTopK
+from splade.models.loading import folder_of
+from splade.models.retriever import SparseRetriever
+from splade.models.sentence_transformers import read_sparse_encoder
+
+DESCRIPTION = "splade.json"
+FORMAT_VERSION = 1
+KINDS: dict[str, type[SparseRetriever]] = {
+    kind.__name__: kind for kind in (Splade, SpladeDoc, SpladeLexical, SpladeTopK, Dense)
+}
+
+
+def save_retriever(model: SparseRetriever, folder: str | Path, extra: Mapping[str, Any]) -> None:
+    """Write ``model`` to ``folder``, which appears whole or not at all and replaces an older model.
+
+    Raises InputError where the folder holds something else than a model of ours.
+    """
+    folder = Path(folder)
+    if folder.exists() and any(folder.iterdir()) and not (folder / DESCRIPTION).is_file():
+        raise InputError(f"{folder}: holds files that are not a model saved here; choose an empty or a new folder")
+    query: Any = None if model.shares_encoder else model.encoders["query"]
+    with whole_folder(folder) as temporary:
+        model._document.save(temporary)
+        model.tokenizer("document").save_pretrained(temporary)
+        if hasattr(query, "save"):
+            query.save(temporary / "query")
+            model.tokenizer("query").save_pretrained(temporary / "query")
+        description = {
+            "format_version": FORMAT_VERSION,
+            "kind": _name(type(model)),
+            "sides": {"document": "model", "query": _query_side(model)},
+            "vocab_size": model.vocab_size,
+            "settings": model.settings(),
+            "extra": dict(extra),
+        }
+        write_json(temporary / DESCRIPTION, description)
+
+
+def load_retriever(path: str | Path, **overrides: Any) -> SparseRetriever:
+    """The retriever of a folder or hub name, in evaluation mode on the CPU.
+
+    Folders of ours are rebuilt as they were saved; Sentence Transformers' ``SparseEncoder`` folders are
+    read with their pooling, activation and length; any other masked language model becomes a
+    :class:`Splade` with default settings. ``overrides`` replace keyword arguments of the constructor.
+    A class from outside this package must have been imported before its folder is loaded.
+    Raises InputError where the folder cannot be used.
+    """
+    folder = folder_of(path)
+    if (folder / DESCRIPTION).is_file():
+        kind, settings, extra = _read_description(folder)
+    elif (folder / "modules.json").is_file():
+        name, settings = read_sparse_encoder(folder)
+        kind, extra = KINDS[name], {}
+    else:
+        kind, settings, extra = Splade, {}, {}
+    source = settings.pop("model_type_or_dir", folder)
+    model = kind(source, **{**settings, **overrides})  # type: ignore[arg-type]
+    model.extra = extra
+    return model
+
+
+def _read_description(folder: Path) -> tuple[type[SparseRetriever], dict[str, Any], dict[str, Any]]:
+    path = folder / DESCRIPTION
+    description = read_json(path)
+    if not isinstance(description, dict) or not isinstance(description.get("settings"), dict):
+        raise InputError(f"{path}: not the description of a model: it has no 'settings'")
+    version = description.get("format_version")
+    if version != FORMAT_VERSION:
+        raise InputError(
+            f"{path}: written in format {version!r}, this program reads {FORMAT_VERSION}; "
+            "load it with the version of splade that wrote it"
+        )
+    name = description.get("kind")
+    kinds = KINDS | {_name(kind): kind for kind in _subclasses(SparseRetriever)}
+    if name not in kinds:
+        raise InputError(
+            f"{path}: unknown kind of model {name!r}; known are {', '.join(sorted(kinds))}. "
+            "A class of your own must be imported before its folder is loaded"
+        )
+    settings = dict(description["settings"])
+    if (folder / "query").is_dir():
+        settings["model_type_or_dir_q"] = folder / "query"
+    return kinds[name], settings, dict(description.get("extra") or {})
+
+
+def _query_side(model: SparseRetriever) -> str:
+    if model.shares_encoder:
+        return "shared"
+    return "query/" if hasattr(model.encoders["query"], "save") else "tokens"
+
+
+def _name(kind: type[SparseRetriever]) -> str:
+    return kind.__name__ if KINDS.get(kind.__name__) is kind else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _subclasses(kind: type[SparseRetriever]) -> Iterator[type[SparseRetriever]]:
+    for child in kind.__subclasses__():
+        yield child
+        yield from _subclasses(child)

@@ -1,0 +1,196 @@
+"""Modules from tokens to one vector per text: what stands on either side of a retriever."""
+
+import logging
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from splade.models.activations import ACTIVATIONS
+from splade.models.heads import AGGREGATIONS, pool_full_logits, pool_logits
+from splade.models.identity import freeze_transform, tie_identity, write_identity
+from splade.models.layouts import find_head, supported_architectures
+from splade.models.loading import HEADS, folder_of, load_base, load_mlm, quiet_loading
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_HEAD_BIAS = -5.0
+
+
+def special_ids(tokenizer: Any) -> tuple[int, ...]:
+    """The ids of the padding, [CLS], [SEP] and mask tokens that the tokenizer has, id 0 like any other."""
+    ids = (tokenizer.pad_token_id, tokenizer.cls_token_id, tokenizer.sep_token_id, tokenizer.mask_token_id)
+    return tuple(sorted({token for token in ids if token is not None}))
+
+
+class MlmEncoder(nn.Module):
+    """A masked language model as a sparse encoder: term weights from the logits of its head.
+
+    ``source`` is a folder or hub name. ``head`` says where the head comes from: ``pretrained`` (it must
+    be in the weights), ``tied_identity`` (made from the word embeddings with ``head_bias``, see
+    :mod:`splade.models.identity`), ``new`` (initialised at random where it is missing) or ``identity``
+    (as saved after a tied_identity start). Positions of ``unpooled`` token ids are attended to but not
+    pooled. Raises ValueError for unknown names and InputError where the source cannot be used.
+    """
+
+    unpooled: Tensor
+
+    def __init__(
+        self,
+        source: str | Path,
+        *,
+        agg: str = "max",
+        activation: str = "log1p_relu",
+        head: str = "pretrained",
+        head_bias: float | None = None,
+        unpooled: Iterable[int] = (),
+    ) -> None:
+        super().__init__()
+        one_of("init_dict.agg", agg, AGGREGATIONS)
+        one_of("init_dict.activation", activation, ACTIVATIONS)
+        one_of("init_dict.head", head, HEADS)
+        if head_bias is not None and head != "tied_identity":
+            raise ValueError(f"init_dict.head_bias={head_bias} is only read with init_dict.head=tied_identity")
+        self.agg, self.activation = agg, activation
+        self.skips_transform = head in ("tied_identity", "identity")
+        self.mlm = _load_with_head(folder_of(source), head, DEFAULT_HEAD_BIAS if head_bias is None else head_bias)
+        self.register_buffer("unpooled", torch.tensor(list(unpooled), dtype=torch.int64), persistent=False)
+
+    @property
+    def model(self) -> Any:
+        """The transformers model."""
+        return self.mlm
+
+    @property
+    def vocab_size(self) -> int:
+        """The width of the head, which may be larger than the tokenizer's vocabulary."""
+        head = find_head(self.mlm)
+        return int(head.decoder.weight.shape[0]) if head else int(self.mlm.config.vocab_size)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Term weights [B, V], float32 and ≥ 0, of token ids and mask [B, L]."""
+        if input_ids.shape[1] == 0:
+            return torch.zeros(input_ids.shape[0], self.vocab_size, device=input_ids.device)
+        pooled = attention_mask.bool() & ~torch.isin(input_ids, self.unpooled)  # [B, L]
+        inputs = {"input_ids": input_ids, "attention_mask": attend_to_something(attention_mask)}
+        head = find_head(self.mlm)
+        if head is None:
+            return pool_full_logits(self.mlm(**inputs).logits, pooled, self.agg, self.activation)
+        hidden = self.mlm.base_model(**inputs).last_hidden_state  # [B, L, D]
+        if not self.skips_transform:
+            hidden = head.transform(hidden)
+        return pool_logits(hidden, head.decoder, pooled, self.agg, self.activation)
+
+    def weights_in_use(self) -> Iterator[tuple[str, Tensor]]:
+        """Names and parameters that the vectors depend on, each once."""
+        head = find_head(self.mlm) if self.skips_transform else None
+        unused = {id(weight) for part in (head.dense, head.norm) for weight in part.parameters()} if head else set()
+        for name, parameter in self.mlm.named_parameters():
+            if id(parameter) not in unused:
+                yield name, parameter
+
+    def save(self, folder: Path) -> None:
+        """Write a folder that ``AutoModelForMaskedLM`` loads and that computes the same logits there."""
+        if self.skips_transform and not write_identity(self.mlm):
+            logger.warning(
+                "%s: the identity transform cannot be written into this architecture's head, so only "
+                "splade.models.load_retriever reads this folder rightly, not AutoModelForMaskedLM alone",
+                folder,
+            )
+        save_model(self.mlm, folder)
+
+
+class DenseEncoder(nn.Module):
+    """An encoder whose vector is the mean of its hidden states, or the state of the first token ([CLS])."""
+
+    def __init__(self, source: str | Path, *, pooling: str = "mean") -> None:
+        super().__init__()
+        one_of("init_dict.pooling", pooling, ("mean", "cls"))
+        self.pooling = pooling
+        self.base = load_base(folder_of(source))
+
+    @property
+    def model(self) -> Any:
+        """The transformers model."""
+        return self.base
+
+    @property
+    def vocab_size(self) -> int:
+        """The width D of the hidden states."""
+        return int(self.base.config.hidden_size)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Vectors [B, D], float32, of token ids and mask [B, L]; zero for a text without tokens."""
+        if input_ids.shape[1] == 0:
+            return torch.zeros(input_ids.shape[0], self.vocab_size, device=input_ids.device)
+        attended = attend_to_something(attention_mask)
+        hidden = self.base(input_ids=input_ids, attention_mask=attended).last_hidden_state.float()  # [B, L, D]
+        weights = attention_mask.float()  # [B, L]
+        if self.pooling == "cls":
+            return hidden[:, 0] * weights[:, :1]
+        return torch.einsum("bld,bl->bd", hidden, weights) / weights.sum(dim=1, keepdim=True).clamp(min=1)
+
+    def weights_in_use(self) -> Iterator[tuple[str, Tensor]]:
+        """Names and parameters that the vectors depend on, each once."""
+        yield from self.base.named_parameters()
+
+    def save(self, folder: Path) -> None:
+        """Write a folder that ``AutoModel`` loads."""
+        save_model(self.base, folder)
+
+
+class TokenBag(nn.Module):
+    """The binary bag of a text's own tokens, without the ``dropped`` ids; nothing to train, nothing to save."""
+
+    dropped: Tensor
+
+    def __init__(self, vocab_size: int, dropped: Iterable[int]) -> None:
+        super().__init__()
+        self.vocab_size = vocab_size
+        self.register_buffer("dropped", torch.tensor(list(dropped), dtype=torch.int64), persistent=False)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """1 for each term that the text has and 0 elsewhere, float32 [B, V]; repetitions do not count."""
+        kept = attention_mask.bool() & ~torch.isin(input_ids, self.dropped)  # [B, L]
+        bag = torch.zeros(input_ids.shape[0], self.vocab_size, device=input_ids.device)
+        return bag.scatter_reduce_(1, input_ids, kept.float(), "amax")
+
+
+def attend_to_something(attention_mask: Tensor) -> Tensor:
+    """The mask with the first position opened in rows that have none: attention over nothing is not a number."""
+    empty = ~attention_mask.bool().any(dim=1)
+    opened = attention_mask.clone()
+    opened[:, 0] = torch.where(empty, torch.ones_like(opened[:, 0]), opened[:, 0])
+    return opened
+
+
+def one_of(address: str, value: Any, accepted: Iterable[str]) -> None:
+    """ValueError naming the config address, the value and what is accepted, where it is none of these."""
+    accepted = list(accepted)
+    if value not in accepted:
+        raise ValueError(f"{address} must be one of {', '.join(accepted)}, got {value!r}")
+
+
+def save_model(model: Any, folder: Path) -> None:
+    """Write a transformers model's config and weights, without its progress bars."""
+    with quiet_loading():
+        model.save_pretrained(folder)
+
+
+def _load_with_head(folder: Path, head: str, bias: float) -> Any:
+    mlm = load_mlm(folder, allow_new_head=head in ("tied_identity", "new"), tie=head == "tied_identity")
+    if head == "tied_identity":
+        tie_identity(mlm, bias, folder)
+    if head in ("tied_identity", "identity"):
+        freeze_transform(mlm, folder)
+    if find_head(mlm) is None:
+        logger.warning(
+            "%s: the head of model type %r is not known here (known: %s); its full logits are used, "
+            "which takes more memory and time",
+            folder,
+            mlm.config.model_type,
+            supported_architectures(),
+        )
+    return mlm

@@ -1,0 +1,209 @@
+"""The retrievers by name: SPLADE and its variants, and a dense one to compare with."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from splade.models.encoders import DenseEncoder, MlmEncoder, TokenBag, one_of, special_ids
+from splade.models.retriever import SparseRetriever, tokenizer_for
+
+
+class Splade(SparseRetriever):
+    """Both sides weigh every term with a masked language model's head (SPLADE v2, arXiv 2109.10086).
+
+    ``model_type_or_dir`` is a folder or hub name of a masked language model; ``model_type_or_dir_q`` a
+    second one for queries, over the same vocabulary (one encoder serves both sides where None or empty).
+    ``freeze_d_model`` trains the query encoder alone. ``tokenizer`` is a folder or name, by default the
+    model's own. ``agg``: "max" or "sum"; ``activation``: "log1p_relu", "log1p_log1p_relu", "relu".
+
+    ``head``: "pretrained" refuses weights without a trained head; "tied_identity" starts from an encoder
+    without one, with ``head_bias`` (-5 by default) for all terms, and wants ``pool_special_tokens=False``,
+    which keeps [CLS] and [SEP] out of the pooling; "new" initialises a missing head at random.
+    """
+
+    def __init__(
+        self,
+        model_type_or_dir: str | Path,
+        *,
+        model_type_or_dir_q: str | Path | None = None,
+        freeze_d_model: bool = False,
+        agg: str = "max",
+        activation: str = "log1p_relu",
+        tokenizer: str | Path | None = None,
+        max_length: int = 256,
+        max_length_q: int | None = None,
+        head: str = "pretrained",
+        head_bias: float | None = None,
+        pool_special_tokens: bool = True,
+    ) -> None:
+        if freeze_d_model and not model_type_or_dir_q:
+            raise ValueError(
+                "init_dict.freeze_d_model=true leaves nothing to train without a query encoder of its own; set "
+                "init_dict.model_type_or_dir_q, or init_dict.freeze_d_model=false"
+            )
+        own = tokenizer_for(model_type_or_dir, tokenizer, model_type_or_dir_q)
+        unpooled = () if pool_special_tokens else special_ids(own)
+        options: dict[str, Any] = {
+            "agg": agg,
+            "activation": activation,
+            "head": head,
+            "head_bias": head_bias,
+            "unpooled": unpooled,
+        }
+        document = MlmEncoder(model_type_or_dir, **options)
+        query = MlmEncoder(model_type_or_dir_q, **options) if model_type_or_dir_q else None
+        super().__init__(
+            document,
+            query,
+            tokenizer=own,
+            max_length=max_length,
+            max_length_q=max_length_q,
+            freeze_document=freeze_d_model,
+        )
+        self.pool_special_tokens = pool_special_tokens
+
+    def settings(self) -> dict[str, Any]:
+        return {**super().settings(), **_mlm_settings(self), "freeze_d_model": self._frozen}
+
+    def document_settings(self) -> dict[str, Any]:
+        return {**super().document_settings(), **_mlm_settings(self)}
+
+
+class SpladeDoc(SparseRetriever):
+    """Documents as in :class:`Splade`; a query is the binary bag of its own tokens, without any encoder.
+
+    Padding, [CLS], [SEP] and mask tokens are left out of the bag. Arguments as in :class:`Splade`.
+    """
+
+    def __init__(
+        self,
+        model_type_or_dir: str | Path,
+        *,
+        agg: str = "max",
+        activation: str = "log1p_relu",
+        tokenizer: str | Path | None = None,
+        max_length: int = 256,
+        max_length_q: int | None = None,
+        head: str = "pretrained",
+        head_bias: float | None = None,
+        pool_special_tokens: bool = True,
+    ) -> None:
+        own = tokenizer_for(model_type_or_dir, tokenizer)
+        special = special_ids(own)
+        document = MlmEncoder(
+            model_type_or_dir,
+            agg=agg,
+            activation=activation,
+            head=head,
+            head_bias=head_bias,
+            unpooled=() if pool_special_tokens else special,
+        )
+        bag = TokenBag(document.vocab_size, special)
+        super().__init__(document, bag, tokenizer=own, max_length=max_length, max_length_q=max_length_q)
+        self.pool_special_tokens = pool_special_tokens
+
+    def settings(self) -> dict[str, Any]:
+        return {**super().settings(), **_mlm_settings(self)}
+
+    def document_settings(self) -> dict[str, Any]:
+        return {**super().document_settings(), **_mlm_settings(self)}
+
+
+class SpladeLexical(Splade):
+    """Term weights without expansion: only the text's own tokens keep theirs.
+
+    ``lexical_type`` says on which side: "query", "document" or "both". Other arguments as in :class:`Splade`.
+    """
+
+    def __init__(self, model_type_or_dir: str | Path, *, lexical_type: str = "query", **options: Any) -> None:
+        one_of("init_dict.lexical_type", lexical_type, ("query", "document", "both"))
+        super().__init__(model_type_or_dir, **options)
+        self.lexical_type = lexical_type
+        self.bag = TokenBag(self.vocab_size, special_ids(self._tokenizer))
+
+    def refine(self, side: str, weights: Tensor, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        if self.lexical_type not in (side, "both"):
+            return weights
+        return weights * self.bag(input_ids, attention_mask)
+
+    def settings(self) -> dict[str, Any]:
+        return {**super().settings(), "lexical_type": self.lexical_type}
+
+    def document_settings(self) -> dict[str, Any]:
+        return {**super().document_settings(), "lexical": self.lexical_type in ("document", "both")}
+
+
+class SpladeTopK(Splade):
+    """The ``top_d`` largest weights of a document and the ``top_q`` largest of a query; all where ≤ 0.
+
+    Of equal weights the lower term ids stay. Other arguments as in :class:`Splade`.
+    """
+
+    def __init__(self, model_type_or_dir: str | Path, *, top_d: int = -1, top_q: int = -1, **options: Any) -> None:
+        super().__init__(model_type_or_dir, **options)
+        self.tops = {"document": top_d, "query": top_q}
+
+    def refine(self, side: str, weights: Tensor, input_ids: Tensor, attention_mask: Tensor) -> Tensor:  # noqa: ARG002
+        return keep_largest(weights, self.tops[side])
+
+    def settings(self) -> dict[str, Any]:
+        return {**super().settings(), "top_d": self.tops["document"], "top_q": self.tops["query"]}
+
+    def document_settings(self) -> dict[str, Any]:
+        return {**super().document_settings(), "top": max(self.tops["document"], 0)}
+
+
+class Dense(SparseRetriever):
+    """A bi-encoder of dense vectors, compared by dot product; trains with the same losses, has no zeros.
+
+    ``pooling``: "mean" over the text's tokens, or "cls", the first. ``vocab_size`` is the vectors' width.
+    """
+
+    is_sparse = False
+
+    def __init__(
+        self,
+        model_type_or_dir: str | Path,
+        *,
+        model_type_or_dir_q: str | Path | None = None,
+        pooling: str = "mean",
+        tokenizer: str | Path | None = None,
+        max_length: int = 256,
+        max_length_q: int | None = None,
+    ) -> None:
+        own = tokenizer_for(model_type_or_dir, tokenizer, model_type_or_dir_q)
+        document = DenseEncoder(model_type_or_dir, pooling=pooling)
+        query = DenseEncoder(model_type_or_dir_q, pooling=pooling) if model_type_or_dir_q else None
+        super().__init__(document, query, tokenizer=own, max_length=max_length, max_length_q=max_length_q)
+        self.pooling = pooling
+
+    def settings(self) -> dict[str, Any]:
+        return {**super().settings(), "pooling": self.pooling}
+
+    def document_settings(self) -> dict[str, Any]:
+        return {**super().document_settings(), "pooling": self.pooling}
+
+
+def keep_largest(weights: Tensor, k: int) -> Tensor:
+    """``weights`` [B, V] with all but the ``k`` largest of each row set to 0 (all kept where ``k`` ≤ 0)."""
+    if k <= 0 or k >= weights.shape[1]:
+        return weights
+    with torch.no_grad():
+        least = weights.topk(k, dim=1).values[:, -1:]  # [B, 1]
+        above = weights > least
+        tied = weights == least
+        room = k - above.sum(dim=1, keepdim=True)
+        kept = above | (tied & (tied.cumsum(dim=1) <= room))
+    return weights * kept
+
+
+def _mlm_settings(model: Splade | SpladeDoc) -> dict[str, Any]:
+    encoder = model._document
+    return {
+        "agg": encoder.agg,
+        "activation": encoder.activation,
+        "head": "identity" if encoder.skips_transform else "pretrained",
+        "pool_special_tokens": model.pool_special_tokens,
+    }

@@ -1,0 +1,117 @@
+"""Where each architecture keeps its masked-language-model head.
+
+All heads listed here have one form: ``decoder(norm(act(dense(h))))`` on the last hidden states. They
+differ in the names of the parts, which is all that this table holds. A masked language model that
+is not in the table is used through its full logits: the same weights, with more memory and time.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class HeadLayout(NamedTuple):
+    """Dotted attribute paths of a head's parts, from the masked language model.
+
+    ``act`` is empty where the head calls the exact GELU itself. ``last_norm`` starts at the encoder
+    without its head and names the layer norm whose output is the last hidden state; empty if there is none.
+    """
+
+    dense: str
+    act: str
+    norm: str
+    decoder: str
+    last_norm: str = ""
+
+
+_BERT = HeadLayout(
+    dense="cls.predictions.transform.dense",
+    act="cls.predictions.transform.transform_act_fn",
+    norm="cls.predictions.transform.LayerNorm",
+    decoder="cls.predictions.decoder",
+    last_norm="encoder.layer.-1.output.LayerNorm",
+)
+_ROBERTA = HeadLayout(
+    dense="lm_head.dense",
+    act="",
+    norm="lm_head.layer_norm",
+    decoder="lm_head.decoder",
+    last_norm="encoder.layer.-1.output.LayerNorm",
+)
+
+LAYOUTS: dict[str, HeadLayout] = {
+    "bert": _BERT,
+    "distilbert": HeadLayout(
+        dense="vocab_transform",
+        act="activation",
+        norm="vocab_layer_norm",
+        decoder="vocab_projector",
+        last_norm="transformer.layer.-1.output_layer_norm",
+    ),
+    "roberta": _ROBERTA,
+    "xlm-roberta": _ROBERTA,
+    "camembert": _ROBERTA,
+    "mpnet": _ROBERTA,
+    "electra": HeadLayout(
+        dense="generator_predictions.dense",
+        act="generator_predictions.activation",
+        norm="generator_predictions.LayerNorm",
+        decoder="generator_lm_head",
+        last_norm="encoder.layer.-1.output.LayerNorm",
+    ),
+    "albert": HeadLayout(
+        dense="predictions.dense",
+        act="predictions.activation",
+        norm="predictions.LayerNorm",
+        decoder="predictions.decoder",
+    ),
+    "modernbert": HeadLayout(
+        dense="head.dense", act="head.act", norm="head.norm", decoder="decoder", last_norm="final_norm"
+    ),
+}
+"""Head layouts by transformers' ``config.model_type``."""
+
+
+class Head(NamedTuple):
+    """The parts of one model's head, found once per call so that a copied model uses its own weights."""
+
+    dense: nn.Linear
+    act: Callable[[Tensor], Tensor]
+    norm: nn.Module
+    decoder: nn.Linear
+    last_norm: nn.Module | None
+
+    def transform(self, hidden: Tensor) -> Tensor:
+        """What the head does to hidden states [B, L, D] before the vocabulary product: [B, L, D']."""
+        transformed: Tensor = self.norm(self.act(self.dense(hidden)))
+        return transformed
+
+
+def find_head(mlm: Any) -> Head | None:
+    """The head of a masked language model, or None where the table does not know its architecture."""
+    layout = LAYOUTS.get(getattr(mlm.config, "model_type", ""))
+    if layout is None:
+        return None
+    try:
+        return Head(
+            dense=_part(mlm, layout.dense),
+            act=_part(mlm, layout.act) if layout.act else F.gelu,
+            norm=_part(mlm, layout.norm),
+            decoder=_part(mlm, layout.decoder),
+            last_norm=_part(mlm.base_model, layout.last_norm) if layout.last_norm else None,
+        )
+    except (AttributeError, IndexError):  # a variant of the architecture that builds its head otherwise
+        return None
+
+
+def supported_architectures() -> str:
+    """The names of the table, for messages."""
+    return ", ".join(sorted(LAYOUTS))
+
+
+def _part(module: Any, path: str) -> Any:
+    for name in path.split("."):
+        module = module[int(name)] if name.lstrip("-").isdigit() else getattr(module, name)
+    return module

@@ -1,0 +1,182 @@
+"""What every retriever is: two sides, each a function from token ids to one vector per text."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from splade.files import InputError
+from splade.models.encoders import DenseEncoder, MlmEncoder, TokenBag
+from splade.models.loading import folder_of, has_tokenizer, load_tokenizer, position_limit
+
+SIDES = ("query", "document")
+
+
+class SparseRetriever(nn.Module):
+    """A query side and a document side over one vocabulary.
+
+    ``document`` encodes documents, and queries too unless there is a ``query`` module of its own.
+    Texts are read up to ``max_length`` tokens (``max_length_q`` for queries, the same where None).
+    ``freeze_document`` keeps the document encoder in evaluation mode and out of the gradient, whatever
+    :meth:`train` is told. Both sides start in evaluation mode.
+
+    Raises InputError where widths, vocabularies or lengths do not fit each other.
+    """
+
+    is_sparse = True
+
+    def __init__(
+        self,
+        document: MlmEncoder | DenseEncoder,
+        query: nn.Module | None = None,
+        *,
+        tokenizer: Any,
+        max_length: int = 256,
+        max_length_q: int | None = None,
+        freeze_document: bool = False,
+    ) -> None:
+        super().__init__()
+        sides: dict[str, nn.Module] = {"document": document}
+        if query is not None:
+            sides["query"] = query
+        self.encoders = nn.ModuleDict(sides)
+        self.vocab_size = document.vocab_size
+        self.extra: dict[str, Any] = {}
+        self._tokenizer = tokenizer
+        self._lengths = {"document": max_length, "query": max_length if max_length_q is None else max_length_q}
+        self._frozen = freeze_document
+        self._check_widths()
+        self._check_lengths()
+        if freeze_document:
+            document.requires_grad_(False)
+        self.eval()
+
+    @property
+    def shares_encoder(self) -> bool:
+        """Whether queries go through the document encoder."""
+        return "query" not in self.encoders
+
+    def forward(self, side: str, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Vectors [B, V] of one ``side`` ("query" or "document"), float32, from ids and mask [B, L] int64.
+
+        Weights are ≥ 0 in sparse retrievers. A text without tokens gives the zero vector.
+        """
+        self._check_side(side)
+        name = "document" if self.shares_encoder else side
+        frozen = self._frozen and name == "document"
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not frozen):
+            weights = self.encoders[name](input_ids, attention_mask)
+            return self.refine(side, weights, input_ids, attention_mask)
+
+    def refine(self, side: str, weights: Tensor, input_ids: Tensor, attention_mask: Tensor) -> Tensor:  # noqa: ARG002
+        """The vectors [B, V] made of an encoder's ``weights`` [B, V]; here unchanged, for subclasses to override."""
+        return weights
+
+    def train(self, mode: bool = True) -> "SparseRetriever":
+        """Training or evaluation mode; a frozen document encoder stays in evaluation mode."""
+        super().train(mode)
+        if self._frozen:
+            self.encoders["document"].eval()
+        return self
+
+    def tokenizer(self, side: str) -> Any:
+        """The tokenizer of a side; both sides have one vocabulary, so it is the same."""
+        self._check_side(side)
+        return self._tokenizer
+
+    def max_length(self, side: str) -> int:
+        """The most tokens of a text of this side that are read, special tokens counted."""
+        self._check_side(side)
+        return self._lengths[side]
+
+    def settings(self) -> dict[str, Any]:
+        """The keyword arguments that, with the saved weights, build this retriever again (JSON values)."""
+        return {
+            "max_length": self._lengths["document"],
+            "max_length_q": self._lengths["query"],
+        }
+
+    def document_settings(self) -> dict[str, Any]:
+        """What, beside weights and vocabulary, decides a document's vector; part of the fingerprint."""
+        return {}
+
+    def fingerprint(self) -> str:
+        """32 hex digits that name the document side: weights, settings and vocabulary.
+
+        The same before and after saving and on every device; query-side changes do not alter it.
+        """
+        digest = hashlib.sha256(json.dumps(self.document_settings(), sort_keys=True).encode())
+        vocabulary = sorted(self._tokenizer.get_vocab().items(), key=lambda item: (item[1], item[0]))
+        digest.update(json.dumps(vocabulary).encode())
+        for name, weight in sorted(self._document.weights_in_use()):
+            values = weight.detach().to("cpu", torch.float32).contiguous()
+            digest.update(f"{name} {tuple(values.shape)}".encode())
+            digest.update(values.numpy().data)
+        return digest.hexdigest()[:32]
+
+    def save_pretrained(self, folder: str | Path, *, extra: Mapping[str, Any] | None = None) -> None:
+        """Write the retriever as a folder that appears whole: see :func:`splade.models.checkpoint.save_retriever`.
+
+        ``extra`` holds JSON values to keep beside the weights (the training step); they come back as ``.extra``.
+        """
+        from splade.models.checkpoint import save_retriever  # the two modules need each other
+
+        save_retriever(self, folder, {**self.extra, **(extra or {})})
+
+    @property
+    def _document(self) -> Any:
+        return self.encoders["document"]
+
+    def _check_side(self, side: str) -> None:
+        if side not in SIDES:
+            raise ValueError(f"side must be 'query' or 'document', got {side!r}")
+
+    def _check_widths(self) -> None:
+        if not self.shares_encoder:
+            width = int(self.encoders["query"].vocab_size)  # type: ignore[arg-type]
+            if width != self.vocab_size:
+                raise InputError(
+                    f"the query encoder gives {width} terms and the document encoder {self.vocab_size}: their vectors "
+                    "cannot be compared; give init_dict.model_type_or_dir_q a model over the vocabulary of "
+                    "init_dict.model_type_or_dir"
+                )
+        if self.is_sparse and len(self._tokenizer) > self.vocab_size:
+            raise InputError(
+                f"the tokenizer has {len(self._tokenizer)} tokens but the model only {self.vocab_size} terms; "
+                "set config.tokenizer_type to the model's own tokenizer"
+            )
+
+    def _check_lengths(self) -> None:
+        for side, address in (("document", "config.max_length"), ("query", "config.max_length_q")):
+            length = self._lengths[side]
+            if length < 1:
+                raise ValueError(f"{address} must be at least 1, got {length}")
+            encoder = self.encoders["document" if self.shares_encoder else side]
+            limit = None if isinstance(encoder, TokenBag) else position_limit(encoder.model)
+            if limit is not None and length > limit:
+                raise InputError(
+                    f"{address}={length}: the {side} encoder has positions for {limit} tokens; "
+                    f"set {address} to {limit} or less"
+                )
+
+
+def tokenizer_for(source: str | Path, tokenizer: str | Path | None, query_source: str | Path | None = None) -> Any:
+    """The tokenizer named ``tokenizer``, or the one beside ``source`` where that is None or empty.
+
+    Raises InputError where the query encoder comes with a tokenizer of another vocabulary: the same
+    term id would then mean two different words.
+    """
+    chosen = load_tokenizer(tokenizer or source)
+    if query_source and has_tokenizer(folder_of(query_source)):
+        own = load_tokenizer(query_source)
+        if own.get_vocab() != chosen.get_vocab():
+            raise InputError(
+                f"{query_source}: the query encoder's vocabulary ({len(own)} tokens) is not the document side's "
+                f"({len(chosen)} tokens, from {tokenizer or source}); term ids would mean different words. Give "
+                "init_dict.model_type_or_dir_q a model over the same vocabulary"
+            )
+    return chosen

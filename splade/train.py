@@ -1,0 +1,51 @@
+"""Train a model from a config: build the parts, hand them to the trainer, run."""
+
+import logging
+from typing import Any
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from splade.config import command, save_config
+from splade.training import TrainingSummary, seed_everything
+
+logger = logging.getLogger(__name__)
+
+DECIDES_WEIGHTS = ("model", "loss", "penalties", "examples", "full_ranking")
+
+
+def train(cfg: DictConfig) -> TrainingSummary:
+    """Train the configured model into ``config.checkpoint_dir``; a finished training is left as it is."""
+    examples = instantiate(cfg.examples)
+    full_ranking = instantiate(cfg.full_ranking)
+    seed_everything(seed_of(cfg))
+    trainer = instantiate(cfg.trainer)(
+        model=instantiate(cfg.model),
+        loss=instantiate(cfg.loss),
+        penalties=instantiate(cfg.penalties),
+        examples=examples,
+        full_ranking=full_ranking,
+        describe=description(cfg),
+    )
+    save_config(cfg, f"{cfg.checkpoint.dir}/config.yaml")
+    summary = trainer.run()
+    logger.info("%s", summary.in_words())
+    return summary
+
+
+def seed_of(cfg: DictConfig) -> int:
+    """The seed of the chosen trainer, for what is initialised before there is a trainer."""
+    return int(cfg.trainer.seed if "seed" in cfg.trainer else cfg.trainer.trainer.seed)
+
+
+def description(cfg: DictConfig) -> dict[str, Any]:
+    """The resolved parts that decide the weights: a training goes on only where they are the same."""
+    return {
+        part: OmegaConf.to_container(cfg[part], resolve=True) for part in DECIDES_WEIGHTS if cfg[part] is not None
+    }
+
+
+main = command(train)
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,8 @@
+"""Training: the loop, the global-batch step, validation, exact resume."""
+
+from splade.training.checkpoint import seed_everything
+from splade.training.full_ranking import FullRanking
+from splade.training.interrupts import Interrupted
+from splade.training.trainer import Trainer, TrainingSummary
+
+__all__ = ["FullRanking", "Interrupted", "Trainer", "TrainingSummary", "seed_everything"]

@@ -1,0 +1,61 @@
+"""Whether the parts of a training fit each other, asked before anything runs."""
+
+import logging
+
+from splade.data.examples import ExampleSource
+from splade.files import InputError
+from splade.losses.scores import Loss
+from splade.models import SparseRetriever
+from splade.training.full_ranking import FullRanking
+from splade.training.settings import TrainingSettings
+
+logger = logging.getLogger(__name__)
+
+
+def check_loss(loss: Loss, examples: ExampleSource, in_batch_negatives: bool) -> None:
+    """InputError where the loss needs what the examples or the settings do not give; a warning for the reverse."""
+    name = type(loss).__name__
+    if loss.needs_teacher and not examples.has_teacher:
+        raise InputError(
+            f"config.loss={name} needs teacher scores and {type(examples).__name__} has none: use "
+            "data.type=triplets_with_distil or hard_negatives, or a loss without a teacher (InBatchPairwiseNLL)"
+        )
+    if loss.needs_in_batch and not in_batch_negatives and loss.in_batch_documents == "positives":
+        raise InputError(f"config.loss={name} scores in-batch negatives: set config.augment_pairs=in_batch_negatives")
+    if examples.n_documents < loss.min_documents:
+        raise InputError(
+            f"config.loss={name} needs {loss.min_documents} documents per query, {type(examples).__name__} gives "
+            f"{examples.n_documents}: use data with negatives, or InBatchPairwiseNLL"
+        )
+    if in_batch_negatives and not loss.needs_in_batch:
+        logger.warning(
+            "config.augment_pairs=in_batch_negatives has no effect: config.loss=%s looks at no other query's documents",
+            name,
+        )
+
+
+def check_validation(model: SparseRetriever, full_ranking: FullRanking | None) -> None:
+    """InputError where a dense model is to be validated through an inverted index."""
+    if full_ranking is not None and not getattr(model, "is_sparse", True):
+        raise InputError(
+            "data.VALIDATION_FULL_RANKING needs sparse vectors: validate a dense model by loss "
+            "(data.VALIDATION_SIZE_FOR_LOSS)"
+        )
+
+
+def check_early_stopping(settings: TrainingSettings) -> None:
+    """InputError where early stopping is asked for and no figure could tell it to stop."""
+    if settings.early_stopping and not settings.monitoring_ckpt:
+        raise InputError(
+            "config.early_stopping=true needs config.monitoring_ckpt, the figure to watch (loss, or one of "
+            "config.validation_metrics)"
+        )
+
+
+def check_processes(settings: TrainingSettings, n_processes: int) -> None:
+    """InputError where the global batch cannot be shared out evenly."""
+    if settings.train_batch_size % n_processes:
+        raise InputError(
+            f"config.train_batch_size={settings.train_batch_size} counts the examples of all {n_processes} processes "
+            f"and must be a multiple of {n_processes}"
+        )

@@ -1,0 +1,133 @@
+"""The exact state of an interrupted training, and whether a run may continue from it.
+
+``<dir>/model_ckpt/last/`` holds ``state.pt`` (tensors and plain values only, so that it is read
+without running code) and ``describe.json`` (what the run was asked to do). Folders are replaced whole; a
+kill between the two renames of a replacement leaves the former folder aside, and ``recover`` puts it back.
+"""
+
+import random
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from splade.files import InputError, read_json, whole_folder, write_json
+
+FORMAT = 1
+MAY_GROW = frozenset({"nb_iterations"})
+MAY_DIFFER = frozenset({"micro_batch_size", "train_monitoring_freq", "overwrite_final", "device", "checkpoint_dir"})
+
+
+def save_state(folder: str | Path, state: Mapping[str, Any], describe: Mapping[str, Any]) -> None:
+    """Write the checkpoint ``folder``, whole or not at all."""
+    with whole_folder(folder) as temporary:
+        torch.save({"format": FORMAT, **state}, temporary / "state.pt")
+        write_json(temporary / "describe.json", describe)
+
+
+def load_state(folder: str | Path) -> dict[str, Any]:
+    """The state in the checkpoint ``folder``, on the CPU; InputError where it cannot be read."""
+    path = Path(folder) / "state.pt"
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many types for damaged files
+        raise InputError(
+            f"{path}: the training state cannot be read ({error}). Delete {Path(folder).parent} to train from the "
+            "start, or restore it from a copy"
+        ) from error
+    if state.get("format") != FORMAT:
+        raise InputError(f"{path}: format {state.get('format')!r}, this version reads {FORMAT}")
+    return state
+
+
+def check_same_run(folder: str | Path, describe: Mapping[str, Any]) -> None:
+    """InputError naming every setting in which ``describe`` differs from the run that wrote ``folder``.
+
+    ``nb_iterations`` may grow; what never changes the weights may differ.
+    """
+    described = Path(folder) / "describe.json"
+    if not described.exists():
+        raise InputError(f"{described} is missing: delete {Path(folder).parent} to train from the start")
+    before = dict(_flat(read_json(described)))
+    now = dict(_flat(describe))
+    differences = [
+        f"{key} was {before.get(key, 'absent')!r}, is now {now.get(key, 'absent')!r}"
+        for key in sorted(before.keys() | now.keys())
+        if before.get(key, _ABSENT) != now.get(key, _ABSENT) and not _allowed(key, before.get(key), now.get(key))
+    ]
+    if differences:
+        raise InputError(
+            f"config.checkpoint_dir: {Path(folder).parents[1]} holds a training with other settings: "
+            f"{'; '.join(differences)}. Choose another config.checkpoint_dir, delete that folder, or restore the "
+            "settings (only config.nb_iterations may grow)"
+        )
+
+
+def recover(path: str | Path) -> None:
+    """Undo what a kill during the replacement of the folder ``path`` left behind."""
+    path = Path(path)
+    former = path.with_name(f".{path.name}.old")
+    if former.exists():
+        if path.exists():
+            shutil.rmtree(former)
+        else:
+            former.replace(path)
+    for leftover in path.parent.glob(f".{path.name}.*.part"):
+        shutil.rmtree(leftover, ignore_errors=True)
+
+
+def remove(folder: str | Path) -> None:
+    """Delete a folder and everything below it, if it is there."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def random_states() -> dict[str, Any]:
+    """The states of Python's, NumPy's and torch's generators, as tensors and plain values."""
+    kind, keys, *rest = np.random.get_state(legacy=True)  # noqa: NPY002
+    return {
+        "python": random.getstate(),
+        "numpy": (kind, np.asarray(keys).tolist(), *rest),
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
+
+
+def restore_random_states(states: Mapping[str, Any]) -> None:
+    """Put the generators back; CUDA's only where the number of devices is the same."""
+    version, internal, gauss_next = states["python"]
+    random.setstate((version, tuple(internal), gauss_next))
+    kind, keys, position, has_gauss, gauss = states["numpy"]
+    np.random.set_state((kind, np.asarray(keys, np.uint32), position, has_gauss, gauss))  # noqa: NPY002
+    torch.set_rng_state(states["torch"])
+    if torch.cuda.is_available() and len(states["cuda"]) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all(states["cuda"])
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python, NumPy and torch: before a model with new weights is made."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002
+    torch.manual_seed(seed)
+
+
+_ABSENT = object()
+
+
+def _allowed(key: str, before: Any, now: Any) -> bool:
+    last = key.rpartition(".")[2]
+    if last in MAY_GROW and isinstance(before, int) and isinstance(now, int):
+        return now >= before
+    return last in MAY_DIFFER
+
+
+def _flat(value: Mapping[str, Any], address: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted address and value of every leaf."""
+    for key, inner in value.items():
+        here = f"{address}{key}"
+        if isinstance(inner, Mapping) and inner:
+            yield from _flat(inner, f"{here}.")
+        else:
+            yield here, inner

@@ -1,0 +1,78 @@
+"""Validation as in use: encode a collection, index it in memory, search it with queries, evaluate."""
+
+import logging
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from splade.encoding import Encoder
+from splade.evaluation.metrics import evaluate
+from splade.files import InputError
+from splade.indexing import InvertedIndex
+from splade.models import SparseRetriever
+from splade.records import Qrels, Run, SparseBatch, Text
+from splade.search import Searcher
+
+logger = logging.getLogger(__name__)
+
+
+class _Csr(NamedTuple):
+    indptr: NDArray[np.int64]
+    indices: NDArray[np.int32]
+    data: NDArray[np.float32]
+    shape: tuple[int, int]
+
+
+class FullRanking:
+    """Metrics of ``model`` on judged queries over a whole, small collection.
+
+    ``collection`` is read again at each validation; its vectors are held in memory. Judged queries
+    without text count 0, with a warning when made; queries without judgements are not searched.
+    """
+
+    def __init__(
+        self,
+        collection: Iterable[Text],
+        queries: Iterable[Text],
+        qrels: Qrels,
+        *,
+        top_k: int = 1000,
+        batch_size: int = 32,
+        fp16: bool = False,
+    ) -> None:
+        if top_k < 1:
+            raise ValueError(f"top_k must be at least 1, got {top_k}")
+        self.collection, self.qrels, self.top_k = collection, qrels, top_k
+        self.batch_size, self.fp16 = batch_size, fp16
+        self.queries = [query for query in queries if query.id in qrels]
+        if not self.queries:
+            raise InputError(
+                "data.VALIDATION_FULL_RANKING: none of the queries in Q_COLLECTION_PATH is judged in QREL_PATH"
+            )
+        if len(self.queries) < len(qrels):
+            logger.warning(
+                "data.VALIDATION_FULL_RANKING: %d of %d judged queries have no text in Q_COLLECTION_PATH and count 0",
+                len(qrels) - len(self.queries),
+                len(qrels),
+            )
+
+    def __call__(self, model: SparseRetriever, metrics: Sequence[str]) -> dict[str, float]:
+        """The ``metrics`` of the model as it is; it is left in the mode it was in."""
+        documents = self._encode(model, "document", self.collection)
+        queries = self._encode(model, "query", self.queries)
+        if not documents.ids:
+            raise InputError("data.VALIDATION_FULL_RANKING.D_COLLECTION_PATH has no documents")
+        rows = documents.rows
+        matrix = _Csr(rows.offsets, rows.columns, rows.weights, (len(documents.ids), documents.vocab_size))
+        searcher = Searcher(InvertedIndex.from_csr(matrix, list(documents.ids)))
+        run: Run = {
+            ranking.query_id: dict(zip(ranking.doc_ids, ranking.scores.tolist(), strict=True))
+            for ranking in searcher.search(queries, k=self.top_k)
+        }
+        return evaluate(run, self.qrels, list(metrics))
+
+    def _encode(self, model: SparseRetriever, side: str, texts: Iterable[Text]) -> SparseBatch:
+        device = next(model.parameters()).device
+        return Encoder(model, side, batch_size=self.batch_size, device=device, fp16=self.fp16).encode_all(texts)

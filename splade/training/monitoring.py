@@ -1,0 +1,136 @@
+"""What a run writes down: CSV, JSONL, TensorBoard, and warnings when vectors go wrong."""
+
+import csv
+import json
+import logging
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from splade.files import whole_file
+
+logger = logging.getLogger(__name__)
+
+DEAD_RATE = 0.05  # share of vectors without any term above which the encoder is called collapsing
+DENSE_SHARE, DENSE_TERMS = 0.05, 256  # of the vocabulary, and at least this many terms: still dense
+
+
+class Window:
+    """Means of what was added since the last ``clear``; its state is plain values, so that a resumed run goes on."""
+
+    def __init__(self) -> None:
+        self.count, self.sums = 0, dict[str, float]()
+
+    def add(self, values: Mapping[str, float]) -> None:
+        """One more observation of every value."""
+        self.count += 1
+        for name, value in values.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
+
+    def means(self) -> dict[str, float]:
+        """The mean of each value; empty where nothing was added."""
+        return {name: total / self.count for name, total in self.sums.items()}
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.count, self.sums = 0, {}
+
+    def state(self) -> dict[str, Any]:
+        """What ``restore`` takes."""
+        return {"count": self.count, "sums": dict(self.sums)}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Continue from ``state``."""
+        self.count, self.sums = int(state["count"]), dict(state["sums"])
+
+
+class TrainingLog:
+    """``training_log.csv``, ``training_log.jsonl`` and ``tensorboard/`` in ``folder``, one row per event.
+
+    Opening it keeps the rows up to ``step`` and drops later ones: a resumed run writes those again. Columns
+    a row has no value for stay empty in the CSV and absent in the JSONL.
+    """
+
+    def __init__(self, folder: str | Path, columns: Sequence[str], *, step: int = 0, tensorboard: bool = True) -> None:
+        self.folder, self.columns = Path(folder), ["step", *columns]
+        self.csv_path, self.jsonl_path = self.folder / "training_log.csv", self.folder / "training_log.jsonl"
+        self._keep(step)
+        if not step:
+            shutil.rmtree(self.folder / "tensorboard", ignore_errors=True)
+        self._board = self._open_board(step) if tensorboard else None
+
+    def write(self, step: int, row: Mapping[str, float]) -> None:
+        """Append the values of ``step``."""
+        row = {"step": step, **row}
+        with self.jsonl_path.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(row) + "\n")
+        with self.csv_path.open("a", encoding="utf-8", newline="") as stream:
+            csv.DictWriter(stream, self.columns, lineterminator="\n").writerow(row)
+        if self._board is not None:
+            for name, value in row.items():
+                if name != "step":
+                    self._board.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        """Write out what TensorBoard still holds."""
+        if self._board is not None:
+            self._board.close()
+
+    def _keep(self, step: int) -> None:
+        rows = []
+        if self.jsonl_path.exists():
+            for line in self.jsonl_path.read_text(encoding="utf-8").splitlines():
+                try:
+                    row = json.loads(line)
+                except json.JSONDecodeError:  # a line that a kill cut short
+                    continue
+                if row["step"] <= step:
+                    rows.append(row)
+        with whole_file(self.jsonl_path) as stream:
+            stream.writelines(json.dumps(row) + "\n" for row in rows)
+        with whole_file(self.csv_path) as stream:
+            writer = csv.DictWriter(stream, self.columns, extrasaction="ignore", lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+
+    def _open_board(self, step: int) -> Any:
+        try:
+            from torch.utils.tensorboard import SummaryWriter  # slow to load, and optional
+        except ImportError:
+            logger.warning("tensorboard is not installed: no tensorboard/ is written (pip install tensorboard)")
+            return None
+        return SummaryWriter(str(self.folder / "tensorboard"), purge_step=step + 1 if step else None)
+
+
+class Health:
+    """Says loudly, once until it is over, that vectors collapse or stay dense.
+
+    Dense counts only from ``ramped`` on, the step by which the penalties should have done their work.
+    """
+
+    def __init__(self, vocab_size: int, ramped: int) -> None:
+        self.dense_limit, self.ramped = max(DENSE_SHARE * vocab_size, DENSE_TERMS), ramped
+        self._warned: set[str] = set()
+
+    def check(self, step: int, means: Mapping[str, float]) -> None:
+        """Look at the means of a window that ends at ``step``."""
+        for side, name in (("q", "query"), ("d", "document")):
+            dead, terms = means.get(f"dead_{side}", 0.0), means.get(f"L0_{side}", 0.0)
+            self._warn(
+                f"dead_{side}",
+                dead > DEAD_RATE,
+                f"step {step}: VECTORS COLLAPSE: {dead:.1%} of the {name} vectors have no term left. Lower "
+                f"config.regularizer.*.lambda_{side} or config.lr, or lengthen T",
+            )
+            self._warn(
+                f"dense_{side}",
+                step >= self.ramped and terms > self.dense_limit,
+                f"step {step}: VECTORS STAY DENSE: {terms:.0f} terms per {name}, more than {self.dense_limit:.0f}. "
+                f"Raise config.regularizer.*.lambda_{side} or shorten T",
+            )
+
+    def _warn(self, what: str, wrong: bool, words: str) -> None:
+        if wrong and what not in self._warned:
+            logger.warning(words)
+        (self._warned.add if wrong else self._warned.discard)(what)

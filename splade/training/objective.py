@@ -1,0 +1,81 @@
+"""What training lowers: the loss of a global batch's scores plus the penalties of its vectors.
+
+Letters: ``B`` queries of the global batch, ``n`` documents per query (positive first), ``V`` terms.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from splade.losses.scores import Loss, Scores
+from splade.regularization.penalties import Penalty, penalty_sum
+
+SPARSITY = ("L0_q", "L0_d", "flops", "dead_q", "dead_d")
+
+
+class Outcome(NamedTuple):
+    """The total to lower, and what there is to log of it."""
+
+    total: Tensor  # scalar with a graph
+    logged: dict[str, float]
+
+
+class Objective:
+    """``loss(scores) + Σ penalty.weight(step) · penalty(vectors)`` of one global batch.
+
+    ``penalty_documents`` is "slot" (a penalty of documents is the mean over the positives and each
+    rank of negatives, as in pair and triplet training) or "pooled" (all documents together).
+    """
+
+    def __init__(
+        self, loss: Loss, penalties: Sequence[Penalty], *, in_batch: bool, penalty_documents: str, sparse: bool = True
+    ) -> None:
+        if penalty_documents not in ("slot", "pooled"):
+            raise ValueError(f"penalty_documents must be 'slot' or 'pooled', got {penalty_documents!r}")
+        self.loss, self.penalties = loss, list(penalties)
+        self.in_batch, self.penalty_documents, self.sparse = in_batch, penalty_documents, sparse
+
+    def __call__(self, queries: Tensor, documents: Tensor, teacher: Tensor | None, step: int) -> Outcome:
+        """The outcome of queries [B, V], documents [B, n, V] and teacher scores [B, n] at optimizer step ``step``."""
+        loss = self.loss(self.scores(queries, documents, teacher))
+        slots = documents.unbind(1) if self.penalty_documents == "slot" else (documents.flatten(0, 1),)
+        penalty, measured = penalty_sum(self.penalties, step, {"query": (queries,), "document": slots})
+        total = loss + penalty
+        logged = {"loss": float(loss.detach()), "total": float(total.detach()), **measured}
+        for each in self.penalties:
+            logged[f"lambda_{each.name}_{each.side}"] = each.weight(step)
+        if self.sparse:
+            logged |= sparsity(queries.detach(), documents.detach().flatten(0, 1))
+        return Outcome(total, logged)
+
+    def columns(self) -> list[str]:
+        """The names of what an outcome logs."""
+        names = [f"{penalty.name}_{penalty.side}" for penalty in self.penalties]
+        return ["loss", "total", *names, *(f"lambda_{name}" for name in names), *(SPARSITY if self.sparse else ())]
+
+    def scores(self, queries: Tensor, documents: Tensor, teacher: Tensor | None) -> Scores:
+        """Dot products of each query with its own documents and, where wanted, with those of the whole batch."""
+        group = torch.einsum("bv,bnv->bn", queries, documents)
+        if not self.in_batch:
+            return Scores(group, None, teacher)
+        others = documents.flatten(0, 1) if self.loss.in_batch_documents == "all" else documents[:, 0]
+        return Scores(group, queries @ others.T, teacher)
+
+
+def sparsity(queries: Tensor, documents: Tensor) -> dict[str, float]:
+    """Of [N, V] batches: mean non-zeros, share of empty vectors, expected postings met per pair (``flops``)."""
+    query_terms, document_terms = queries > 0, documents > 0
+    per_query, per_document = query_terms.sum(1), document_terms.sum(1)
+    flops = (query_terms.float().mean(0) * document_terms.float().mean(0)).sum()
+    values = torch.stack(
+        [
+            per_query.float().mean(),
+            per_document.float().mean(),
+            flops,
+            (per_query == 0).float().mean(),
+            (per_document == 0).float().mean(),
+        ]
+    )
+    return dict(zip(SPARSITY, values.tolist(), strict=True))

@@ -1,0 +1,95 @@
+"""AdamW's parameter groups, the learning rate at a step, and mixed precision."""
+
+import logging
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import Tensor, nn
+from torch.optim import AdamW, Optimizer
+
+from splade.files import InputError
+
+logger = logging.getLogger(__name__)
+
+
+def decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, object]]:
+    """Two parameter groups: weights with ``weight_decay``; biases and norms without. Frozen parameters are in none."""
+    decayed: list[nn.Parameter] = []
+    spared: list[nn.Parameter] = []
+    seen: set[int] = set()
+    for module in model.modules():
+        is_norm = "norm" in type(module).__name__.lower()
+        for name, parameter in module.named_parameters(recurse=False):
+            if parameter.requires_grad and id(parameter) not in seen:
+                seen.add(id(parameter))
+                (spared if is_norm or name.endswith("bias") else decayed).append(parameter)
+    return [{"params": decayed, "weight_decay": weight_decay}, {"params": spared, "weight_decay": 0.0}]
+
+
+def adamw(model: nn.Module, lr: float, weight_decay: float) -> AdamW:
+    """AdamW (arXiv 1711.05101) over the trainable parameters of ``model``; InputError where there are none."""
+    groups = [group for group in decay_groups(model, weight_decay) if group["params"]]
+    if not groups:
+        raise InputError("the model has no trainable parameter: everything is frozen (init_dict.freeze_d_model)")
+    return AdamW(groups, lr=lr)
+
+
+def learning_rate_factor(step: int, warmup_steps: int, total_steps: int) -> float:
+    """The share of the full rate for optimizer step ``step`` (from 0): linear up, then linear down.
+
+    Step ``warmup_steps - 1`` has the full rate first, ``total_steps`` would have 0; no step taken has 0.
+    """
+    if step < warmup_steps:
+        return (step + 1) / warmup_steps
+    return max(total_steps - step, 0) / max(total_steps - warmup_steps, 1)
+
+
+def set_learning_rate(optimizer: Optimizer, lr: float) -> None:
+    """Give every group of ``optimizer`` the rate ``lr``."""
+    for group in optimizer.param_groups:
+        group["lr"] = lr
+
+
+class Precision:
+    """The arithmetic of the encoders: float32, fp16 with a loss scaler (CUDA only), or bf16.
+
+    ``fp16`` without CUDA warns and computes in float32, because published configs ask for it. Losses,
+    penalties, gradients of representations and the optimizer are float32 in every mode.
+    """
+
+    def __init__(self, device: torch.device, *, fp16: bool = False, bf16: bool = False) -> None:
+        if fp16 and bf16:
+            raise ValueError("fp16 and bf16 exclude each other: set one of them")
+        if fp16 and device.type != "cuda":
+            logger.warning("config.fp16: fp16 needs a CUDA device; training on %s runs in float32", device.type)
+            fp16 = False
+        if bf16 and device.type == "cpu":
+            logger.warning("bf16 on a CPU without native support is emulated and several times slower than float32")
+        self.device_type = device.type
+        self.dtype = torch.float16 if fp16 else torch.bfloat16 if bf16 else None
+        self.scaler = torch.amp.GradScaler(device.type, enabled=fp16)
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """The context to run an encoder in."""
+        return nullcontext() if self.dtype is None else torch.autocast(self.device_type, dtype=self.dtype)
+
+    def scaled(self, loss: Tensor) -> Tensor:
+        """The loss to take gradients of."""
+        return self.scaler.scale(loss)
+
+    def step(self, optimizer: Optimizer, max_grad_norm: float | None) -> float:
+        """``clip`` and ``apply``; the norm of the gradients before clipping."""
+        norm = self.clip(optimizer, max_grad_norm)
+        self.apply(optimizer)
+        return norm
+
+    def clip(self, optimizer: Optimizer, max_grad_norm: float | None) -> float:
+        """Bring the gradients to true scale and at most ``max_grad_norm`` (None: any); their norm before that."""
+        self.scaler.unscale_(optimizer)
+        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        return float(nn.utils.clip_grad_norm_(parameters, max_grad_norm or float("inf")))
+
+    def apply(self, optimizer: Optimizer) -> None:
+        """One optimizer step; with fp16, one of infinite gradients is skipped and the scale lowered."""
+        self.scaler.step(optimizer)
+        self.scaler.update()

@@ -1,0 +1,85 @@
+"""The processes of one training, through torch.distributed; with one process every function is the identity.
+
+The process group is made by whoever launches (torchrun); nothing here starts or ends one. Every
+function is collective: all ranks call it, in the same order.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+import torch
+from torch import Tensor, distributed, nn
+
+Value = TypeVar("Value")
+
+
+def world() -> tuple[int, int]:
+    """This process's rank and the number of processes; (0, 1) outside torch.distributed."""
+    if distributed.is_available() and distributed.is_initialized():
+        return distributed.get_rank(), distributed.get_world_size()
+    return 0, 1
+
+
+def gather_rows(rows: Tensor) -> Tensor:
+    """The rows [N, ...] of every rank, rank by rank, as one tensor [N * world, ...] without a graph.
+
+    Every rank brings the same number of rows.
+    """
+    _, size = world()
+    rows = rows.detach()
+    if size == 1:
+        return rows
+    parts = [torch.empty_like(rows, memory_format=torch.contiguous_format) for _ in range(size)]
+    distributed.all_gather(parts, rows.contiguous())
+    return torch.cat(parts)
+
+
+def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
+    """Replace each gradient by its sum over ranks; a parameter without gradient on every rank keeps none."""
+    _, size = world()
+    trained = list(parameters)
+    if size == 1 or not trained:
+        return
+    present = torch.tensor([float(p.grad is not None) for p in trained], device=trained[0].device)
+    distributed.all_reduce(present, op=distributed.ReduceOp.MAX)
+    for parameter, some in zip(trained, present.tolist(), strict=True):
+        if some:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+            distributed.all_reduce(parameter.grad)
+
+
+def same_start(module: nn.Module) -> None:
+    """Give every rank the weights and buffers of rank 0."""
+    if world()[1] > 1:
+        for tensor in (*module.parameters(), *module.buffers()):
+            distributed.broadcast(tensor.detach(), src=0)
+
+
+def on_first_rank(work: Callable[[], Value]) -> Value:
+    """The result of ``work`` done on rank 0 alone, given to all; an error there is raised on all.
+
+    The result must be picklable where there are several processes.
+    """
+    rank, size = world()
+    if size == 1:
+        return work()
+    outcome: list[object] = [None, None]
+    if rank == 0:
+        try:
+            outcome[0] = work()
+        except (Exception, KeyboardInterrupt) as error:
+            outcome[1] = error
+    distributed.broadcast_object_list(outcome, src=0)
+    if isinstance(outcome[1], BaseException):
+        raise outcome[1]
+    return outcome[0]  # type: ignore[return-value]
+
+
+def anywhere(flag: bool, device: torch.device) -> bool:
+    """Whether ``flag`` is set on any rank."""
+    if world()[1] == 1:
+        return flag
+    raised = torch.tensor(float(flag), device=device)
+    distributed.all_reduce(raised, op=distributed.ReduceOp.MAX)
+    return bool(raised.item())

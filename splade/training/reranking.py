@@ -1,0 +1,286 @@
+"""Training of rerankers: groups of one positive and its negatives, the losses of first-stage training.
+
+A reranker scores each group by itself, so a global batch may be cut anywhere: micro-batches are weighted
+by their size and give the gradient of the whole batch. One process.
+
+Letters: ``B`` queries of the global batch, ``n`` documents per query, the positive first.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from splade.data.examples import ExampleSource
+from splade.files import InputError, whole_file, whole_folder
+from splade.losses.scores import Loss, Scores
+from splade.models.rerankers import Reranker
+from splade.records import Example
+from splade.training.checkpoint import check_same_run, load_state, recover, save_state, seed_everything
+from splade.training.interrupts import Interrupted, Interrupts
+from splade.training.optimizer import Precision, adamw, learning_rate_factor, set_learning_rate
+from splade.training.processes import world
+from splade.training.sampling import DOCUMENTS, DROPOUT, Draw, GlobalBatches, random_stream
+
+logger = logging.getLogger(__name__)
+
+
+class RerankingSummary(NamedTuple):
+    """How a reranker's training ended."""
+
+    steps: int  # optimizer steps in all
+    steps_now: int  # of them, taken by this call
+    loss: float | None  # of the last step taken by this call
+    model: Path
+
+    def in_words(self) -> str:
+        """One sentence for the screen."""
+        if not self.steps_now:
+            return f"training was finished already after {self.steps} steps; the model is in {self.model}"
+        return f"trained to step {self.steps}, last loss {self.loss:.4f}; the model is in {self.model}"
+
+
+class RerankerTrainer:
+    """Trains ``reranker`` on ``examples`` and writes ``checkpoint_dir``.
+
+    Instead of a reranker, give a function that makes one: it is called with random numbers from ``seed``,
+    after everything else has been checked.
+
+    ``model/`` holds the weights of the last checkpoint, ``model_ckpt/last/`` the state to continue from,
+    ``training_log.jsonl`` a line every ``train_monitoring_freq`` steps; checkpoints come every
+    ``record_frequency`` steps and at the end. ``nb_iterations`` counts optimizer steps, each of
+    ``gradient_accumulation_steps`` batches of ``train_batch_size`` queries. ``micro_batch_size`` queries are
+    encoded at once: it bounds memory, and only dropout tells the difference.
+
+    A training that was interrupted continues where it stopped and, on a CPU, ends with the same weights
+    bit for bit; a finished one is left as it is. ``describe`` (JSON values) says what else a training must
+    share to be continued: where its data and first weights come from. Missing supervision is an
+    InputError before anything runs.
+    """
+
+    def __init__(
+        self,
+        reranker: Reranker | Callable[[], Reranker],
+        loss: Loss,
+        examples: ExampleSource,
+        *,
+        checkpoint_dir: str | Path,
+        lr: float = 2e-5,
+        weight_decay: float = 0.01,
+        warmup_steps: int = 0,
+        nb_iterations: int,
+        train_batch_size: int,
+        micro_batch_size: int | None = None,
+        gradient_accumulation_steps: int = 1,
+        max_grad_norm: float | None = 1.0,
+        fp16: bool = False,
+        bf16: bool = False,
+        seed: int = 0,
+        train_monitoring_freq: int = 100,
+        record_frequency: int = 1000,
+        resume: bool = True,
+        device: str | None = None,
+        describe: Mapping[str, Any] | None = None,
+    ) -> None:
+        counts = {
+            "nb_iterations": nb_iterations,
+            "train_batch_size": train_batch_size,
+            "gradient_accumulation_steps": gradient_accumulation_steps,
+            "train_monitoring_freq": train_monitoring_freq,
+            "record_frequency": record_frequency,
+            "micro_batch_size": 1 if micro_batch_size is None else micro_batch_size,
+        }
+        for name, count in counts.items():
+            if count < 1:
+                raise ValueError(f"config.{name} must be at least 1, got {count}")
+        _check_supervision(loss, examples)
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        if not isinstance(reranker, Reranker):
+            seed_everything(seed)  # new weights start from the seed
+            reranker = reranker()
+        self.reranker, self.loss, self.examples = reranker.to(self.device), loss, examples
+        self.directory, self.resume, self.seed = Path(checkpoint_dir), resume, seed
+        self.lr, self.warmup_steps, self.nb_iterations = lr, warmup_steps, nb_iterations
+        self.micro_batch_size = micro_batch_size or train_batch_size
+        self.accumulation, self.max_grad_norm = gradient_accumulation_steps, max_grad_norm
+        self.train_monitoring_freq, self.record_frequency = train_monitoring_freq, record_frequency
+        self.batches = GlobalBatches(np.arange(len(examples)), train_batch_size, seed)
+        self.optimizer = adamw(self.reranker, lr, weight_decay)
+        self.precision = Precision(self.device, fp16=fp16, bf16=bf16)
+        self.describe = {
+            **{"kind": reranker.kind, **reranker.settings(), "loss": repr(loss), "n_examples": len(examples)},
+            **{"n_documents": examples.n_documents, "lr": lr, "weight_decay": weight_decay, "seed": seed},
+            **{"warmup_steps": warmup_steps, "nb_iterations": nb_iterations, "max_grad_norm": max_grad_norm},
+            **{"train_batch_size": train_batch_size, "gradient_accumulation_steps": gradient_accumulation_steps},
+            **{"fp16": fp16, "bf16": bf16, "given": dict(describe or {})},
+        }
+        self.step = 0
+        self._check_continuation()
+
+    @property
+    def last(self) -> Path:
+        """The folder of the state to continue from."""
+        return self.directory / "model_ckpt" / "last"
+
+    def run(self) -> RerankingSummary:
+        """Train to ``nb_iterations`` steps; Interrupted after Ctrl-C, with the state saved."""
+        self._restore()
+        first, loss = self.step, None
+        interrupts = Interrupts()
+        self.reranker.train()
+        with interrupts.active(), self._log() as log, self._progress() as progress:
+            while self.step < self.nb_iterations:
+                with interrupts.deferred():
+                    logged = self._optimizer_step()
+                    loss = logged["loss"]
+                    if self.step % self.train_monitoring_freq == 0 or self.step == self.nb_iterations:
+                        log.write(json.dumps(logged) + "\n")
+                        log.flush()
+                    finished = self.step == self.nb_iterations
+                    if interrupts.pending or finished or self.step % self.record_frequency == 0:
+                        self._save()
+                progress.update()
+                progress.set_postfix(loss=f"{loss:.4f}")
+                if interrupts.pending and not finished:
+                    raise Interrupted(f"stopped after step {self.step}; the same command continues from {self.last}")
+        return RerankingSummary(self.step, self.step - first, loss, self.directory / "model")
+
+    def _optimizer_step(self) -> dict[str, float]:
+        """One update of the weights; what there is to log of it."""
+        rate = self.lr * learning_rate_factor(self.step, self.warmup_steps, self.nb_iterations)
+        set_learning_rate(self.optimizer, rate)
+        self.optimizer.zero_grad(set_to_none=True)
+        batches = range(self.step * self.accumulation, (self.step + 1) * self.accumulation)
+        parts = [self._add_gradient(number) for number in batches]  # loss and share of positives first
+        loss, first = (sum(values) / self.accumulation for values in zip(*parts, strict=True))
+        if not np.isfinite(loss):
+            raise InputError(
+                f"the loss is {loss} at step {self.step}: lower config.lr, or set fp16 off (T5 overflows it)"
+            )
+        norm = self.precision.clip(self.optimizer, self.max_grad_norm)
+        self.precision.apply(self.optimizer)
+        self.step += 1
+        norm = norm if np.isfinite(norm) else 0.0  # a step that fp16's scaler skipped
+        return {"step": self.step, "loss": loss, "positive_first": first, "lr": rate, "grad_norm": norm}
+
+    def _add_gradient(self, batch: int) -> tuple[float, float]:
+        """Add the gradient of global batch ``batch``; its loss, and how often the positive scored best."""
+        examples = [self._example(draw) for draw in self.batches[batch]]
+        loss, first = 0.0, 0.0
+        for start in range(0, len(examples), self.micro_batch_size):
+            micro = examples[start : start + self.micro_batch_size]
+            with self._replayed(batch, start), self.precision.autocast():
+                scores = self._scores(micro)
+            share = len(micro) / len(examples)
+            value = self.loss(scores) * share
+            self.precision.scaled(value / self.accumulation).backward()
+            loss += value.item()
+            first += share * (scores.group.argmax(dim=1) == 0).float().mean().item()
+        return loss, first
+
+    def _scores(self, examples: Sequence[Example]) -> Scores:
+        texts = [[document.text for document in example.documents] for example in examples]
+        group = self.reranker.group_scores([example.query.text for example in examples], texts)  # [B, n]
+        return Scores(group, teacher=self._teacher(examples))
+
+    def _teacher(self, examples: Sequence[Example]) -> Tensor | None:
+        if not self.examples.has_teacher:
+            return None
+        return torch.tensor([example.teacher for example in examples], dtype=torch.float32, device=self.device)
+
+    def _example(self, draw: Draw) -> Example:
+        return self.examples.example(draw.index, random_stream(self.seed, DOCUMENTS, draw.epoch, draw.index))
+
+    @contextmanager
+    def _replayed(self, batch: int, start: int) -> Iterator[None]:
+        """Dropout as a function of the seed, the batch and the place in it, so that resuming has nothing to restore."""
+        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
+            torch.manual_seed(int(random_stream(self.seed, DROPOUT, batch, start).integers(2**62)))
+            yield
+
+    def _check_continuation(self) -> None:
+        """InputError where the checkpoint folder holds a training that this one is not."""
+        for folder in (self.last, self.directory / "model"):
+            if folder.parent.is_dir():
+                recover(folder)
+        if not self.last.is_dir():
+            return
+        if not self.resume:
+            raise InputError(
+                f"config.checkpoint_dir={self.directory}: there is a training already and config.resume is false: "
+                "choose another config.checkpoint_dir, or delete that folder"
+            )
+        check_same_run(self.last, self.describe)
+
+    def _restore(self) -> None:
+        """Continue from the last checkpoint, if there is one."""
+        if not self.last.is_dir():
+            return
+        state = load_state(self.last)
+        self.reranker.load_state_dict(state["reranker"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.precision.scaler.load_state_dict(state["scaler"])
+        self.step = state["step"]
+
+    def _save(self) -> None:
+        """The model for use, then the state to continue from."""
+        with whole_folder(self.directory / "model") as folder:
+            self.reranker.save_pretrained(folder, extra={"step": self.step})
+        state = {
+            "reranker": self.reranker.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.precision.scaler.state_dict(),
+            "step": self.step,
+        }
+        save_state(self.last, state, self.describe)
+
+    @contextmanager
+    def _log(self) -> Iterator[IO[str]]:
+        """``training_log.jsonl`` open at its end, without lines of steps that are to be taken again."""
+        path = self.directory / "training_log.jsonl"
+        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+        with whole_file(path) as stream:
+            stream.writelines(f"{line}\n" for line in lines if _step_of(line) <= self.step)
+        with path.open("a", encoding="utf-8") as stream:
+            yield stream
+
+    def _progress(self) -> "tqdm[Any]":
+        return tqdm(desc="train", unit="step", total=self.nb_iterations, initial=self.step, disable=None)
+
+
+def _check_supervision(loss: Loss, examples: ExampleSource) -> None:
+    """InputError where the loss asks for what the examples do not have."""
+    name = _name(loss)
+    if world()[1] > 1:
+        raise InputError(f"a reranker is trained by one process, got {world()[1]}: start it without torchrun")
+    if loss.needs_in_batch:
+        raise InputError(
+            f"config.loss={name} scores every query with every document of the batch, which a reranker does not: "
+            "use PairwiseNLL (cross-entropy over the group), BCE, or a distillation loss"
+        )
+    if loss.needs_teacher and not examples.has_teacher:
+        raise InputError(f"config.loss={name} needs teacher scores, and the training data has none: see data.type")
+    if examples.n_documents < loss.min_documents:
+        raise InputError(
+            f"config.loss={name} needs {loss.min_documents} documents per query, the training data has "
+            f"{examples.n_documents}: use triplets or hard negatives"
+        )
+
+
+def _name(loss: Loss) -> str:
+    return type(loss).__name__
+
+
+def _step_of(line: str) -> float:
+    """The step of a log line; infinite for one that a kill cut short."""
+    try:
+        return float(json.loads(line)["step"])
+    except (json.JSONDecodeError, KeyError, TypeError):
+        return float("inf")

@@ -1,0 +1,87 @@
+"""The settings of a training, with their checks; ``Trainer`` takes them as keyword arguments."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path, PurePath
+from typing import Any
+
+import torch
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(kw_only=True)
+class TrainingSettings:
+    """How to train; a step is an optimizer step throughout."""
+
+    checkpoint_dir: str | Path  # everything is written below it
+    nb_iterations: int  # steps of the whole training; may grow when a run is continued
+    train_batch_size: int  # examples per global batch, over all processes
+    lr: float = 2e-5  # at the end of the warm-up
+    weight_decay: float = 0.01  # not of biases and norms
+    warmup_steps: int = 0
+    micro_batch_size: int | None = None  # examples encoded at once; bounds memory, never changes the arithmetic
+    gradient_accumulation_steps: int = 1  # global batches per step; their losses are averaged
+    max_grad_norm: float | None = 1.0  # None or 0: no clipping
+    fp16: bool = False  # CUDA only, float32 with a warning elsewhere
+    bf16: bool = False
+    seed: int = 0
+    in_batch_negatives: bool = False  # score queries against documents of the whole batch
+    penalty_documents: str = "slot"  # or "pooled"; see splade.training.objective.Objective
+    validation_loss_examples: int = 0  # held out from training, chosen by the seed
+    validation_metrics: Sequence[str] = ()  # of the full ranking
+    monitoring_ckpt: str | None = None  # "loss" or a metric: what best weights means; None keeps the last ones
+    train_monitoring_freq: int = 100  # steps between rows of the log
+    record_frequency: int = 10_000  # steps between validations, each with a checkpoint
+    early_stopping: bool = False
+    patience: int = 3  # validations in a row without improvement after which it stops
+    overwrite_final: bool = False  # model/ holds the last weights in the end instead of the best
+    resume: bool = True  # False discards what checkpoint_dir holds of an earlier training
+    device: str | torch.device | None = None  # None: CUDA where there is one
+    tensorboard: bool = True
+
+    def check_settings(self) -> None:
+        """Raise ValueError naming the first setting out of its range, with its config address."""
+        at_least_one = (
+            "nb_iterations train_batch_size gradient_accumulation_steps train_monitoring_freq record_frequency patience"
+        )
+        for name in at_least_one.split():
+            self._within(name, 1)
+        for name in ("lr", "weight_decay", "warmup_steps", "seed", "validation_loss_examples"):
+            self._within(name, 0)
+        if self.micro_batch_size is not None:
+            self._within("micro_batch_size", 1)
+        if self.max_grad_norm is not None:
+            self._within("max_grad_norm", 0)
+        if self.warmup_steps > self.nb_iterations:
+            logger.warning(
+                "config.warmup_steps=%d is more than config.nb_iterations=%d: the rate never reaches config.lr",
+                self.warmup_steps,
+                self.nb_iterations,
+            )
+        self.validation_metrics = tuple(self.validation_metrics)
+
+    def described(self) -> dict[str, Any]:
+        """The settings that decide the weights, as plain values for JSON."""
+        left_out = {"checkpoint_dir", "device", "resume", "tensorboard"}
+        named = [field.name for field in fields(TrainingSettings) if field.name not in left_out]
+        return {name: plain(getattr(self, name)) for name in named}
+
+    def _within(self, name: str, least: float) -> None:
+        value = getattr(self, name)
+        if not value >= least:
+            raise ValueError(f"config.{name} must be at least {least}, got {value!r}")
+
+
+def plain(value: Any) -> Any:
+    """``value`` as JSON holds it; an object as its class and attributes, so that equal settings give equal values."""
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    if isinstance(value, PurePath | torch.device):
+        return str(value)
+    if hasattr(value, "items"):
+        return {str(key): plain(inner) for key, inner in value.items()}
+    if hasattr(value, "__iter__"):
+        return [plain(inner) for inner in value]
+    return {"class": type(value).__name__, **plain(getattr(value, "__dict__", {}))}

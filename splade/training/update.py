@@ -1,0 +1,104 @@
+"""One optimizer step: its global batches, their gradients, the update of the weights."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+
+from splade.data.examples import ExampleSource
+from splade.files import InputError
+from splade.losses.scores import Loss
+from splade.models import SparseRetriever
+from splade.records import Example
+from splade.regularization.penalties import Penalty
+from splade.training.global_batch import GlobalStep
+from splade.training.monitoring import Window
+from splade.training.objective import Objective
+from splade.training.optimizer import Precision, adamw, learning_rate_factor, set_learning_rate
+from splade.training.processes import sum_gradients, world
+from splade.training.sampling import DOCUMENTS, GlobalBatches, random_stream
+from splade.training.settings import TrainingSettings
+
+
+class Updates:
+    """Optimizer steps of ``model``: functions of the weights, the optimizer's state and the step's number.
+
+    ``whole`` is false from where ``take`` changes the weights until the caller has counted the step.
+    """
+
+    def __init__(
+        self,
+        model: SparseRetriever,
+        loss: Loss,
+        penalties: Sequence[Penalty],
+        examples: ExampleSource,
+        batches: GlobalBatches,
+        settings: TrainingSettings,
+        device: torch.device,
+    ) -> None:
+        self.model, self.examples, self.batches, self.settings = model.to(device), examples, batches, settings
+        self.precision = Precision(device, fp16=settings.fp16, bf16=settings.bf16)
+        self.optimizer = adamw(model, settings.lr, settings.weight_decay)
+        self.objective = Objective(
+            loss,
+            penalties,
+            in_batch=settings.in_batch_negatives or loss.needs_in_batch,
+            penalty_documents=settings.penalty_documents,
+            sparse=getattr(model, "is_sparse", True),
+        )
+        self.global_step = GlobalStep(
+            model,
+            self.objective,
+            seed=settings.seed,
+            micro_batch_size=settings.micro_batch_size,
+            autocast=self.precision.autocast,
+            device=device,
+        )
+        self.whole = True
+
+    def take(self, step: int) -> dict[str, float]:
+        """Do optimizer step ``step`` (from 0); what there is to log of it. InputError where training diverges."""
+        settings = self.settings
+        rate = settings.lr * learning_rate_factor(step, settings.warmup_steps, settings.nb_iterations)
+        set_learning_rate(self.optimizer, rate)
+        self.model.train()
+        self.optimizer.zero_grad(set_to_none=True)
+        observed = Window()
+        first = step * settings.gradient_accumulation_steps
+        for batch in range(first, first + settings.gradient_accumulation_steps):
+            observed.add(self._add_gradient(batch, step))
+        sum_gradients(parameter for parameter in self.model.parameters() if parameter.requires_grad)
+        norm = self.precision.clip(self.optimizer, settings.max_grad_norm)
+        if not self.precision.scaler.is_enabled():  # the scaler skips steps of infinite gradients itself
+            _check_finite("the norm of the gradients", norm, step)
+        self.whole = False
+        self.precision.apply(self.optimizer)
+        return {**observed.means(), "lr": rate, "grad_norm": norm if math.isfinite(norm) else 0.0}
+
+    def _add_gradient(self, batch: int, step: int) -> dict[str, float]:
+        """Add the gradient of global batch ``batch``, averaged over those of the step."""
+        accumulated = self.settings.gradient_accumulation_steps
+        share = self.global_step.share(self._examples(batch))
+        outcome = self.global_step.backward(
+            share, batch, step, lambda total: self.precision.scaled(total) / accumulated
+        )
+        _check_finite("the loss", outcome.logged["total"], step)
+        return outcome.logged
+
+    def _examples(self, batch: int) -> list[Example]:
+        """This process's examples of global batch ``batch``."""
+        rank, n_processes = world()
+        draws = self.batches[batch]
+        size = len(draws) // n_processes
+        return [
+            self.examples.example(draw.index, random_stream(self.settings.seed, DOCUMENTS, draw.epoch, draw.index))
+            for draw in draws[rank * size : (rank + 1) * size]
+        ]
+
+
+def _check_finite(what: str, value: float, step: int) -> None:
+    if not math.isfinite(value):
+        raise InputError(
+            f"{what} is {value} at step {step + 1}: training diverged. Lower config.lr, lengthen config.warmup_steps, "
+            "or clip the gradients (config.max_grad_norm); the last checkpoint is untouched"
+        )

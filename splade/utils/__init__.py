@@ -1,0 +1,1 @@
+"""Small commands that look at what the others made."""
