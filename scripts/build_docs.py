@@ -1,4 +1,4 @@
-"""Writes docs/config.md from the configs and the wiring: ``python scripts/build_docs.py`` (``--check``: only compare)."""
+"""Writes docs/config.md from the configs and the wiring; with ``--check`` it only compares."""
 
 import argparse
 import re
@@ -28,9 +28,9 @@ the package reads a value in any other way, so a value that nothing reads is an 
 
 ## Choosing a config
 
-- `SPLADE_CONFIG_NAME=config_splade++_max` or `--config-name config_splade++_max`: one of those below; `.yaml` is optional.
-- `SPLADE_CONFIG_FULLPATH=/path/to/checkpoint/config.yaml`: a saved one. Values and groups can be overridden on top. If its
-  folder was moved, `config.checkpoint_dir` follows it.
+- `SPLADE_CONFIG_NAME=config_splade++_max` or `--config-name config_splade++_max`: one of those below, `.yaml` optional.
+- `SPLADE_CONFIG_FULLPATH=/path/to/checkpoint/config.yaml`: a saved one. Values and groups can be overridden on top. If
+  its folder was moved, `config.checkpoint_dir` follows it.
 - `--config-dir DIR`: a folder of your own configs, looked in first; their `defaults:` may use the shipped groups.
 - None of these: `config_default`.
 
@@ -50,8 +50,8 @@ python -m splade.train --cfg job                          # show the values, do 
 Your own class: `loss._target_=my.package.Loss`, `model._target_=my.package.Model` (it is given those of the arguments
 that it takes), or `+catalog.loss.Mine=my.package.Loss config.loss=Mine`; an argument more: `+loss.temperature=2`.
 
-Before anything is built, a config is refused in words, with exit code 2, where a key is unknown or misspelt, a value has
-a wrong type or name, a value is read by nothing, settings do not go together, or what the command needs is missing.
+Before anything is built, a config is refused in words, with exit code 2, where a key is unknown or misspelt, a value
+has a wrong type or name, a value is read by nothing, settings do not go together, or what the command needs is missing.
 Text that spells a number or a truth value counts as that: `"false"` is false. Null means "not set".
 """
 

@@ -11,7 +11,8 @@ def hf_train(cfg: DictConfig) -> TrainingSummary:
     """As ``splade.train``, for a config whose ``hf.*`` settings are in use."""
     if cfg.kinds.trainer != "multi_negative":
         raise ConfigError(
-            "splade.hf_train trains from the hf.* settings, and config.hf_training is not true: set it, or use splade.train"
+            "splade.hf_train trains from the hf.* settings, and config.hf_training is not true: set it, or use "
+            "splade.train"
         )
     return train(cfg)
 

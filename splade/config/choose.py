@@ -51,7 +51,8 @@ def choose(env: Mapping[str, str], config_name: str | None = None, config_dir: s
         )
     if full:
         return _saved(Path(full))
-    return _named(config_name or name or DEFAULT, config_dir, by="--config-name" if config_name else "SPLADE_CONFIG_NAME")
+    by = "--config-name" if config_name else "SPLADE_CONFIG_NAME"
+    return _named(config_name or name or DEFAULT, config_dir, by)
 
 
 def config_names(directory: Path) -> list[str]:

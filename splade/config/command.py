@@ -4,6 +4,7 @@ import argparse
 import functools
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -40,6 +41,7 @@ def command(function: Callable[[DictConfig], Result]) -> Callable[..., Result | 
     return main
 
 
+@functools.lru_cache(maxsize=1)
 def commands() -> dict[str, dict[str, Any]]:
     """The table ``conf/commands.yaml``: what each command does and needs."""
     table: Any = OmegaConf.to_container(OmegaConf.load(conf_dir() / "commands.yaml"))
@@ -78,7 +80,8 @@ def in_words(name: str, run: Callable[[], Result]) -> Result:
     except InstantiationException as error:
         if not isinstance(error.__cause__, ValueError | TypeError | OSError | ImportError):
             raise
-        _stop(name, _sentence(error.__cause__, str(error.full_key or "")), USAGE_ERROR, error)
+        node = re.search(r"full_key: (\S+)", str(error))
+        _stop(name, _sentence(error.__cause__, node[1] if node else ""), USAGE_ERROR, error)
     except OmegaConfBaseException as error:
         _stop(name, str(error).splitlines()[0], USAGE_ERROR, error)
     raise AssertionError("unreachable")
@@ -124,7 +127,7 @@ def _jobs(overrides: Sequence[str]) -> list[list[str]]:
 
 def _parser(name: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"splade {name}", add_help=False, allow_abbrev=False)
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="values (config.lr=1e-5) and groups (loss=kl)")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="values (config.lr=1e-5), groups (loss=kl)")
     parser.add_argument("--help", "-h", action="store_true", help="show this")
     parser.add_argument("--config-name", "-cn", metavar="NAME", help="a config of conf/, .yaml optional")
     parser.add_argument("--config-dir", "-cd", metavar="DIR", help="a folder of your own configs, looked in first")
@@ -138,9 +141,9 @@ def _shown(cfg: DictConfig, resolve: bool) -> str:
     if not resolve:
         return str(OmegaConf.to_yaml(OmegaConf.create(values_of(cfg))))
     OmegaConf.set_struct(cfg, False)
-    values = {name: cfg[name] for name in values_of(cfg) if name != "catalog"}
-    shown = {name: OmegaConf.to_container(v, resolve=True) if OmegaConf.is_config(v) else v for name, v in values.items()}
-    return str(OmegaConf.to_yaml(OmegaConf.create(shown)))
+    values = OmegaConf.masked_copy(cfg, [name for name in values_of(cfg) if name != "catalog"])
+    values._set_parent(cfg)
+    return str(OmegaConf.to_yaml(values, resolve=True))
 
 
 def _name_of(function: Callable[..., Any]) -> str:

@@ -100,7 +100,8 @@ class Groups:
         options = self.options(group)
         if not options:
             names = self.names()
-            raise ConfigError(f"{override.input_line}: there is no group {group}{hint(group, names)}\ngroups: {', '.join(names)}")
+            near = f"{hint(group, names)}\ngroups: {', '.join(names)}"
+            raise ConfigError(f"{override.input_line}: there is no group {group}{near}")
         chosen = override.value() if not override.is_delete() and not override.is_sweep_override() else None
         for option in chosen if isinstance(chosen, list) else [chosen]:
             if option is not None and str(option).removesuffix(".yaml") not in options:
@@ -125,7 +126,8 @@ def _compose(choice: Choice, parsed: Sequence[Override], groups: Groups) -> Dict
     elsewhere = [] if choice.directory == conf_dir() else [f"hydra.searchpath=['file://{conf_dir().as_posix()}']"]
     try:
         with hydra.initialize_config_dir(str(choice.directory), version_base="1.3"):
-            listed = _listed_groups(choice.name, elsewhere)
+            chosen = any(groups.is_group(override) for override in parsed)
+            listed = _listed_groups(choice.name, elsewhere) if chosen else set()
             texts = [_rewritten(override, groups, listed) for override in parsed]
             return hydra.compose(choice.name, overrides=[*elsewhere, *texts])
     except HydraException as error:

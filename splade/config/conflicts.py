@@ -54,7 +54,7 @@ def in_batch_negatives(cfg: DictConfig) -> Iterator[str]:
             f"config.loss=InBatchPairwiseNLL needs config.augment_pairs={IN_BATCH}: set it (loss=in_batch sets both), "
             "or choose config.loss=PairwiseNLL"
         )
-    if augmented == IN_BATCH and loss in list(cfg.catalog.loss) and loss != "InBatchPairwiseNLL" and _shipped(cfg, loss):
+    if augmented == IN_BATCH and loss != "InBatchPairwiseNLL" and _shipped(cfg, loss):
         yield (
             f"config.augment_pairs={IN_BATCH} goes with config.loss=InBatchPairwiseNLL, not {loss}, which looks at no "
             "other query: remove it (~config.augment_pairs), or choose loss=in_batch"
@@ -115,8 +115,8 @@ def validation(cfg: DictConfig) -> Iterator[str]:
                 "without it choose loss, or null"
             )
         if canonical(chosen) not in map(canonical, metrics):
-            accepted = ["loss", *metrics]
-            yield f"config.monitoring_ckpt={chosen} is not in config.validation_metrics={metrics}{hint(chosen, accepted)}"
+            near = hint(chosen, ["loss", *metrics])
+            yield f"config.monitoring_ckpt={chosen} is not in config.validation_metrics={metrics}{near}"
 
 
 def query_sets(cfg: DictConfig) -> Iterator[str]:
@@ -139,13 +139,14 @@ def regularizers(cfg: DictConfig) -> Iterator[str]:
     if given is None or isinstance(given, str):
         return
     for name, own in given.items():
-        if isinstance(own, str) or own is None or not own.get("reg"):
-            if str(name) not in accepted:
-                where, near = f"config.regularizer.{name}", hint(str(name), accepted)
-                yield f"{where}: no such regularizer, and no {where}.reg says which; there are {', '.join(accepted)}{near}"
-        if own is None or (not isinstance(own, str) and own.get("lambda_q") is None and own.get("lambda_d") is None):
+        where = f"config.regularizer.{name}"
+        settings = own if isinstance(own, DictConfig) else {}
+        if not settings.get("reg") and str(name) not in accepted:
+            known = f"there are {', '.join(accepted)}{hint(str(name), accepted)}"
+            yield f"{where}: no such regularizer, and no {where}.reg says which; {known}"
+        if not isinstance(own, str) and settings.get("lambda_q") is None and settings.get("lambda_d") is None:
             yield (
-                f"config.regularizer.{name} has neither lambda_q nor lambda_d: give one of them, or write "
+                f"{where} has neither lambda_q nor lambda_d: give one of them, or write "
                 f"{name}: eval_only to measure without penalty"
             )
 
@@ -185,5 +186,5 @@ def _place(cfg: DictConfig, many: str, plain: str) -> str:
     return many if _get(cfg, "config.hf_training") else plain
 
 
-def _shipped(cfg: DictConfig, loss: str) -> bool:
-    return str(cfg.catalog.loss[loss]).startswith("splade.")
+def _shipped(cfg: DictConfig, loss: Any) -> bool:
+    return str(_get(cfg, f"catalog.loss.{loss}")).startswith("splade.")

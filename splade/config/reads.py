@@ -100,6 +100,8 @@ def arguments(text: str) -> list[str]:
 
 def evaluate(text: str, cfg: DictConfig) -> Any:
     """The value of ``text`` with its interpolations resolved from the root ``cfg``."""
+    if "${" not in text:
+        return text
     node = AnyNode(value=text, parent=cfg)._dereference_node()
     return node if OmegaConf.is_config(node) or node is None else node._value()
 

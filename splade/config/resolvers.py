@@ -1,5 +1,6 @@
 """The functions that the wiring in ``conf/components.yaml`` may call."""
 
+from collections.abc import Callable
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -10,7 +11,8 @@ from splade.config.errors import ConfigError
 
 def register() -> None:
     """Make ``${opt:…}``, ``${first:…}``, ``${when:…}`` and ``${toy:…}`` known to OmegaConf; again is harmless."""
-    for name, resolver in {"opt": opt, "first": first, "when": when, "toy": toy}.items():
+    resolvers: dict[str, Callable[..., Any]] = {"opt": opt, "first": first, "when": when, "toy": toy}
+    for name, resolver in resolvers.items():
         OmegaConf.register_new_resolver(name, resolver, replace=True)
 
 

@@ -124,7 +124,8 @@ def _read(kind: str, value: Any, cfg: DictConfig) -> Any:
     if kind in ("str", "path"):
         return value if isinstance(value, str) else (str(value) if _is_number(value) else WRONG)
     if kind == "bool":
-        return value if isinstance(value, bool) else TRUTH.get(value.strip().lower(), WRONG) if _is_text(value) else WRONG
+        spelt = TRUTH.get(value.strip().lower(), WRONG) if isinstance(value, str) else WRONG
+        return value if isinstance(value, bool) else spelt
     return _read_number(kind, value)
 
 
@@ -142,7 +143,7 @@ def _read_number(kind: str, value: Any) -> Any:
     match = BOUND.match(kind)
     if match is None:
         raise ValueError(f"settings.yaml: unknown kind {kind!r}")
-    if _is_text(value):
+    if isinstance(value, str):
         try:
             value = int(value) if match[1] == "int" and re.fullmatch(r"\s*[+-]?\d+\s*", value) else float(value)
         except ValueError:
@@ -157,10 +158,6 @@ def _read_number(kind: str, value: Any) -> Any:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
 
 
 def _in_words(kind: str) -> str:

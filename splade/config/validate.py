@@ -33,7 +33,7 @@ def wire(values: DictConfig) -> DictConfig:
     _refuse(unknown_keys(cfg, settings))
     _refuse(wrong_values(cfg, settings))
     patch(cfg)
-    _refuse(unread_keys(cfg, settings))
+    _refuse(unread_keys(cfg))
     _refuse(unknown_arguments(cfg))
     _refuse(conflicts(cfg))
     return cfg
@@ -100,19 +100,22 @@ def wrong_values(cfg: DictConfig, settings: Settings) -> Iterator[str]:
             OmegaConf.update(cfg, address, found, merge=False)
 
 
-def unread_keys(cfg: DictConfig, settings: Settings) -> Iterator[str]:
+def unread_keys(cfg: DictConfig) -> Iterator[str]:
     """A sentence for every value that is set and that no component of this config reads.
 
     A value that is the default of the components that would read it is let pass: it changes nothing.
     """
     nodes = [str(name) for name in cfg if name in wired_names() and name not in NOT_NODES]
-    found = reads(cfg, [*nodes, "kinds.matching_type"], wired_names())  # set beside hf.model.dense, too
+    nodes += [f"kinds.{name}" for name in cfg.kinds if not str(name).endswith("_of")]  # of nodes that were patched, too
+    found = reads(cfg, nodes, wired_names())
     for address, value in _values(cfg):
         if value is None or value == {} or found.of(address):
             continue
         elsewhere = _catalog_readers(cfg, address)
         if any(default == value for default in elsewhere.values()):
             continue  # what happens anyway
+        if "data.type" in found.missing and any("train" in name.split(".")[1] for name in elsewhere):
+            continue  # which data are meant is not said yet; commands that need to know ask for it
         names = sorted(elsewhere)
         shown = names[:3] + [f"{len(names) - 3} more"] * (len(names) > 3)
         told = f"; it would be read with {', '.join(shown)}" if names else ""
@@ -154,11 +157,12 @@ def _unknown_in_node(name: str, change: Any, node: Any) -> Iterator[str]:
     if name in ("traits", "kinds", PATCHES):
         yield f"{name} is not for a config to change"
     elif name == "catalog" and isinstance(change, DictConfig):
-        yield from (f"catalog.{kind}: there is no such table{hint(str(kind), node)}" for kind in change if kind not in node)
+        kinds = [str(kind) for kind in change if kind not in node]
+        yield from (f"catalog.{kind}: there is no such table{hint(kind, node)}" for kind in kinds)
     elif isinstance(change, DictConfig) and isinstance(node, dict) and "_target_" not in node:
-        for key in change:
+        for key in map(str, change):
             if key not in node:
-                near = nearest(str(key), node, cutoff=0.5)
+                near = nearest(key, node, cutoff=0.5)
                 yield f"{name}.{key}: there is no such setting" + (f"; did you mean {name}.{near}?" if near else "")
 
 
@@ -167,12 +171,11 @@ def _catalog_readers(cfg: DictConfig, address: str) -> dict[str, Any]:
     raw = OmegaConf.to_container(cfg.catalog, resolve=False)
     assert isinstance(raw, dict)
     found: dict[str, Any] = {}
-    for kind, entries in raw.items():
-        for name, entry in entries.items():
-            for _, leaf in leaves(entry):
-                if address in re.split(r"[,:${}]+", str(leaf)):
-                    default = re.fullmatch(rf"\$\{{opt:{re.escape(address)},([^${{}}]*)\}}", str(leaf))
-                    found[f"catalog.{kind}.{name}"] = evaluate(f"${{opt:_,{default[1]}}}", cfg) if default else ABSENT
+    for place, leaf in leaves(raw, "catalog"):
+        if address in re.split(r"[,:${}]+", str(leaf)):
+            default = re.fullmatch(rf"\$\{{opt:{re.escape(address)},([^${{}}]*)\}}", str(leaf))
+            entry = ".".join(place.split(".")[:3])
+            found[entry] = evaluate(f"${{opt:_,{default[1]}}}", cfg) if default else ABSENT
     return found
 
 

@@ -85,10 +85,11 @@ def _entries(base: DictConfig, own: Mapping[str, Any]) -> dict[str, Any]:
     raw, found = _raw(base)["catalog"], {}
     for kind, entries in own.items():
         template = next(iter(raw.get(kind, {}).values()), None)
-        plain = not isinstance(template, dict) or not isinstance(entries, Mapping)
-        found[kind] = entries if plain else {
-            name: fitting(template, entry) if isinstance(entry, str) else entry for name, entry in entries.items()
-        }
+        found[kind] = entries
+        if isinstance(template, dict) and isinstance(entries, Mapping):
+            found[kind] = {
+                name: fitting(template, entry) if isinstance(entry, str) else entry for name, entry in entries.items()
+            }
     return found
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from splade.models.activations import ACTIVATIONS
 from splade.models.heads import AGGREGATIONS, pool_full_logits, pool_logits
-from splade.models.identity import freeze_transform, tie_identity, write_identity
+from splade.models.identity import tie_identity
 from splade.models.layouts import find_head, supported_architectures
 from splade.models.loading import HEADS, folder_of, load_base, load_mlm, quiet_loading
 
@@ -30,9 +30,9 @@ class MlmEncoder(nn.Module):
 
     ``source`` is a folder or hub name. ``head`` says where the head comes from: ``pretrained`` (it must
     be in the weights), ``tied_identity`` (made from the word embeddings with ``head_bias``, see
-    :mod:`splade.models.identity`), ``new`` (initialised at random where it is missing) or ``identity``
-    (as saved after a tied_identity start). Positions of ``unpooled`` token ids are attended to but not
-    pooled. Raises ValueError for unknown names and InputError where the source cannot be used.
+    :mod:`splade.models.identity`) or ``new`` (initialised at random where it is missing). Positions of
+    ``unpooled`` token ids are attended to but not pooled. Raises ValueError for unknown names and
+    InputError where the source cannot be used.
     """
 
     unpooled: Tensor
@@ -54,7 +54,6 @@ class MlmEncoder(nn.Module):
         if head_bias is not None and head != "tied_identity":
             raise ValueError(f"init_dict.head_bias={head_bias} is only read with init_dict.head=tied_identity")
         self.agg, self.activation = agg, activation
-        self.skips_transform = head in ("tied_identity", "identity")
         self.mlm = _load_with_head(folder_of(source), head, DEFAULT_HEAD_BIAS if head_bias is None else head_bias)
         self.register_buffer("unpooled", torch.tensor(list(unpooled), dtype=torch.int64), persistent=False)
 
@@ -79,26 +78,14 @@ class MlmEncoder(nn.Module):
         if head is None:
             return pool_full_logits(self.mlm(**inputs).logits, pooled, self.agg, self.activation)
         hidden = self.mlm.base_model(**inputs).last_hidden_state  # [B, L, D]
-        if not self.skips_transform:
-            hidden = head.transform(hidden)
-        return pool_logits(hidden, head.decoder, pooled, self.agg, self.activation)
+        return pool_logits(head.transform(hidden), head.decoder, pooled, self.agg, self.activation)
 
     def weights_in_use(self) -> Iterator[tuple[str, Tensor]]:
         """Names and parameters that the vectors depend on, each once."""
-        head = find_head(self.mlm) if self.skips_transform else None
-        unused = {id(weight) for part in (head.dense, head.norm) for weight in part.parameters()} if head else set()
-        for name, parameter in self.mlm.named_parameters():
-            if id(parameter) not in unused:
-                yield name, parameter
+        yield from self.mlm.named_parameters()
 
     def save(self, folder: Path) -> None:
-        """Write a folder that ``AutoModelForMaskedLM`` loads and that computes the same logits there."""
-        if self.skips_transform and not write_identity(self.mlm):
-            logger.warning(
-                "%s: the identity transform cannot be written into this architecture's head, so only "
-                "splade.models.load_retriever reads this folder rightly, not AutoModelForMaskedLM alone",
-                folder,
-            )
+        """Write a folder that ``AutoModelForMaskedLM`` loads."""
         save_model(self.mlm, folder)
 
 
@@ -183,8 +170,6 @@ def _load_with_head(folder: Path, head: str, bias: float) -> Any:
     mlm = load_mlm(folder, allow_new_head=head in ("tied_identity", "new"), tie=head == "tied_identity")
     if head == "tied_identity":
         tie_identity(mlm, bias, folder)
-    if head in ("tied_identity", "identity"):
-        freeze_transform(mlm, folder)
     if find_head(mlm) is None:
         logger.warning(
             "%s: the head of model type %r is not known here (known: %s); its full logits are used, "

@@ -204,6 +204,5 @@ def _mlm_settings(model: Splade | SpladeDoc) -> dict[str, Any]:
     return {
         "agg": encoder.agg,
         "activation": encoder.activation,
-        "head": "identity" if encoder.skips_transform else "pretrained",
         "pool_special_tokens": model.pool_special_tokens,
     }

@@ -15,15 +15,13 @@ from torch.nn import functional as F
 class HeadLayout(NamedTuple):
     """Dotted attribute paths of a head's parts, from the masked language model.
 
-    ``act`` is empty where the head calls the exact GELU itself. ``last_norm`` starts at the encoder
-    without its head and names the layer norm whose output is the last hidden state; empty if there is none.
+    ``act`` is empty where the head calls the exact GELU itself.
     """
 
     dense: str
     act: str
     norm: str
     decoder: str
-    last_norm: str = ""
 
 
 _BERT = HeadLayout(
@@ -31,14 +29,12 @@ _BERT = HeadLayout(
     act="cls.predictions.transform.transform_act_fn",
     norm="cls.predictions.transform.LayerNorm",
     decoder="cls.predictions.decoder",
-    last_norm="encoder.layer.-1.output.LayerNorm",
 )
 _ROBERTA = HeadLayout(
     dense="lm_head.dense",
     act="",
     norm="lm_head.layer_norm",
     decoder="lm_head.decoder",
-    last_norm="encoder.layer.-1.output.LayerNorm",
 )
 
 LAYOUTS: dict[str, HeadLayout] = {
@@ -48,7 +44,6 @@ LAYOUTS: dict[str, HeadLayout] = {
         act="activation",
         norm="vocab_layer_norm",
         decoder="vocab_projector",
-        last_norm="transformer.layer.-1.output_layer_norm",
     ),
     "roberta": _ROBERTA,
     "xlm-roberta": _ROBERTA,
@@ -59,7 +54,6 @@ LAYOUTS: dict[str, HeadLayout] = {
         act="generator_predictions.activation",
         norm="generator_predictions.LayerNorm",
         decoder="generator_lm_head",
-        last_norm="encoder.layer.-1.output.LayerNorm",
     ),
     "albert": HeadLayout(
         dense="predictions.dense",
@@ -67,9 +61,7 @@ LAYOUTS: dict[str, HeadLayout] = {
         norm="predictions.LayerNorm",
         decoder="predictions.decoder",
     ),
-    "modernbert": HeadLayout(
-        dense="head.dense", act="head.act", norm="head.norm", decoder="decoder", last_norm="final_norm"
-    ),
+    "modernbert": HeadLayout(dense="head.dense", act="head.act", norm="head.norm", decoder="decoder"),
 }
 """Head layouts by transformers' ``config.model_type``."""
 
@@ -79,9 +71,8 @@ class Head(NamedTuple):
 
     dense: nn.Linear
     act: Callable[[Tensor], Tensor]
-    norm: nn.Module
+    norm: nn.LayerNorm
     decoder: nn.Linear
-    last_norm: nn.Module | None
 
     def transform(self, hidden: Tensor) -> Tensor:
         """What the head does to hidden states [B, L, D] before the vocabulary product: [B, L, D']."""
@@ -100,9 +91,8 @@ def find_head(mlm: Any) -> Head | None:
             act=_part(mlm, layout.act) if layout.act else F.gelu,
             norm=_part(mlm, layout.norm),
             decoder=_part(mlm, layout.decoder),
-            last_norm=_part(mlm.base_model, layout.last_norm) if layout.last_norm else None,
         )
-    except (AttributeError, IndexError):  # a variant of the architecture that builds its head otherwise
+    except AttributeError:  # a variant of the architecture that builds its head otherwise
         return None
 
 
@@ -113,5 +103,5 @@ def supported_architectures() -> str:
 
 def _part(module: Any, path: str) -> Any:
     for name in path.split("."):
-        module = module[int(name)] if name.lstrip("-").isdigit() else getattr(module, name)
+        module = getattr(module, name)
     return module

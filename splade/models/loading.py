@@ -18,7 +18,7 @@ from transformers.utils import logging as transformers_logging
 from splade.files import InputError
 from splade.models.layouts import supported_architectures
 
-HEADS = ("pretrained", "tied_identity", "new", "identity")
+HEADS = ("pretrained", "tied_identity", "new")
 LOAD_ERRORS = (OSError, ValueError, KeyError, RuntimeError, SafetensorError)
 TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model", "spiece.model", "*.bpe.model")
 HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")

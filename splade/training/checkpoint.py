@@ -44,7 +44,7 @@ def load_state(folder: str | Path) -> dict[str, Any]:
 
 
 def check_same_run(folder: str | Path, describe: Mapping[str, Any]) -> None:
-    """InputError naming every setting in which ``describe`` differs from the run that wrote ``folder``.
+    """InputError naming the settings in which ``describe`` differs from the run that wrote ``folder``.
 
     ``nb_iterations`` may grow; what never changes the weights may differ.
     """
@@ -59,6 +59,8 @@ def check_same_run(folder: str | Path, describe: Mapping[str, Any]) -> None:
         if before.get(key, _ABSENT) != now.get(key, _ABSENT) and not _allowed(key, before.get(key), now.get(key))
     ]
     if differences:
+        if len(differences) > SHOWN:
+            differences = [*differences[:SHOWN], f"and {len(differences) - SHOWN} more"]
         raise InputError(
             f"config.checkpoint_dir: {Path(folder).parents[1]} holds a training with other settings: "
             f"{'; '.join(differences)}. Choose another config.checkpoint_dir, delete that folder, or restore the "
@@ -114,6 +116,7 @@ def seed_everything(seed: int) -> None:
 
 
 _ABSENT = object()
+SHOWN = 8  # differences that an error lists
 
 
 def _allowed(key: str, before: Any, now: Any) -> bool:

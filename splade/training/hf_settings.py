@@ -49,6 +49,7 @@ def steps_of(n_examples: int, per_step: int, epochs: float) -> int:
     """Optimizer steps of ``per_step`` examples that see ``n_examples`` examples ``epochs`` times, rounded up."""
     if n_examples < 1:
         raise InputError(
-            f"no training examples are left ({n_examples}) after data.VALIDATION_SIZE_FOR_LOSS are held out: hold out fewer"
+            f"no training examples are left ({n_examples}) after data.VALIDATION_SIZE_FOR_LOSS are held out: "
+            "hold out fewer"
         )
     return max(1, math.ceil(round(n_examples * epochs / per_step, 9)))

@@ -34,7 +34,8 @@ def with_tiny_parts(name: str, models: dict[str, Path], checkpoint_dir: Path) ->
     reranker = published.config.get("reranker_type")
     many = published.config.get("hf_training", False)
     overrides = [f"config.checkpoint_dir={checkpoint_dir}", f"train/data={TOY_DATA[published.data.type]}"]
-    overrides += [f"init_dict.model_type_or_dir={models[reranker or 'mlm']}", f"config.max_length={64 if reranker else 16}"]
+    overrides.append(f"init_dict.model_type_or_dir={models[reranker or 'mlm']}")
+    overrides.append(f"config.max_length={64 if reranker else 16}")
     if published.init_dict.get("model_type_or_dir_q"):
         overrides.append(f"init_dict.model_type_or_dir_q={models['query']}")
     group, steps, batch = ("hf.training", "max_steps", "per_device_train_batch_size")

@@ -59,7 +59,6 @@ class _HandMadeBase(nn.Module):
     def __init__(self, states: Tensor) -> None:
         super().__init__()
         self.states = nn.Parameter(states)
-        self.final_norm = nn.Identity()
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> SimpleNamespace:
         return SimpleNamespace(last_hidden_state=self.states[input_ids])

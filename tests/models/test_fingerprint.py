@@ -24,9 +24,7 @@ def test_the_query_side_does_not_alter_it(mlm, other_mlm):
     assert SpladeDoc(mlm).fingerprint() == name
 
 
-@pytest.mark.parametrize(
-    "options", [{"agg": "sum"}, {"activation": "relu"}, {"pool_special_tokens": False}, {"head": "identity"}]
-)
+@pytest.mark.parametrize("options", [{"agg": "sum"}, {"activation": "relu"}, {"pool_special_tokens": False}])
 def test_settings_of_the_document_side_alter_it(mlm, options):
     assert Splade(mlm, **options).fingerprint() != Splade(mlm).fingerprint()
 

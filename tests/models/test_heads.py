@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from splade.models import heads
+from splade.models.activations import ACTIVATIONS
 from splade.models.heads import AGGREGATIONS, pool_full_logits, pool_logits
 
 
@@ -99,11 +100,12 @@ def test_a_text_without_positions_gets_the_zero_vector_and_a_finite_gradient(agg
 @pytest.mark.parametrize("agg", AGGREGATIONS)
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_small_weights_survive_half_precision(agg, dtype):
-    # 1 + 2**-12 is 1 in both half types: log(1 + relu(x)) would lose the weight
-    logits = torch.full((1, 1, 3), 2.0**-12, dtype=dtype)
+    # log(1 + x) loses the first in half precision, the second even in float32
+    small = [2.0**-12, 2.0**-24]
+    logits = torch.tensor([[small]], dtype=dtype)  # [1, 1, 2]
     weights = pool_full_logits(logits, torch.ones(1, 1), agg, "log1p_relu")
-    assert weights.dtype == torch.float32
-    assert weights[0].tolist() == pytest.approx([math.log1p(2.0**-12)] * 3, rel=1e-6)
+    assert weights.dtype == ACTIVATIONS["log1p_relu"](logits).dtype == torch.float32
+    assert weights[0].tolist() == pytest.approx([math.log1p(value) for value in small], rel=1e-6)
 
 
 def test_of_equal_logits_the_first_position_receives_the_gradient():

@@ -259,6 +259,17 @@ def test_an_encoder_without_a_trained_head_is_refused_unless_it_is_to_be_trained
     assert CrossEncoder(folders["mlm"], head="new").score(PAIRS).shape == (4,)
 
 
+def test_a_classifier_of_two_labels_is_refused_unless_its_head_is_to_be_replaced(folders, tmp_path):
+    two = AutoModelForSequenceClassification.from_pretrained(
+        folders["cross_encoder"], num_labels=2, ignore_mismatched_sizes=True
+    )
+    two.save_pretrained(tmp_path)
+    AutoTokenizer.from_pretrained(folders["cross_encoder"]).save_pretrained(tmp_path)
+    with pytest.raises(InputError, match=r"no trained weights for classifier\.bias, classifier\.weight"):
+        CrossEncoder(tmp_path)
+    assert CrossEncoder(tmp_path, head="new").score(PAIRS).shape == (4,)
+
+
 def test_a_folder_of_another_architecture_is_refused_in_words(folders):
     with pytest.raises(InputError, match="cannot be loaded as a reranker"):
         RankT5(folders["mlm"])

@@ -184,7 +184,8 @@ def load_model(loader: Callable[..., Any], name: str, head: str, **options: Any)
         model, report = loader(name, output_loading_info=True, **options)
     except (OSError, ValueError) as error:
         raise InputError(f"init_dict.model_type_or_dir={name}: cannot be loaded as a reranker: {error}") from error
-    lacking = sorted({str(key) for key in report["missing_keys"]} | {str(key[0]) for key in report["mismatched_keys"]})
+    misshapen = {key if isinstance(key, str) else str(key[0]) for key in report["mismatched_keys"]}
+    lacking = sorted(misshapen | {str(key) for key in report["missing_keys"]})
     if lacking and head != "new":
         raise InputError(
             f"init_dict.model_type_or_dir={name} has no trained weights for {', '.join(lacking[:4])}"

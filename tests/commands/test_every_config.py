@@ -1,0 +1,71 @@
+"""Every shipped config runs with tiny models under the names it gives: a step of training, or its inference."""
+
+import json
+
+import pytest
+
+from splade.config import conf_dir, config_names
+from tests.commands.world import SMALL, SMALL_HF
+
+CONFIGS = config_names(conf_dir())
+INFERENCE = {"efficient_splade/config_V_from_huggingface", "config_reranker_toy"}
+RERANKERS = {"config_reranker_train_toy", "config_rerank_train_T5_3b"}
+HF = {name for name in CONFIGS if "config_hf_" in name or "splade_v3" in name}
+TRAINED = [name for name in CONFIGS if name not in INFERENCE | RERANKERS | HF]
+
+
+def test_the_table_of_published_configs_is_shipped():
+    efficient = [f"efficient_splade/config_{kind}_{size}" for kind in ("V", "BT_VI") for size in ("large", "medium", "small")]
+    efficient += [f"efficient_splade/config_VI_doc_{size}" for size in ("medium", "small")]
+    plus = ["max", "msedistil", "selfdistil", "ensembledistil", "cocondenser_selfdistil", "cocondenser_ensembledistil"]
+    published = {
+        "config_default",
+        "config_splade",
+        *(f"config_splade++_{name}" for name in plus),
+        "config_splade++_cocondenser_ensembledistil_monogpu",
+        *efficient,
+        "config_hf_splade_l1q",
+        *(f"config_hf_{kind}_sigir23_32neg_{how}" for kind in ("splade", "dense") for how in ("distil", "nodistil")),
+        "config_splade_v3",
+        "config_splade_v3_distilbert",
+        "config_splade_v3_lexical",
+        "config_splade_v3_doc",
+        *INFERENCE,
+        *RERANKERS,
+    }
+    assert published <= set(CONFIGS)
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_a_config_trains(name, splade, workplace, tmp_path):
+    held_out = [] if name == "config_default" else ["data.VALIDATION_SIZE_FOR_LOSS=2"]
+    splade(
+        "train", f"config.checkpoint_dir={tmp_path}", *SMALL, *held_out, cwd=workplace, SPLADE_CONFIG_NAME=name
+    )
+    check_trained(tmp_path)
+
+
+@pytest.mark.parametrize("name", sorted(HF))
+def test_a_multi_negative_config_trains(name, splade, workplace, tmp_path):
+    splade("hf_train", f"config.checkpoint_dir={tmp_path}", *SMALL_HF, cwd=workplace, SPLADE_CONFIG_NAME=name)
+    check_trained(tmp_path)
+
+
+@pytest.mark.parametrize("name", sorted(RERANKERS))
+def test_a_reranker_config_trains(name, splade, workplace, tmp_path):
+    splade(
+        "hf_train_reranker",
+        f"config.checkpoint_dir={tmp_path}",
+        *(value for value in SMALL if "record" not in value),
+        cwd=workplace,
+        SPLADE_CONFIG_NAME=name,
+    )
+    assert (tmp_path / "model" / "config.json").is_file()
+
+
+def check_trained(folder):
+    rows = [json.loads(line) for line in (folder / "training_log.jsonl").read_text().splitlines()]
+    assert max(row["step"] for row in rows) == 2
+    assert all(row["loss"] == row["loss"] for row in rows if "loss" in row)
+    assert (folder / "model" / "splade.json").is_file()
+    assert (folder / "config.yaml").is_file()

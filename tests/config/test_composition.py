@@ -1,0 +1,100 @@
+"""What overrides and groups do to the values."""
+
+import pytest
+from omegaconf import OmegaConf
+
+from splade.config import ConfigError, choose, compose
+from tests.config.support import configured
+
+
+@pytest.mark.parametrize(
+    ("override", "address", "value"),
+    [
+        ("config.regularizer.FLOPS.lambda_q=0.06", "config.regularizer.FLOPS.lambda_q", 0.06),
+        ("init_dict.model_type_or_dir=bert-base-uncased", "model.model_type_or_dir", "bert-base-uncased"),
+        ("init_dict.model_type_or_dir=bert-base-uncased", "model.tokenizer", "bert-base-uncased"),
+        ("retrieve_evaluate=msmarco", "search.top_k", 1000),
+        ("train/data=distil_from_ensemble", "examples._target_", "splade.data.HardNegatives"),
+        ("loss=pairwise", "loss._target_", "splade.losses.PairwiseNLL"),
+        ("config.pretrained_no_yamlconfig=true", "checkpoint.pretrained", True),
+        ("config.index_retrieve_batch_size=100", "encoder.batch_size", 100),
+        ("config.matching_type=splade_doc", "model._target_", "splade.models.SpladeDoc"),
+        ("config.micro_batch_size=4", "trainer.micro_batch_size", 4),
+        ("+quantization_factor_document=50", "anserini.quantization_factor_document", 50),
+        ("+beir.dataset=scifact", "beir.dataset", "scifact"),
+        ("+beir.dataset_path=data/beir", "beir.path", "data/beir"),
+        ("config.lr='3e-5'", "trainer.lr", 3e-5),
+        ("config.nb_iterations=1.5e2", "trainer.nb_iterations", 150),
+        ("config.fp16='false'", "trainer.fp16", False),
+        ("config.overwrite_final='True'", "trainer.overwrite_final", True),
+        ("model.agg=sum", "model.agg", "sum"),
+        ("+loss.extra_key=1", "loss.extra_key", None),
+    ],
+)
+def test_a_published_override_reaches_its_component(override, address, value):
+    if value is None:
+        with pytest.raises(ConfigError, match="takes no such argument"):
+            configured(override)
+    else:
+        assert OmegaConf.select(configured(override), address) == value
+
+
+def test_an_option_replaces_what_the_group_set_before():
+    assert set(configured("regularizer=flopsd_small").penalties.settings["FLOPS"]) == {
+        "reg", "lambda_d", "T", "targeted_rep",
+    }  # fmt: skip
+    assert "augment_pairs" not in configured("loss=bce").config
+
+
+def test_components_of_ones_own_need_no_change_to_the_package():
+    path = "splade.models.SpladeDoc"
+    assert configured(f"model._target_={path}").model._target_ == path
+    assert "freeze_d_model" not in configured(f"model._target_={path}").model
+    cfg = configured(f"+catalog.model.mine={path}", "config.matching_type=mine")
+    assert (cfg.model._target_, "freeze_d_model" in cfg.model) == (path, False)
+    cfg = configured("+catalog.loss.Mine=splade.losses.BCE", "config.loss=Mine", "~config.augment_pairs")
+    assert cfg.loss._target_ == "splade.losses.BCE"
+
+
+def test_the_multi_negative_trainer_takes_its_settings_from_hf():
+    trainer = configured("hf.training.learning_rate=3e-4", name="config_hf_splade_l1q", command="hf_train").trainer
+    assert trainer._target_ == "splade.training.hf_settings.scheduled"
+    assert (trainer.trainer.lr, trainer.trainer.penalty_documents, trainer.max_steps) == (3e-4, "pooled", 150000)
+
+
+def test_unshared_weights_give_queries_an_encoder_from_the_same_start():
+    cfg = configured("hf.model.shared_weights=false", name="config_hf_splade_l1q", command="hf_train")
+    assert cfg.model.model_type_or_dir_q == cfg.model.model_type_or_dir
+    assert configured(name="config_hf_splade_l1q", command="hf_train").model.model_type_or_dir_q is None
+
+
+def test_a_config_of_ones_own_may_build_on_a_shipped_one(tmp_path):
+    (tmp_path / "config_mine.yaml").write_text("defaults: [config_default, _self_]\nconfig: {lr: 7e-4}\n")
+    values = compose(choose({}, "config_mine", str(tmp_path)), ["loss=pairwise"])
+    assert (values.config.lr, values.config.loss, values.config.seed) == (7e-4, "PairwiseNLL", 123)
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("loss=kll", "did you mean 'kl'"),
+        ("train/dat=toy", "did you mean 'train/data'"),
+        ("config.lr", "cannot read the override 'config.lr'"),
+        ("config.lr=[1", "cannot read the override"),
+        ("~config.nothing", "config.nothing"),
+        ("config.lr=1,2", "--multirun"),
+    ],
+)
+def test_an_override_that_cannot_be_used_is_told_in_words(override, told):
+    with pytest.raises(ConfigError, match=told.replace("[", r"\[")):
+        compose(choose({}), [override])
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [("a: [1\n", "not a YAML file"), ("", "holds none"), ("defaults: [nowhere]\n", "nowhere")],
+)
+def test_a_file_that_is_no_config_is_told_in_words(text, told, tmp_path):
+    (tmp_path / "config.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=told):
+        compose(choose({"SPLADE_CONFIG_FULLPATH": str(tmp_path)}))

@@ -1,0 +1,107 @@
+"""The shipped files: comments, groups, published values."""
+
+import pytest
+from omegaconf import OmegaConf
+
+from splade.config import choose, commands, compose, conf_dir, config_names
+from splade.config.compose import Groups
+from splade.config.wiring import wired_names
+from tests.config.support import configured
+
+NAMES = config_names(conf_dir())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_config_says_what_it_reproduces_and_how_it_is_launched(name):
+    text = (conf_dir() / f"{name}.yaml").read_text()
+    comments = text[: text.index("defaults:")]
+    assert name in comments or name == "config_default"
+    for word in ("Hardware:", "Launch:", "One override:", "python -m splade."):
+        assert word in comments
+    assert "Published" in comments or "No published figure" in comments
+
+
+@pytest.mark.parametrize("group", Groups([conf_dir()]).names())
+def test_every_option_of_every_group_composes(group):
+    for option in Groups([conf_dir()]).options(group):
+        assert compose(choose({}), [f"{group}={option}"])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_config_leaves_to_groups_what_groups_set(name):
+    own = OmegaConf.load(conf_dir() / f"{name}.yaml")
+    replaced = set()
+    for group in ("loss", "regularizer", "train/model", "retrieve_evaluate", "index", "flops", "validation"):
+        if any(group in str(entry) for entry in own.defaults):
+            replaced |= Groups([conf_dir()]).addresses(group)
+    mine = {f"{top}.{key}" for top in own if top != "defaults" for key in own[top]}
+    assert mine & replaced == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "lambda_q", "lambda_d", "steps"),
+    [
+        ("config_default", 5e-4, 3e-4, 100),
+        ("config_splade", 3e-4, 1e-4, 50_000),
+        ("config_splade++_max", 3e-4, 1e-4, 50_000),
+        ("config_splade++_msedistil", 0.5, 0.4, 50_000),
+        ("config_splade++_selfdistil", 0.5, 0.4, 50_000),
+        ("config_splade++_ensembledistil", 0.1, 0.08, 50_000),
+        ("config_splade++_cocondenser_selfdistil", 0.5, 0.4, 50_000),
+        ("config_splade++_cocondenser_ensembledistil", 0.5, 0.4, 50_000),
+        ("config_splade++_cocondenser_ensembledistil_monogpu", 0.5, 0.4, 50_000),
+    ],
+)
+def test_published_flops_weights(name, lambda_q, lambda_d, steps):
+    flops = compose(choose({"SPLADE_CONFIG_NAME": name})).config.regularizer.FLOPS
+    assert (flops.lambda_q, flops.lambda_d, flops.T) == (lambda_q, lambda_d, steps)
+
+
+@pytest.mark.parametrize(
+    ("name", "l1_q", "flops_d", "steps"),
+    [
+        ("efficient_splade/config_V_large", 5e-4, 5e-4, 50_000),
+        ("efficient_splade/config_V_medium", 5e-3, 5e-4, 50_000),
+        ("efficient_splade/config_V_small", 5e-3, 5e-3, 50_000),
+        ("efficient_splade/config_BT_VI_large", 5e-4, 5e-4, 50_000),
+        ("efficient_splade/config_BT_VI_medium", 5e-3, 5e-4, 50_000),
+        ("efficient_splade/config_BT_VI_small", 5e-3, 5e-3, 50_000),
+        ("efficient_splade/config_VI_doc_medium", None, 5e-4, 10_000),
+        ("efficient_splade/config_VI_doc_small", None, 5e-3, 10_000),
+        ("config_hf_splade_l1q", 5e-3, 5e-3, 50_000),
+        ("config_hf_splade_sigir23_32neg_distil", 5e-3, 5e-3, 50_000),
+        ("config_splade_v3", 0.01, 0.02, 30_000),
+        ("config_splade_v3_doc", None, 0.02, 30_000),
+    ],
+)
+def test_published_l1_and_flops_weights(name, l1_q, flops_d, steps):
+    regularizer = compose(choose({"SPLADE_CONFIG_NAME": name})).config.regularizer
+    assert OmegaConf.select(regularizer, "L1.lambda_q") == l1_q
+    assert (regularizer.FLOPS.lambda_d, regularizer.FLOPS.T) == (flops_d, steps)
+    assert "lambda_q" not in regularizer.FLOPS
+
+
+def test_the_main_recipe_has_its_published_values():
+    trainer = configured(name="config_splade++_max").trainer
+    values = (trainer.lr, trainer.weight_decay, trainer.warmup_steps, trainer.nb_iterations, trainer.train_batch_size)
+    assert values == (2e-5, 0.01, 6000, 150_000, 128)
+    assert (trainer.record_frequency, trainer.in_batch_negatives, trainer.monitoring_ckpt) == (10_000, True, "MRR@10")
+
+
+def test_without_distillation_means_without_a_teacher():
+    for kind in ("splade", "dense"):
+        cfg = configured(name=f"config_hf_{kind}_sigir23_32neg_nodistil", command="hf_train")
+        assert cfg.loss._target_ == "splade.losses.Contrastive"
+        assert (cfg.examples.n_negatives, cfg.trainer.per_device_train_batch_size) == (32, 5)
+        distilled = configured(name=f"config_hf_{kind}_sigir23_32neg_distil", command="hf_train")
+        assert distilled.loss._target_ == "splade.losses.kldiv_contrastive_with_weights"
+
+
+def test_inference_needs_no_training_settings():
+    cfg = configured(name="efficient_splade/config_V_from_huggingface", command="retrieve")
+    assert (cfg.checkpoint.pretrained, cfg.model.model_type_or_dir_q) == (True, "naver/efficient-splade-V-large-query")
+
+
+def test_every_command_needs_nodes_that_are_wired():
+    for row in commands().values():
+        assert {need.split(".")[0] for need in row.get("needs", [])} <= set(wired_names())
