@@ -137,7 +137,9 @@ def batches(count: int, size: int) -> Iterator[list[int]]:
         yield rows.tolist()
 
 
-def mlm_loss(model: BertForMaskedLM, tokenizer: BertTokenizerFast, batch: dict, masked: float, kept: float) -> torch.Tensor:
+def mlm_loss(
+    model: BertForMaskedLM, tokenizer: BertTokenizerFast, batch: dict, masked: float, kept: float
+) -> torch.Tensor:
     """Cross entropy at masked positions plus ``kept`` times that at all others."""
     inputs = batch["input_ids"]  # [B, L]
     special = torch.isin(inputs, torch.tensor(tokenizer.all_special_ids))

@@ -40,9 +40,7 @@ def seed_of(cfg: DictConfig) -> int:
 
 def description(cfg: DictConfig) -> dict[str, Any]:
     """The resolved parts that decide the weights: a training goes on only where they are the same."""
-    return {
-        part: OmegaConf.to_container(cfg[part], resolve=True) for part in DECIDES_WEIGHTS if cfg[part] is not None
-    }
+    return {part: OmegaConf.to_container(cfg[part], resolve=True) for part in DECIDES_WEIGHTS if cfg[part] is not None}
 
 
 main = command(train)

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.fixture()
+@pytest.fixture
 def run_python() -> Callable[[str], str]:
     """Run one line of Python in a fresh interpreter and return what it prints."""
 

@@ -63,8 +63,8 @@ def check_same_run(folder: str | Path, describe: Mapping[str, Any]) -> None:
             differences = [*differences[:SHOWN], f"and {len(differences) - SHOWN} more"]
         raise InputError(
             f"config.checkpoint_dir: {Path(folder).parents[1]} holds a training with other settings: "
-            f"{'; '.join(differences)}. Choose another config.checkpoint_dir, delete that folder, or restore the "
-            "settings (only config.nb_iterations may grow)"
+            f"{'; '.join(differences)}. Choose another config.checkpoint_dir, restore the settings (only "
+            "config.nb_iterations may grow), or set config.resume=false to discard that training and start anew"
         )
 
 

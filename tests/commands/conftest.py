@@ -18,7 +18,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return world.build(tmp_path_factory.mktemp("workplace"))
 
 
-@pytest.fixture()
+@pytest.fixture
 def splade(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
     """``splade(command, *arguments, cwd=…, **environment)`` runs one command; it must not fail."""
     root = logging.getLogger()
@@ -35,7 +35,11 @@ def splade(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
             with warnings.catch_warnings():
                 # runpy says so of a module that an earlier command imported; harmless for commands
                 warnings.filterwarnings("ignore", message=".*found in sys.modules.*", category=RuntimeWarning)
-                main([command, *arguments])
+                try:
+                    main([command, *arguments])
+                except SystemExit as done:
+                    if done.code:
+                        raise
 
     yield run
     root.handlers[:] = handlers

@@ -2,10 +2,15 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from splade.config import conf_dir, config_names
-from tests.commands.world import SMALL, SMALL_HF
+from splade.encoding import Encoder
+from splade.files import read_json
+from splade.models import Splade
+from splade.records import Text
+from tests.commands.world import PASSAGES, QUESTIONS, SMALL, SMALL_HF
 
 CONFIGS = config_names(conf_dir())
 INFERENCE = {"efficient_splade/config_V_from_huggingface", "config_reranker_toy"}
@@ -15,7 +20,9 @@ TRAINED = [name for name in CONFIGS if name not in INFERENCE | RERANKERS | HF]
 
 
 def test_the_table_of_published_configs_is_shipped():
-    efficient = [f"efficient_splade/config_{kind}_{size}" for kind in ("V", "BT_VI") for size in ("large", "medium", "small")]
+    efficient = [
+        f"efficient_splade/config_{kind}_{size}" for kind in ("V", "BT_VI") for size in ("large", "medium", "small")
+    ]
     efficient += [f"efficient_splade/config_VI_doc_{size}" for size in ("medium", "small")]
     plus = ["max", "msedistil", "selfdistil", "ensembledistil", "cocondenser_selfdistil", "cocondenser_ensembledistil"]
     published = {
@@ -39,9 +46,7 @@ def test_the_table_of_published_configs_is_shipped():
 @pytest.mark.parametrize("name", TRAINED)
 def test_a_config_trains(name, splade, workplace, tmp_path):
     held_out = [] if name == "config_default" else ["data.VALIDATION_SIZE_FOR_LOSS=2"]
-    splade(
-        "train", f"config.checkpoint_dir={tmp_path}", *SMALL, *held_out, cwd=workplace, SPLADE_CONFIG_NAME=name
-    )
+    splade("train", f"config.checkpoint_dir={tmp_path}", *SMALL, *held_out, cwd=workplace, SPLADE_CONFIG_NAME=name)
     check_trained(tmp_path)
 
 
@@ -69,3 +74,31 @@ def check_trained(folder):
     assert all(row["loss"] == row["loss"] for row in rows if "loss" in row)
     assert (folder / "model" / "splade.json").is_file()
     assert (folder / "config.yaml").is_file()
+
+
+def test_the_inference_config_searches_with_the_query_encoder_and_indexes_with_the_document_encoder(
+    splade, workplace, tmp_path
+):
+    where = (f"config.index_dir={tmp_path}/index", f"config.out_dir={tmp_path}/out")
+    for name in ("index", "retrieve"):
+        splade(name, *where, cwd=workplace, SPLADE_CONFIG_NAME="efficient_splade/config_V_from_huggingface")
+    encoders = {
+        side: Splade(str(workplace / f"naver/efficient-splade-V-large-{suffix}"))
+        for side, suffix in (("document", "doc"), ("query", "query"))
+    }
+    documents = dense(encoders["document"], PASSAGES)
+    run = read_json(tmp_path / "out" / "MSMARCO" / "run.json")
+    for query, text in QUESTIONS.items():
+        scores = documents @ dense(encoders["query"], [text])[0]
+        assert {doc: pytest.approx(scores[int(doc[1:])], rel=1e-4) for doc in run[query]} == run[query]
+        assert len(run[query]) == int((scores > 0).sum())
+    swapped = documents @ dense(encoders["document"], [QUESTIONS["q0"]])[0]
+    assert run["q0"]["d0"] != pytest.approx(swapped[0], rel=1e-3)  # the two encoders do differ
+
+
+def dense(model, texts):
+    batch = Encoder(model, "document").encode_all([Text(str(n), text) for n, text in enumerate(texts)])
+    matrix = np.zeros((len(texts), batch.vocab_size), np.float32)
+    rows = np.repeat(np.arange(len(texts)), np.diff(batch.rows.offsets))
+    matrix[rows, batch.rows.columns] = batch.rows.weights
+    return matrix

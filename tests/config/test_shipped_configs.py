@@ -1,5 +1,11 @@
 """The shipped files: comments, groups, published values."""
 
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from omegaconf import OmegaConf
 
@@ -8,6 +14,7 @@ from splade.config.compose import Groups
 from splade.config.wiring import wired_names
 from tests.config.support import configured
 
+ROOT = Path(__file__).parents[2]
 NAMES = config_names(conf_dir())
 
 
@@ -105,3 +112,23 @@ def test_inference_needs_no_training_settings():
 def test_every_command_needs_nodes_that_are_wired():
     for row in commands().values():
         assert {need.split(".")[0] for need in row.get("needs", [])} <= set(wired_names())
+
+
+def test_the_documentation_is_the_one_made_from_these_files():
+    done = subprocess.run(
+        [sys.executable, "scripts/build_docs.py", "--check"],
+        capture_output=True, text=True, check=False, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_an_installed_wheel_has_configs_and_toy_data_in_the_package(tmp_path):
+    shutil.copytree(ROOT / "splade", tmp_path / "splade", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "conf", tmp_path / "splade" / "conf")
+    (tmp_path / "splade" / "toy").mkdir()
+    code = "from splade.config import configure; print(configure('index').index.collection)"
+    environment = os.environ | {"PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path, env=environment
+    )
+    assert done.stdout.strip() == str(tmp_path / "splade" / "toy" / "collection"), done.stderr

@@ -1,0 +1,161 @@
+"""The commands of the README, and those that users of the field have in theirs, run as they are written.
+
+Only what a reader would fill in is filled in: folders for placeholders, and fewer training steps.
+"""
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from splade.files import read_json
+from tests.commands.world import SMALL, SMALL_HF
+
+ROOT = Path(__file__).parents[2]
+STEPS = {"all": SMALL, "train": SMALL, "hf_train": SMALL_HF}
+PUBLISHED = [
+    "SPLADE_CONFIG_NAME=config_default.yaml python3 -m splade.all config.checkpoint_dir=experiments/debug/checkpoint "
+    "config.index_dir=experiments/debug/index config.out_dir=experiments/debug/out",
+    "python3 -m splade.all config.regularizer.FLOPS.lambda_q=0.06 config.regularizer.FLOPS.lambda_d=0.02",
+    "SPLADE_CONFIG_FULLPATH=experiments/debug/checkpoint/config.yaml python3 -m splade.create_anserini "
+    "+quantization_factor_document=100 +quantization_factor_query=100",
+    "SPLADE_CONFIG_NAME=config_splade++_cocondenser_ensembledistil python3 -m splade.index "
+    "init_dict.model_type_or_dir=MODEL config.pretrained_no_yamlconfig=true "
+    "config.index_dir=experiments/pre-trained/index",
+    "SPLADE_CONFIG_NAME=config_splade++_cocondenser_ensembledistil python3 -m splade.retrieve "
+    "init_dict.model_type_or_dir=MODEL config.pretrained_no_yamlconfig=true "
+    "config.index_dir=experiments/pre-trained/index config.out_dir=experiments/pre-trained/out",
+    "SPLADE_CONFIG_FULLPATH=experiments/debug/checkpoint/config.yaml python3 -m splade.beir_eval "
+    "+beir.dataset=scifact +beir.dataset_path=data/beir config.index_retrieve_batch_size=100",
+]
+COMMAND = re.compile(r"(?P<environment>(?:\w+=\S+ )*)python3? -m splade\.(?P<name>[\w.]+)(?P<arguments>.*)")
+
+
+def run_line(splade, line: str, workplace: Path, *more: str) -> str:
+    """Run one command line; the name of its command."""
+    match = COMMAND.fullmatch(line)
+    assert match, f"not a command of ours: {line}"
+    environment = dict(pair.split("=", 1) for pair in match["environment"].split())
+    name = match["name"]
+    splade(name, *shlex.split(match["arguments"]), *STEPS.get(name, ()), *more, cwd=workplace, **environment)
+    return name
+
+
+@pytest.fixture(scope="module")
+def ran(workplace):
+    """What has been run so far in the workplace, so that later commands find what they need."""
+    return set()
+
+
+def prepared(splade, workplace, ran):
+    if "all" not in ran:
+        ran.add(run_line(splade, PUBLISHED[0], workplace))
+
+
+@pytest.mark.parametrize("line", PUBLISHED, ids=lambda line: re.sub(r".*splade\.", "", line)[:48])
+def test_a_published_command_runs_word_for_word(line, splade, workplace, ran):
+    prepared(splade, workplace, ran)
+    run_line(splade, line, workplace)
+
+
+def test_the_published_commands_leave_the_files_they_promise(splade, workplace, ran):
+    prepared(splade, workplace, ran)
+    debug = workplace / "experiments" / "debug"
+    for file in (
+        "checkpoint/config.yaml",
+        "checkpoint/model/config.json",
+        "checkpoint/model_ckpt/last/state.pt",
+        "checkpoint/training_log.csv",
+        "checkpoint/training_log.jsonl",
+        "index/index_stats.json",
+        "index/index_dist.json",
+        "index/index_dist.png",
+        "out/TOY/run.json",
+        "out/TOY/run.trec",
+        "out/TOY/perf.json",
+        "out/TOY/stats/q_stats.json",
+        "out/perf_all_datasets.json",
+        "out/flops.json",
+    ):
+        assert (debug / file).stat().st_size > 0
+    assert any((debug / "checkpoint" / "tensorboard").iterdir())
+    assert read_json(debug / "index" / "index_stats.json")["L0_d"] > 0
+    assert read_json(debug / "out" / "TOY" / "stats" / "q_stats.json")["L0_q"] > 0
+    counts = read_json(debug / "index" / "index_dist.json")
+    assert all(int(term) >= 0 and count > 0 for term, count in counts.items())
+
+
+def test_all_run_again_changes_nothing(splade, workplace, ran):
+    prepared(splade, workplace, ran)
+    debug = workplace / "experiments" / "debug"
+    before = {
+        file: file.read_bytes() for file in debug.rglob("*") if file.name in ("perf.json", "run.json", "weights.bin")
+    }
+    trained = (debug / "checkpoint" / "model" / "model.safetensors").stat().st_mtime_ns
+    index = (debug / "index" / "inverted_index" / "header.json").stat().st_mtime_ns
+    run_line(splade, PUBLISHED[0], workplace)
+    assert (debug / "checkpoint" / "model" / "model.safetensors").stat().st_mtime_ns == trained
+    assert (debug / "index" / "inverted_index" / "header.json").stat().st_mtime_ns == index
+    assert before == {file: file.read_bytes() for file in before}
+
+
+def test_nothing_litters_the_directory_of_launch(splade, workplace, ran):
+    prepared(splade, workplace, ran)
+    top = {path.name for path in workplace.iterdir()}
+    assert not top & {"outputs", "multirun", ".hydra", "train.log", "all.log"}
+
+
+def readme_commands() -> list[str]:
+    text = (ROOT / "README.md").read_text()
+    found = re.findall(r"`((?:\w+=\S+ )*python -m splade\.[^`]+)`", text)
+    fenced = "\n".join(re.findall(r"```bash\n(.*?)```", text, re.S))
+    found += [line for line in fenced.splitlines() if COMMAND.fullmatch(line)]
+    return [line for line in found if "splade.X" not in line]
+
+
+def test_the_readme_has_its_commands_where_the_tests_look():
+    assert len(readme_commands()) >= 14
+
+
+@pytest.mark.parametrize("line", readme_commands(), ids=lambda line: re.sub(r".*splade\.", "", line)[:48])
+def test_a_command_of_the_readme_runs(line, splade, workplace, ran):
+    prepared(splade, workplace, ran)
+    more = ["config.checkpoint_dir=experiments/plain/checkpoint"] if line == "python -m splade.all" else []
+    if "splade.rerank" in line:
+        splade(
+            "hf_train_reranker", *(v for v in SMALL if "record" not in v), cwd=workplace,
+            SPLADE_CONFIG_NAME="config_reranker_train_toy",
+        )  # fmt: skip
+    if "index_figure" in line or "splade.flops" in line:  # where the quick start left its files
+        more += ["config.index_dir=experiments/debug/index"]
+    if "selfdistil" in line:
+        more += ["data.VALIDATION_SIZE_FOR_LOSS=2", "config.checkpoint_dir=experiments/self/checkpoint"]
+    line = line.replace("config.index_dir=DIR", "config.index_dir=experiments/given/index")
+    line = line.replace("config.checkpoint_dir=DIR", "config.checkpoint_dir=experiments/given/checkpoint")
+    line = line.replace("DIR/config.yaml", "experiments/debug/checkpoint/config.yaml")
+    line = line.replace("--qrel_file_path QRELS", f"--qrel_file_path {ROOT / 'data/toy/qrels/test.json'}")
+    line = line.replace("--run_file_path RUN", "--run_file_path experiments/debug/out/TOY/run.json")
+    run_line(splade, line, workplace, *more)
+
+
+def test_each_command_is_a_module_and_a_sub_command(run_python):
+    listing = run_python("import sys; from splade.cli import main; main(['--help']); assert 'torch' not in sys.modules")
+    for name in (
+        "train", "index", "retrieve", "evaluate", "all", "flops", "beir_eval", "create_anserini", "rerank",
+        "hf_train", "hf_train_reranker", "utils.index_figure", "evaluation.eval",
+    ):  # fmt: skip
+        assert re.search(rf"^  {re.escape(name)} ", listing, re.M), name
+
+
+def test_the_exported_documents_are_integers_for_lucene(splade, workplace, ran):
+    prepared(splade, workplace, ran)
+    run_line(splade, PUBLISHED[2], workplace)
+    out = workplace / "experiments" / "debug" / "out"
+    document = json.loads((out / "docs_anserini.jsonl").read_text().splitlines()[0])
+    assert set(document) == {"id", "content", "vector"}
+    assert all(isinstance(weight, int) and weight > 0 for weight in document["vector"].values())
+    query, terms = (out / "queries_anserini.tsv").read_text().splitlines()[0].split("\t")
+    assert query
+    assert terms.split()
