@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from splade.models.activations import ACTIVATIONS
-from splade.models.heads import AGGREGATIONS, pool_full_logits, pool_logits
+from splade.models.heads import AGGREGATIONS, pool_full_logits, pool_hidden
 from splade.models.identity import freeze_transform, tie_identity, write_identity
 from splade.models.layouts import find_head, supported_architectures
 from splade.models.loading import HEADS, folder_of, load_base, load_mlm, quiet_loading
@@ -77,11 +77,10 @@ class MlmEncoder(nn.Module):
         inputs = {"input_ids": input_ids, "attention_mask": attend_to_something(attention_mask)}
         head = find_head(self.mlm)
         if head is None:
-            return pool_full_logits(self.mlm(**inputs).logits, pooled, self.agg, self.activation)
+            return pool_full_logits(self.mlm(**inputs).logits, pooled, self.agg, self.activation).float()
         hidden = self.mlm.base_model(**inputs).last_hidden_state  # [B, L, D]
-        if not self.skips_transform:
-            hidden = head.transform(hidden)
-        return pool_logits(hidden, head.decoder, pooled, self.agg, self.activation)
+        transform = None if self.skips_transform else head.transform
+        return pool_hidden(hidden, transform, head.decoder, pooled, self.agg, self.activation).float()
 
     def weights_in_use(self) -> Iterator[tuple[str, Tensor]]:
         """Names and parameters that the vectors depend on, each once."""
