@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from splade.models.activations import ACTIVATIONS
-from splade.models.heads import AGGREGATIONS, pool_full_logits, pool_logits
+from splade.models.heads import AGGREGATIONS, pool_full_logits, pool_hidden
 from splade.models.identity import tie_identity
 from splade.models.layouts import find_head, supported_architectures
 from splade.models.loading import HEADS, folder_of, load_base, load_mlm, quiet_loading
@@ -76,9 +76,9 @@ class MlmEncoder(nn.Module):
         inputs = {"input_ids": input_ids, "attention_mask": attend_to_something(attention_mask)}
         head = find_head(self.mlm)
         if head is None:
-            return pool_full_logits(self.mlm(**inputs).logits, pooled, self.agg, self.activation)
+            return pool_full_logits(self.mlm(**inputs).logits, pooled, self.agg, self.activation).float()
         hidden = self.mlm.base_model(**inputs).last_hidden_state  # [B, L, D]
-        return pool_logits(head.transform(hidden), head.decoder, pooled, self.agg, self.activation)
+        return pool_hidden(hidden, head.transform, head.decoder, pooled, self.agg, self.activation).float()
 
     def weights_in_use(self) -> Iterator[tuple[str, Tensor]]:
         """Names and parameters that the vectors depend on, each once."""

@@ -2,6 +2,7 @@
 
 Logits [B, L, V] are never held whole: the vocabulary is walked in chunks. For ``max`` the activation,
 being monotone, and the bias, being the same at each position, are applied after the maximum, on [B, V].
+On the devices that :mod:`splade.models.fused_head` knows, its operation is used; elsewhere plain autograd.
 """
 
 from collections.abc import Callable
@@ -11,13 +12,36 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from splade.models.activations import ACTIVATIONS, Activation
+from splade.models.activations import ACTIVATIONS, Activation, widened
+from splade.models.fused_head import DEVICES, splade_head
 
 CHUNK_ELEMENTS = 1 << 23  # logits held at a time: 32 MiB in float32
 
 
+def pool_hidden(
+    hidden: Tensor,
+    transform: Callable[[Tensor], Tensor] | None,
+    decoder: nn.Linear,
+    mask: Tensor,
+    agg: str,
+    activation: str,
+) -> Tensor:
+    """Term weights [B, V] of an encoder's hidden states [B, L, D], by whatever way is fast on their device.
+
+    ``transform`` (None: nothing) is what the head does to each state by itself before its ``decoder``; other
+    arguments as in :func:`pool_logits`.
+    """
+    if hidden.device.type not in DEVICES:
+        return pool_logits(transform(hidden) if transform else hidden, decoder, mask, agg, activation)
+    mask = mask.bool()
+    places = mask.flatten().nonzero().squeeze(1)  # [T]
+    tokens = hidden.flatten(0, 1).index_select(0, places)  # [T, D]: padding goes no further
+    tokens = transform(tokens) if transform else tokens
+    return splade_head(tokens, mask.sum(dim=1).tolist(), decoder.weight, decoder.bias, agg, activation)
+
+
 def pool_logits(hidden: Tensor, decoder: nn.Linear, mask: Tensor, agg: str, activation: str) -> Tensor:
-    """Term weights [B, V], float32 and ≥ 0, of hidden states [B, L, D].
+    """Term weights [B, V] ≥ 0, float32 (float64 of float64), of hidden states [B, L, D].
 
     ``decoder`` maps D to the V terms (its bias may be None). ``mask`` [B, L] is true where a position
     takes part; a text without any gets the zero vector. ``agg`` is a key of :data:`AGGREGATIONS`,
@@ -46,12 +70,12 @@ def pool_full_logits(logits: Tensor, mask: Tensor, agg: str, activation: str) ->
 def _max_then_activate(logits: Tensor, bias: Tensor | None, _mask: Tensor, activate: Activation) -> Tensor:
     # amax is faster but shares the gradient among ties; max gives it to the first
     strongest = logits.max(dim=1).values if logits.requires_grad else logits.amax(dim=1)
-    return activate(strongest.float() if bias is None else strongest.float() + bias.float())
+    return activate(widened(strongest) if bias is None else widened(strongest) + bias)
 
 
 def _activate_then_sum(logits: Tensor, bias: Tensor | None, mask: Tensor, activate: Activation) -> Tensor:
-    logits = logits.float() if bias is None else logits.float() + bias.float()
-    return torch.einsum("blv,bl->bv", activate(logits), mask.float())
+    activated = activate(widened(logits) if bias is None else widened(logits) + bias)
+    return torch.einsum("blv,bl->bv", activated, mask.to(activated.dtype))
 
 
 AGGREGATIONS: dict[str, Callable[[Tensor, Tensor | None, Tensor, Activation], Tensor]] = {

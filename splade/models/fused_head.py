@@ -1,0 +1,121 @@
+"""The head as one operation: packed hidden states in, term weights [B, V] out, no logits kept for the gradient.
+
+Forward: one product per block of vocabulary into a reused buffer, pooled at once; bias and activation on [B, V]
+in float32. Backward: :mod:`splade.models.max_pooling` and :mod:`splade.models.sum_pooling`. A gradient that is
+itself to be differentiated is taken through plain autograd instead.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from splade.models import max_pooling, sum_pooling
+from splade.models.activations import ACTIVATIONS, widened
+from splade.models.packed import Packed
+
+DEVICES = ("cpu",)
+"""Where this operation is the fast way."""
+
+
+class Pooling(NamedTuple):
+    """How one aggregation goes forward and backward over packed texts."""
+
+    forward: Callable[..., tuple[Tensor, Tensor | None]]
+    backward: Callable[..., max_pooling.Gradients]
+
+
+POOLINGS = {
+    "max": Pooling(max_pooling.forward, max_pooling.backward),
+    "sum": Pooling(sum_pooling.forward, sum_pooling.backward),
+}
+
+
+def splade_head(
+    tokens: Tensor, lengths: Sequence[int], weight: Tensor, bias: Tensor | None, agg: str, activation: str
+) -> Tensor:
+    """Term weights [B, V], ≥ 0, of B texts whose hidden states stand one after the other in ``tokens`` [T, D].
+
+    Text i has ``lengths[i]`` tokens; one without any gets the zero vector. ``weight`` [V, D] and ``bias`` [V]
+    make logits; ``agg`` is "max" or "sum", ``activation`` a key of
+    :data:`splade.models.activations.ACTIVATIONS`. Float32, or float64 where ``weight`` is. Under autocast the
+    products are taken in its type. Of equal logits the first token receives the gradient.
+
+    Raises ValueError where lengths do not add up to T.
+    """
+    if sum(lengths) != len(tokens):
+        raise ValueError(f"lengths add up to {sum(lengths)}, but there are {len(tokens)} tokens")
+    learns = torch.is_grad_enabled() and any(part is not None and part.requires_grad for part in (tokens, weight, bias))
+    weights: Tensor = SpladeHead.apply(tokens, weight, bias, tuple(lengths), agg, activation, learns)
+    return weights
+
+
+class SpladeHead(torch.autograd.Function):
+    """See :func:`splade_head`, which is the way to call it."""
+
+    @staticmethod
+    @torch.amp.custom_fwd(device_type="cpu")  # type: ignore[untyped-decorator]
+    def forward(
+        ctx: Any,
+        tokens: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        lengths: tuple[int, ...],
+        agg: str,
+        activation: str,
+        learns: bool,
+    ) -> Tensor:
+        device = tokens.device.type
+        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype
+        packed = Packed(tokens, lengths, weight, bias, dtype)
+        with torch.autocast(device, enabled=False):
+            weights, positions = POOLINGS[agg].forward(packed, activation, learns)
+        if learns:
+            ctx.save_for_backward(tokens, weight, bias, weights, positions)
+            ctx.lengths, ctx.agg, ctx.activation, ctx.dtype = lengths, agg, activation, dtype
+        return weights
+
+    @staticmethod
+    @torch.amp.custom_bwd(device_type="cpu")  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        tokens, weight, bias, weights, positions = ctx.saved_tensors
+        needed = ctx.needs_input_grad[:3]
+        if torch.is_grad_enabled():  # the gradient will be differentiated
+            found: Sequence[Tensor | None] = _differentiable(ctx, (tokens, weight, bias), gradient, needed)
+        else:
+            packed = Packed(tokens, ctx.lengths, weight, bias, ctx.dtype)
+            with torch.autocast(tokens.device.type, enabled=False):
+                found = POOLINGS[ctx.agg].backward(packed, ctx.activation, weights, positions, gradient, needed)
+        typed = [
+            None if part is None else part.to(given.dtype)
+            for part, given in zip(found, (tokens, weight, bias), strict=True)
+        ]
+        return (*typed, None, None, None, None)
+
+
+def plain_head(
+    tokens: Tensor, lengths: Sequence[int], weight: Tensor, bias: Tensor | None, agg: str, activation: str
+) -> Tensor:
+    """As :func:`splade_head` in plain autograd, text by text; slower, and differentiable any number of times."""
+    rows = []
+    for states in tokens.split(list(lengths)):
+        logits = widened(F.linear(states, weight, bias))  # [length, V]
+        if not len(states):
+            rows.append(logits.sum(dim=0))
+        elif agg == "max":
+            rows.append(ACTIVATIONS[activation](logits.max(dim=0).values))
+        else:
+            rows.append(ACTIVATIONS[activation](logits).sum(dim=0))
+    return torch.stack(rows)
+
+
+def _differentiable(
+    ctx: Any, inputs: tuple[Tensor, Tensor, Tensor | None], gradient: Tensor, needed: Sequence[bool]
+) -> list[Tensor | None]:
+    tokens, weight, bias = inputs
+    weights = plain_head(tokens, ctx.lengths, weight, bias, ctx.agg, ctx.activation)
+    asked = [part for part, wanted in zip(inputs, needed, strict=True) if part is not None and wanted]
+    found = iter(torch.autograd.grad(weights, asked, gradient, create_graph=True))
+    return [next(found) if wanted else None for wanted in needed]
