@@ -11,6 +11,7 @@ from splade.evaluate import query_sets
 from splade.evaluation.metrics import evaluate as measure
 from splade.flops import flops
 from splade.index import index
+from splade.preflight import check_all
 from splade.retrieve import retrieve
 from splade.search.bm25 import BM25
 from splade.train import train
@@ -21,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 def all_steps(cfg: DictConfig) -> dict[str, dict[str, float]]:
     """Everything from training to the figure; run again, it does only what is missing."""
+    check_all(cfg)
     train(cfg)
     index(cfg)
     metrics = retrieve(cfg)

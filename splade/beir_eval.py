@@ -12,8 +12,9 @@ from splade.evaluation.conventions import describe, drop_self_matches, search_de
 from splade.evaluation.coverage import coverage
 from splade.evaluation.metrics import evaluate
 from splade.evaluation.report import stored_facts, write_performance
-from splade.files import InputError
+from splade.files import InputError, check_writable
 from splade.pipeline import answer, encoder_from, index_collection, retriever_from
+from splade.preflight import check_search
 from splade.records import Qrels
 from splade.search import Searcher
 
@@ -23,6 +24,8 @@ logger = logging.getLogger(__name__)
 def beir_eval(cfg: DictConfig) -> dict[str, float]:
     """Evaluate on ``+beir.dataset``, read from ``+beir.dataset_path`` if it is there, else downloaded."""
     name, split = cfg.beir.dataset, cfg.beir.split
+    check_search(cfg.search)
+    check_writable(cfg.retrieve.out_dir)
     corpus, queries, qrels = beir_parts(name, cfg.beir.path, split)
     model = retriever_from(cfg)
     index = index_collection(

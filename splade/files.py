@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, cast
 
+PART = ".part"  # how the name of a file ends that is not whole yet
 DAMAGED_GZIP = (EOFError, gzip.BadGzipFile, zlib.error)
 
 
@@ -47,9 +48,8 @@ def text_lines(path: str | Path) -> Iterator[tuple[int, str]]:
             for number, raw in enumerate(stream, 1):
                 yield number, raw.decode("utf-8").rstrip("\r\n")
         except UnicodeDecodeError as error:
-            raise InputError.at(
-                path, number, f"not UTF-8 text ({error.reason} at byte {error.start} of the line)"
-            ) from error
+            problem = f"not UTF-8 text ({error.reason} at byte {error.start + 1} of the line); convert the file to UTF-8"
+            raise InputError.at(path, number, problem) from error
         except DAMAGED_GZIP as error:
             raise InputError.at(path, number + 1, f"damaged gzip file: {error}") from error
 
@@ -63,11 +63,12 @@ def whole_file(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
     if mode not in ("w", "wb"):
         raise ValueError(f"mode must be 'w' or 'wb', got {mode!r}")
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    with _naming(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PART)
     temporary = Path(name)
     try:
-        with os.fdopen(descriptor, "wb") as raw:
+        with _naming(path), os.fdopen(descriptor, "wb") as raw:
             packed = gzip.GzipFile(fileobj=raw, mode="wb", mtime=0, filename="") if path.suffix == ".gz" else None
             sink: Any = packed or raw
             stream = sink if mode == "wb" else io.TextIOWrapper(sink, encoding="utf-8", newline="\n")
@@ -90,15 +91,30 @@ def whole_file(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
 def whole_folder(path: str | Path) -> Iterator[Path]:
     """A folder to fill that replaces ``path`` only when the block ends without an error."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part"))
+    with _naming(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=PART))
     try:
-        yield temporary
-        temporary.chmod(0o777 & ~_umask())
-        replace_folder(temporary, path)
+        with _naming(path):
+            yield temporary
+            temporary.chmod(0o777 & ~_umask())
+            replace_folder(temporary, path)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+
+
+def check_writable(folder: str | Path) -> None:
+    """InputError where no file can be made in ``folder``, or above it where it does not exist; leaves nothing behind."""
+    place = folder = Path(folder).absolute()
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    try:
+        with tempfile.TemporaryFile(dir=place):
+            pass
+    except OSError as error:
+        what = "this is a file" if not place.is_dir() else error.strerror or str(error)
+        raise InputError(f"{place}: nothing can be written here ({what}). Name another folder, or correct this") from error
 
 
 def replace_folder(new: Path, path: Path) -> None:
@@ -133,11 +149,23 @@ def read_json(path: str | Path) -> Any:
         try:
             return json.loads(stream.read().decode("utf-8"))
         except UnicodeDecodeError as error:
-            raise InputError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from error
+            problem = f"not UTF-8 text ({error.reason} at byte {error.start + 1}); convert the file to UTF-8"
+            raise InputError(f"{path}: {problem}") from error
         except json.JSONDecodeError as error:
             raise InputError.at(path, error.lineno, f"not valid JSON: {error.msg}") from error
         except DAMAGED_GZIP as error:
             raise InputError(f"{path}: damaged gzip file: {error}") from error
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Have the operating system's refusals name ``path``, rather than a temporary sibling or nothing."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None or str(error.filename).endswith(PART):
+            error.filename = str(path)
+        raise
 
 
 def _umask() -> int:

@@ -15,7 +15,7 @@ from splade.data.collections import Collection
 from splade.encoding import Encoder
 from splade.evaluation.efficiency import latency_summary
 from splade.evaluation.runs import write_run
-from splade.files import InputError, write_json
+from splade.files import InputError, read_json, write_json
 from splade.indexing import IndexBuilder, InvertedIndex
 from splade.indexing.statistics import expected_flops, posting_counts, statistics
 from splade.models import SparseRetriever, load_retriever
@@ -45,7 +45,10 @@ def retriever_from(cfg: DictConfig) -> SparseRetriever:
 def encoder_from(cfg: DictConfig, model: SparseRetriever, side: str) -> Encoder:
     """The encoder of one side, with the batch size and precision of the config."""
     if not getattr(model, "is_sparse", True):
-        raise InputError("this model is dense: its vectors have no zeros and cannot go into an inverted index")
+        raise InputError(
+            "this model is dense (config.matching_type): its vectors have no zeros and cannot go into an inverted "
+            "index; use a sparse one, such as splade"
+        )
     lengths = {"query": cfg.encoder.max_length_q, "document": cfg.encoder.max_length}
     return Encoder(model, side, batch_size=cfg.encoder.batch_size, fp16=cfg.encoder.fp16, max_length=lengths[side])
 
@@ -95,9 +98,14 @@ def collection_state(collection: Collection) -> dict[str, Any]:
 
 def write_statistics(index: InvertedIndex, folder: str | Path) -> None:
     """``index_stats.json`` (with ``L0_d``) and ``index_dist.json`` ({term id: postings}) beside the index."""
-    write_json(Path(folder) / "index_stats.json", statistics(index))
     counts = posting_counts(index)
-    write_json(Path(folder) / "index_dist.json", {str(term): int(counts[term]) for term in np.flatnonzero(counts)})
+    written = {
+        "index_stats.json": statistics(index),
+        "index_dist.json": {str(term): int(counts[term]) for term in np.flatnonzero(counts)},
+    }
+    for name, value in written.items():
+        if _stored(Path(folder) / name) != value:  # an index that is kept may lie where nothing can be written
+            write_json(Path(folder) / name, value)
 
 
 def answer(
@@ -118,8 +126,9 @@ def answer(
     """
     index, folder = searcher.index, Path(folder)
     vectors = encoder.encode_all(tqdm(queries, desc="encode queries", unit="query", disable=None))
+    depth = min(k or settings.top_k, max(index.n_docs, 1))
     rankings, seconds = search_all(
-        searcher, vectors, k or settings.top_k, n_threads=settings.n_threads, threshold=settings.threshold
+        searcher, vectors, depth, n_threads=settings.n_threads, threshold=settings.threshold
     )
     run = write_run(folder, keep(rankings))
     sizes = np.diff(vectors.rows.offsets)
@@ -179,6 +188,14 @@ def rows_of(batch: SparseBatch, start: int, stop: int) -> SparseBatch:
     return SparseBatch(batch.ids[start:stop], rows, batch.vocab_size)
 
 
+def _stored(path: Path) -> Any:
+    """The value of a JSON file; None where there is none that can be read."""
+    try:
+        return read_json(path)
+    except (InputError, OSError):
+        return None
+
+
 def _same_index(path: Path, fingerprint: str, origin: dict[str, Any]) -> InvertedIndex | None:
     """The index at ``path`` if it is whole and of the same encoder and collection; else None."""
     if not path.is_dir():
@@ -216,7 +233,11 @@ def _build(
         for batch in encoder.encode(texts):
             builder.add(batch)
         return builder.finish()
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         builder.checkpoint()
-        logger.warning("interrupted after %d documents; the same command continues there", builder.n_docs)
+        raise KeyboardInterrupt(
+            f"indexing interrupted after {builder.n_docs} documents; the same command continues there"
+        ) from error
+    except InputError:
+        builder.leave()
         raise

@@ -9,11 +9,13 @@ from splade.data.collections import open_queries
 from splade.evaluate import evaluate
 from splade.indexing import InvertedIndex
 from splade.pipeline import answer, check_fingerprint, encoder_from, retriever_from
+from splade.preflight import check_retrieval
 from splade.search import Searcher
 
 
 def retrieve(cfg: DictConfig) -> dict[str, dict[str, float]]:
     """Search every query set of ``data.Q_COLLECTION_PATH``; the metrics by name of the set."""
+    check_retrieval(cfg)
     query_sets = [open_queries(path) for path in cfg.retrieve.queries]
     model = retriever_from(cfg)
     index = InvertedIndex.open(cfg.index.dir)

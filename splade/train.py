@@ -7,6 +7,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from splade.config import command, save_config
+from splade.files import check_writable
 from splade.training import TrainingSummary, seed_everything
 
 logger = logging.getLogger(__name__)
@@ -16,6 +17,7 @@ DECIDES_WEIGHTS = ("model", "loss", "penalties", "examples", "full_ranking")
 
 def train(cfg: DictConfig) -> TrainingSummary:
     """Train the configured model into ``config.checkpoint_dir``; a finished training is left as it is."""
+    check_writable(cfg.checkpoint.dir)
     examples = instantiate(cfg.examples)
     full_ranking = instantiate(cfg.full_ranking)
     seed_everything(seed_of(cfg))

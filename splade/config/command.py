@@ -1,12 +1,15 @@
 """``@command``: from a function of a config to something that runs from the command line."""
 
 import argparse
+import errno
 import functools
 import logging
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from hydra.errors import InstantiationException
@@ -14,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from splade.config.choose import choose, conf_dir, config_names
+from splade.config.blame import addresses
 from splade.config.compose import Groups, compose, parse_overrides
 from splade.config.validate import require, wire
 from splade.config.wiring import values_of
@@ -21,6 +25,17 @@ from splade.files import InputError
 
 Result = TypeVar("Result")
 USAGE_ERROR, INTERRUPTED = 2, 130
+FULL = "Free space there and run the same command again; what stood there before is whole"
+CLOSED = "Make it writable, or name another folder"
+REMEDIES = {
+    errno.ENOSPC: FULL,
+    errno.EDQUOT: FULL,
+    errno.EROFS: CLOSED,
+    errno.EACCES: CLOSED,
+    errno.EPERM: CLOSED,
+    errno.ENOTDIR: "A file stands where a folder is needed: name another folder",
+    errno.EEXIST: "A file stands where a folder is needed: name another folder",
+}
 
 
 def command(function: Callable[[DictConfig], Result]) -> Callable[..., Result | None]:
@@ -72,16 +87,15 @@ def help_of(name: str) -> str:
 def in_words(name: str, run: Callable[[], Result]) -> Result:
     """What ``run`` returns; the errors a user can repair are printed in a sentence and end the program."""
     try:
-        return run()
+        with _threads_in_words():
+            return run()
     except KeyboardInterrupt as error:
         _stop(name, str(error) or "interrupted", INTERRUPTED, error)
-    except (InputError, OSError) as error:
-        _stop(name, _sentence(error), USAGE_ERROR, error)
-    except InstantiationException as error:
-        if not isinstance(error.__cause__, ValueError | TypeError | OSError | ImportError):
+    except (InputError, OSError, InstantiationException) as error:
+        told = _told(error)
+        if told is None:
             raise
-        node = re.search(r"full_key: (\S+)", str(error))
-        _stop(name, _sentence(error.__cause__, node[1] if node else ""), USAGE_ERROR, error)
+        _stop(name, told, USAGE_ERROR, error)
     except OmegaConfBaseException as error:
         _stop(name, str(error).splitlines()[0], USAGE_ERROR, error)
     raise AssertionError("unreachable")
@@ -107,8 +121,20 @@ def _run(
     for number, cfg in enumerate(configs):
         if len(configs) > 1:
             logging.getLogger(__name__).info("job %d of %d: %s", number + 1, len(configs), " ".join(jobs[number]))
-        result = function(cfg)
+        result = _blaming(cfg, function)
     return result
+
+
+def _blaming(cfg: DictConfig, function: Callable[[DictConfig], Result]) -> Result:
+    """What ``function`` returns; an error about a file says which setting named the file."""
+    try:
+        return function(cfg)
+    except (InputError, OSError, InstantiationException) as error:
+        told = _told(error)
+        named = addresses(told, cfg) if told else []
+        if not named:
+            raise
+        raise InputError(f"{told} (named by {' and '.join(named)})") from error
 
 
 def _ready(name: str, choice: Any, overrides: Sequence[str]) -> DictConfig:
@@ -155,10 +181,40 @@ def _name_of(function: Callable[..., Any]) -> str:
     return module.removeprefix("splade.")
 
 
+@contextmanager
+def _threads_in_words() -> Iterator[None]:
+    """Have a thread that fails on a file (TensorBoard's, on a full disk) say so in a line, without a traceback."""
+    former = threading.excepthook
+
+    def say(failed: Any) -> None:
+        if isinstance(failed.exc_value, OSError):
+            print(_sentence(failed.exc_value), file=sys.stderr)
+        else:
+            former(failed)
+
+    threading.excepthook = say
+    try:
+        yield
+    finally:
+        threading.excepthook = former
+
+
+def _told(error: BaseException) -> str | None:
+    """The sentence for an error that a user can repair; None for any other."""
+    if not isinstance(error, InstantiationException):
+        return _sentence(error)
+    if not isinstance(error.__cause__, ValueError | TypeError | OSError | ImportError):
+        return None
+    node = re.search(r"full_key: (\S+)", str(error))
+    return _sentence(error.__cause__, node[1] if node else "")
+
+
 def _sentence(error: BaseException, where: str = "") -> str:
     text = str(error).strip() or type(error).__name__
-    if isinstance(error, OSError) and not isinstance(error, InputError) and error.strerror:
-        text = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    if isinstance(error, OSError) and error.strerror:
+        text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        remedy = REMEDIES.get(error.errno or 0)
+        text = f"{text}. {remedy}" if remedy else text
     return text if isinstance(error, InputError) or not where else f"{where}: {text}"
 
 

@@ -56,7 +56,10 @@ def parse_overrides(overrides: Sequence[str]) -> list[Override]:
     found = []
     for text in overrides:
         try:
-            found.append(parser.parse_override(text))
+            override = parser.parse_override(text)
+            if not override.key_or_group:
+                raise HydraException("no key before the =")
+            found.append(override)
         except HydraException as error:
             raise ConfigError(
                 f"cannot read the override {text!r}: {_first_line(error)}; expected key=value, +key=value or ~key "

@@ -130,6 +130,9 @@ def query_sets(cfg: DictConfig) -> Iterator[str]:
     names = list(found["config.retrieval_name"] or [])
     if len(set(names)) < len(names):
         yield f"config.retrieval_name={names}: a name is there twice, and runs would overwrite each other"
+    for name in names:
+        if name in ("", ".", "..") or set(name) & set("/\\\0"):
+            yield f"config.retrieval_name={names}: {name!r} cannot be the name of a folder of config.out_dir"
 
 
 def regularizers(cfg: DictConfig) -> Iterator[str]:

@@ -121,6 +121,8 @@ def _read(kind: str, value: Any, cfg: DictConfig) -> Any:
         return str(value) if str(value) in accepted_names(kind, cfg) and not isinstance(value, bool) else WRONG
     if kind.startswith("'"):
         return value if value == kind.strip("'") else WRONG
+    if kind == "path" and isinstance(value, str) and not value.strip():
+        return WRONG
     if kind in ("str", "path"):
         return value if isinstance(value, str) else (str(value) if _is_number(value) else WRONG)
     if kind == "bool":

@@ -164,6 +164,5 @@ class LineFile:
         except UnicodeDecodeError as error:
             i = max(int(np.searchsorted(chunk.starts, error.start, "right")) - 1, 0)
             where = error.start - int(chunk.starts[i]) + 1
-            raise InputError.at(
-                self.path, chunk.first_line + i, f"not UTF-8 text ({error.reason} at byte {where} of the line)"
-            ) from error
+            problem = f"not UTF-8 text ({error.reason} at byte {where} of the line); convert the file to UTF-8"
+            raise InputError.at(self.path, chunk.first_line + i, problem) from error

@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-def tokenize(tokenizer: PreTrainedTokenizerBase, texts: Sequence[Text], max_length: int) -> TokenBatch:
-    """``texts`` as token ids, cut to ``max_length`` tokens (special ones included), in the order they came.
+def tokenize(
+    tokenizer: PreTrainedTokenizerBase, texts: Sequence[Text], max_length: int, prompt: str = ""
+) -> TokenBatch:
+    """``texts``, each behind ``prompt``, as token ids, cut to ``max_length`` tokens (special ones included), in the order they came.
 
     Every row has at least one token: where a tokenizer makes none of an empty text, one special token
     stands for it. Raises ValueError for a ``max_length`` that leaves no room for text.
@@ -29,7 +31,7 @@ def tokenize(tokenizer: PreTrainedTokenizerBase, texts: Sequence[Text], max_leng
     if not ids:
         return TokenBatch(ids, np.zeros((0, 1), np.int64), np.zeros((0, 1), np.int64))
     encoded = tokenizer(
-        [text.text for text in texts],
+        [prompt + text.text for text in texts],
         truncation=True,
         max_length=max_length,
         padding=False,

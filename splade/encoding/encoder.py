@@ -69,7 +69,7 @@ class Encoder:
         return SparseBatch(ids, _concatenate([batch.rows for batch in batches]), self.model.vocab_size)
 
     def _encode_window(self, window: list[Text]) -> SparseBatch:
-        tokens = tokenize(self.model.tokenizer(self.side), window, self.max_length)
+        tokens = tokenize(self.model.tokenizer(self.side), window, self.max_length, self.model.prompt(self.side))
         lengths = tokens.attention_mask.sum(axis=1)
         order = np.argsort(-lengths, kind="stable")
         was_training = self.model.training

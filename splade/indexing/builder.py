@@ -1,6 +1,7 @@
 """Building an index of any size in bounded memory, so that an interrupted build can be continued."""
 
 import logging
+import shutil
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from splade.files import InputError, replace_folder
+from splade.files import InputError, check_writable, replace_folder
 from splade.indexing.doc_ids import DocIds, pack, refuse_too_many
 from splade.indexing.inverted_index import FOLDER, InvertedIndex, building_folder, plain_metadata
 from splade.indexing.merge import PARTS, merge
@@ -57,6 +58,7 @@ class IndexBuilder:
         self.metadata = plain_metadata(metadata)
         self._budget = int(memory_mb) * MIB
         identity = {"vocab_size": vocab_size, "fingerprint": fingerprint, "metadata": self.metadata}
+        check_writable(self.path)
         with self._disk_errors():
             self._journal: Journal | None = Journal(building_folder(self.path), identity, resume=resume)
         tables = self._journal.tables()
@@ -118,11 +120,20 @@ class IndexBuilder:
             folder = journal.folder / UNFINISHED
             journal.clear_leftovers()
             folder.mkdir()
-            self._write_index(journal, folder)
-            self.path.mkdir(parents=True, exist_ok=True)
-            replace_folder(folder, self.path / FOLDER)
+            try:
+                self._write_index(journal, folder)
+                self.path.mkdir(parents=True, exist_ok=True)
+                replace_folder(folder, self.path / FOLDER)
+            except BaseException:
+                shutil.rmtree(folder, ignore_errors=True)  # on a full disk it would take the room of the next attempt
+                raise
         self.abandon()
         return InvertedIndex.open(self.path, verify=False)
+
+    def leave(self) -> None:
+        """Let go after an error: whole segments stay for a later build, and where there are none, nothing stays."""
+        if self._journal is not None and not self._journal.segments:
+            self.abandon()
 
     def abandon(self) -> None:
         """Remove what was built so far; an index at ``path`` stays. The builder is then spent."""
@@ -198,7 +209,7 @@ class IndexBuilder:
 
     def _disk_errors(self) -> AbstractContextManager[None]:
         kept = building_folder(self.path)
-        return disk_errors(self.path, f"Correct this and run the same again: it continues from the segments in {kept}")
+        return disk_errors(self.path, f"Correct this and run the same again: it continues after what is whole in {kept}")
 
 
 def _joined(

@@ -144,7 +144,9 @@ def _read_header(folder: Path, kind: str) -> dict[str, Any]:
     try:
         header = read_json(path)
     except FileNotFoundError as error:
-        raise CorruptIndexError(f"{path}: this file is missing, so {folder} is not a whole {kind}") from error
+        raise CorruptIndexError(
+            f"{path}: this file is missing, so {folder} is not a whole {kind}. Build the index again"
+        ) from error
     except InputError as error:
         raise CorruptIndexError(f"{error}. The index is damaged: build it again") from error
     if not isinstance(header, dict) or header.get("magic") != MAGIC:

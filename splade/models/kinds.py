@@ -21,6 +21,7 @@ class Splade(SparseRetriever):
     ``head``: "pretrained" refuses weights without a trained head; "tied_identity" starts from an encoder
     without one, with ``head_bias`` (-5 by default) for all terms, and wants ``pool_special_tokens=False``,
     which keeps [CLS] and [SEP] out of the pooling; "new" initialises a missing head at random.
+    ``prompt_q`` and ``prompt_d`` are put before every query and document.
     """
 
     def __init__(
@@ -37,6 +38,8 @@ class Splade(SparseRetriever):
         head: str = "pretrained",
         head_bias: float | None = None,
         pool_special_tokens: bool = True,
+        prompt_q: str | None = None,
+        prompt_d: str | None = None,
     ) -> None:
         if freeze_d_model and not model_type_or_dir_q:
             raise ValueError(
@@ -61,6 +64,8 @@ class Splade(SparseRetriever):
             max_length=max_length,
             max_length_q=max_length_q,
             freeze_document=freeze_d_model,
+            prompt_q=prompt_q,
+            prompt_d=prompt_d,
         )
         self.pool_special_tokens = pool_special_tokens
 
@@ -120,6 +125,12 @@ class SpladeLexical(Splade):
     def __init__(self, model_type_or_dir: str | Path, *, lexical_type: str = "query", **options: Any) -> None:
         one_of("init_dict.lexical_type", lexical_type, ("query", "document", "both"))
         super().__init__(model_type_or_dir, **options)
+        for side, prompt in self._prompts.items():
+            if prompt and lexical_type in (side, "both"):
+                raise ValueError(
+                    f"the prompt {prompt!r} would count as words of every {side} with init_dict.lexical_type="
+                    f"{lexical_type}; leave hf.data.prompt_{side[0]} out"
+                )
         self.lexical_type = lexical_type
         self.bag = TokenBag(self.vocab_size, special_ids(self._tokenizer))
 
@@ -172,11 +183,21 @@ class Dense(SparseRetriever):
         tokenizer: str | Path | None = None,
         max_length: int = 256,
         max_length_q: int | None = None,
+        prompt_q: str | None = None,
+        prompt_d: str | None = None,
     ) -> None:
         own = tokenizer_for(model_type_or_dir, tokenizer, model_type_or_dir_q)
         document = DenseEncoder(model_type_or_dir, pooling=pooling)
         query = DenseEncoder(model_type_or_dir_q, pooling=pooling) if model_type_or_dir_q else None
-        super().__init__(document, query, tokenizer=own, max_length=max_length, max_length_q=max_length_q)
+        super().__init__(
+            document,
+            query,
+            tokenizer=own,
+            max_length=max_length,
+            max_length_q=max_length_q,
+            prompt_q=prompt_q,
+            prompt_d=prompt_d,
+        )
         self.pooling = pooling
 
     def settings(self) -> dict[str, Any]:

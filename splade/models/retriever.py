@@ -21,6 +21,7 @@ class SparseRetriever(nn.Module):
 
     ``document`` encodes documents, and queries too unless there is a ``query`` module of its own.
     Texts are read up to ``max_length`` tokens (``max_length_q`` for queries, the same where None).
+    ``prompt_q`` and ``prompt_d`` are put before every text of their side.
     ``freeze_document`` keeps the document encoder in evaluation mode and out of the gradient, whatever
     :meth:`train` is told. Both sides start in evaluation mode.
 
@@ -38,6 +39,8 @@ class SparseRetriever(nn.Module):
         max_length: int = 256,
         max_length_q: int | None = None,
         freeze_document: bool = False,
+        prompt_q: str | None = None,
+        prompt_d: str | None = None,
     ) -> None:
         super().__init__()
         sides: dict[str, nn.Module] = {"document": document}
@@ -48,6 +51,7 @@ class SparseRetriever(nn.Module):
         self.extra: dict[str, Any] = {}
         self._tokenizer = tokenizer
         self._lengths = {"document": max_length, "query": max_length if max_length_q is None else max_length_q}
+        self._prompts = {"document": prompt_d or "", "query": prompt_q or ""}
         self._frozen = freeze_document
         self._check_widths()
         self._check_lengths()
@@ -93,16 +97,23 @@ class SparseRetriever(nn.Module):
         self._check_side(side)
         return self._lengths[side]
 
+    def prompt(self, side: str) -> str:
+        """What is put before every text of this side; mostly nothing."""
+        self._check_side(side)
+        return self._prompts[side]
+
     def settings(self) -> dict[str, Any]:
         """The keyword arguments that, with the saved weights, build this retriever again (JSON values)."""
         return {
             "max_length": self._lengths["document"],
             "max_length_q": self._lengths["query"],
+            **{f"prompt_{side[0]}": prompt for side, prompt in self._prompts.items() if prompt},
         }
 
     def document_settings(self) -> dict[str, Any]:
         """What, beside weights and vocabulary, decides a document's vector; part of the fingerprint."""
-        return {}
+        prompt = self._prompts["document"]
+        return {"prompt": prompt} if prompt else {}
 
     def fingerprint(self) -> str:
         """32 hex digits that name the document side: weights, settings and vocabulary.

@@ -16,7 +16,7 @@ def read_sparse_encoder(folder: Path) -> tuple[str, dict[str, Any]]:
     """The class name and the keyword arguments (with ``model_type_or_dir``) that compute the same vectors.
 
     Accepts a masked language model followed by ``SpladePooling``. Raises InputError, saying what is
-    there, for anything else, and for prompts or lower-casing, which would change the texts.
+    there, for anything else, and for a default prompt or lower-casing, which would change the texts.
     """
     pooling_folder, model_folder = _modules(folder)
     pooling = _settings(pooling_folder / "config.json")
@@ -29,6 +29,7 @@ def read_sparse_encoder(folder: Path) -> tuple[str, dict[str, Any]]:
         "agg": pooling.get("pooling_strategy", "max"),
         "activation": _activation(pooling_folder / "config.json", pooling.get("activation_function", "relu")),
         "max_length": _length(model_folder, transformer, tokenizer),
+        **{f"prompt_{side[0]}": text for side, text in _prompts(config).items() if side in ("query", "document")},
     }
     most = config.get("max_active_dims")
     if most is None:
@@ -73,12 +74,17 @@ def _length(model_folder: Path, transformer: dict[str, Any], tokenizer: Any) -> 
     return min(int(tokenizer.model_max_length), int(positions or 512))
 
 
+def _prompts(config: dict[str, Any]) -> dict[str, str]:
+    """What is put before texts, by name: ``query`` and ``document`` for the sides."""
+    return {str(name): str(text) for name, text in (config.get("prompts") or {}).items() if text}
+
+
 def _refuse_changed_texts(folder: Path, config: dict[str, Any], transformer: dict[str, Any], tokenizer: Any) -> None:
-    prompts = {name: text for name, text in (config.get("prompts") or {}).items() if text}
-    if prompts:
+    default = config.get("default_prompt_name")
+    if default and _prompts(config).get(default):
         raise InputError(
-            f"{folder}: this model puts prompts before its texts ({', '.join(sorted(prompts))}), which is not "
-            "supported; without them its vectors would differ"
+            f"{folder}: this model puts the prompt {default!r} before texts of either side, which is not supported; "
+            "name its prompts 'query' and 'document' in config_sentence_transformers.json, without a default"
         )
     if transformer.get("do_lower_case") and tokenizer.tokenize("Word") != tokenizer.tokenize("word"):
         raise InputError(

@@ -51,6 +51,7 @@ class BM25:
         for query in queries:
             ids.append(query.id)
             bags.append(Counter(self.vocabulary[w] for w in words(query.text) if w in self.vocabulary))
+        k = min(k, max(self.searcher.index.n_docs, 1))
         yield from self.searcher.search(SparseBatch(tuple(ids), _rows(bags), self._width), k=k)
 
 

@@ -69,7 +69,7 @@ class FullRanking:
         searcher = Searcher(InvertedIndex.from_csr(matrix, list(documents.ids)))
         run: Run = {
             ranking.query_id: dict(zip(ranking.doc_ids, ranking.scores.tolist(), strict=True))
-            for ranking in searcher.search(queries, k=self.top_k)
+            for ranking in searcher.search(queries, k=min(self.top_k, len(documents.ids)))
         }
         return evaluate(run, self.qrels, list(metrics))
 

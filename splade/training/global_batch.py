@@ -16,7 +16,7 @@ uninterrupted one.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -167,8 +167,9 @@ class GlobalStep:
             "query": [example.query for example in examples],
             "document": [document for example in examples for document in example.documents],
         }
+        model: Any = self.model
         return {
-            side: tokenize(self.model.tokenizer(side), texts[side], self.model.max_length(side))  # type: ignore[operator]
+            side: tokenize(model.tokenizer(side), texts[side], model.max_length(side), model.prompt(side))
             for side in SIDES
         }
 

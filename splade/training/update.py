@@ -100,5 +100,6 @@ def _check_finite(what: str, value: float, step: int) -> None:
     if not math.isfinite(value):
         raise InputError(
             f"{what} is {value} at step {step + 1}: training diverged. Lower config.lr, lengthen config.warmup_steps, "
-            "or clip the gradients (config.max_grad_norm); the last checkpoint is untouched"
+            "or clip the gradients (config.max_grad_norm), in another config.checkpoint_dir or with "
+            "config.resume=false; the last checkpoint is untouched"
         )

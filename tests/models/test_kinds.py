@@ -5,10 +5,12 @@ import math
 import pytest
 import torch
 
+from splade.encoding import Encoder
 from splade.files import InputError
-from splade.models import Dense, Splade, SpladeDoc, SpladeLexical, SpladeTopK
+from splade.models import Dense, Splade, SpladeDoc, SpladeLexical, SpladeTopK, load_retriever
 from splade.models.encoders import TokenBag
 from splade.models.kinds import keep_largest
+from splade.records import Text
 from tests.models.support import TEXTS, HandMadeMlm, tokens, vectors
 from tests.tiny import tiny_mlm
 
@@ -256,3 +258,27 @@ def test_an_unknown_side_or_lexical_type_is_refused(mlm):
             call()
     with pytest.raises(ValueError, match=r"init_dict\.lexical_type must be one of query, document, both"):
         SpladeLexical(mlm, lexical_type="queries")
+
+
+def test_a_prompt_is_read_before_every_text_of_its_side_and_saved(mlm, tmp_path):
+    model = Splade(mlm, prompt_q="find the ")
+    plain = Splade(mlm)
+    for asked in (model, saved_and_loaded(model, tmp_path)):
+        texts = [Text("1", "honey bee")]
+        prompted = Encoder(asked, "query").encode_all(texts).rows
+        spelled_out = Encoder(plain, "query").encode_all([Text("1", "find the honey bee")]).rows
+        assert prompted.columns.tolist() == spelled_out.columns.tolist()
+        documents = Encoder(asked, "document").encode_all(texts).rows
+        assert documents.columns.tolist() == Encoder(plain, "document").encode_all(texts).rows.columns.tolist()
+    assert model.fingerprint() == plain.fingerprint()
+    assert Splade(mlm, prompt_d="passage: ").fingerprint() != plain.fingerprint()
+
+
+def saved_and_loaded(model, folder):
+    model.save_pretrained(folder / "model")
+    return load_retriever(folder / "model")
+
+
+def test_a_prompt_on_a_lexical_side_is_refused(mlm):
+    with pytest.raises(ValueError, match="would count as words of every query"):
+        SpladeLexical(mlm, lexical_type="query", prompt_q="find the ")

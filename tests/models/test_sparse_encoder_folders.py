@@ -64,6 +64,13 @@ def test_pooling_and_activation_are_read_and_a_log_is_taken_after_the_named_func
     assert vectors(load_retriever(folder), TEXTS).equal(vectors(Splade(mlm, agg="sum"), TEXTS))
 
 
+def test_prompts_of_the_sides_are_read(folder):
+    prompts = {"prompts": {"query": "find the ", "document": ""}}
+    write(folder, "config_sentence_transformers.json", prompts)
+    model = load_retriever(folder)
+    assert (model.prompt("query"), model.prompt("document")) == ("find the ", "")
+
+
 def test_a_limit_on_active_terms_becomes_a_top_k(folder):
     write(folder, "config_sentence_transformers.json", {"model_type": "SparseEncoder", "max_active_dims": 6})
     model = load_retriever(folder)
@@ -91,8 +98,8 @@ def test_a_saved_one_is_a_folder_of_ours(folder, tmp_path):
         ("1_SpladePooling/config.json", [1], "expected a JSON object, found list"),
         (
             "config_sentence_transformers.json",
-            {"prompts": {"query": "find: "}},
-            r"prompts before its texts \(query\)",
+            {"prompts": {"clue": "find: "}, "default_prompt_name": "clue"},
+            r"puts the prompt 'clue' before texts of either side",
         ),
     ],
 )

@@ -1,0 +1,50 @@
+"""Which setting named the file or folder that an error is about."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from splade.config.reads import evaluate
+from splade.config.wiring import values_of
+
+
+def addresses(message: str, cfg: DictConfig) -> list[str]:
+    """The addresses of the values that ``message`` begins with, or begins inside of; the longest value counts.
+
+    None where the message has an address of its own.
+    """
+    found: dict[str, list[str]] = {}
+    for address, value in _texts(values_of(cfg), cfg):
+        if _begins(message, value):
+            found.setdefault(value, []).append(address)
+    best = found[max(found, key=len)] if found else []
+    return [] if any(address in message for address in best) else list(dict.fromkeys(best))
+
+
+def _begins(message: str, value: str) -> bool:
+    """Whether ``message`` is about the path ``value``, given as it is or made absolute, or about what is below it."""
+    if not value.strip("./ "):
+        return False
+    places = (value, str(Path(value).absolute()))
+    return any(message.startswith((f"{place}:", f"{place}/", f"{place} ")) for place in places)
+
+
+def _texts(value: Any, cfg: DictConfig, address: str = "") -> Iterator[tuple[str, str]]:
+    """Address and resolved text of every text; those in a list have the list's address."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            if address or name not in ("catalog", "traits", "kinds"):
+                yield from _texts(inner, cfg, f"{address}.{name}" if address else str(name))
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner, cfg, address)
+    elif isinstance(value, str):
+        try:
+            found = evaluate(value, cfg)
+        except OmegaConfBaseException:  # it refers to what is not there, and nothing read it
+            return
+        if isinstance(found, str):
+            yield address, found

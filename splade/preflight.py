@@ -1,0 +1,52 @@
+"""What would stop a long command in the end, looked at before it begins."""
+
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from splade.data.collections import Collection, open_collection, open_queries
+from splade.data.qrels import read_qrels
+from splade.evaluate import QuerySet, query_sets
+from splade.files import InputError, check_writable
+from splade.indexing.inverted_index import FOLDER
+from splade.search.searcher import STRATEGIES
+
+
+def check_all(cfg: DictConfig) -> None:
+    """InputError for what `all` would fail on after the training. Reads the collection and the queries once."""
+    check_retrieval(cfg)
+    for source in (*cfg.retrieve.queries, cfg.flops.queries):
+        if source:
+            len(open_queries(source))
+    len(open_collection(cfg.index.collection))
+    if not (Path(cfg.index.dir) / FOLDER).is_dir():
+        check_writable(cfg.index.dir)
+
+
+def check_retrieval(cfg: DictConfig) -> None:
+    """InputError for what `retrieve` would fail on after the search. Reads the qrels, and the queries that have some."""
+    check_search(cfg.search)
+    check_writable(cfg.retrieve.out_dir)
+    for chosen, source in zip(query_sets(cfg), cfg.retrieve.queries, strict=True):
+        queries = open_queries(source)
+        if chosen.qrels is not None:
+            _check_judged(chosen, queries)
+
+
+def check_search(settings: DictConfig) -> None:
+    """InputError where ``search`` asks for a strategy that is not there, or for more than one depth."""
+    accepted = list(dict.fromkeys(["auto", *STRATEGIES]))
+    if settings.strategy not in accepted:
+        raise InputError(f"config.search.strategy={settings.strategy}: accepted are {', '.join(accepted)}")
+    if not isinstance(settings.top_k, int):
+        raise InputError(f"config.top_k={settings.top_k}: give one whole number; a list is for splade rerank")
+
+
+def _check_judged(chosen: QuerySet, queries: Collection) -> None:
+    qrels = read_qrels(str(chosen.qrels))
+    if not (queries.find(list(qrels)) >= 0).any():
+        few = ", ".join(repr(query) for query in list(qrels)[:3])
+        raise InputError(
+            f"{chosen.name}: none of the {len(qrels)} queries judged in {chosen.qrels} ({few} …) is among the queries of "
+            f"{queries.source}. data.EVAL_QREL_PATH and data.Q_COLLECTION_PATH must be of the same collection and split"
+        )
