@@ -89,7 +89,7 @@ class MlmEncoder(nn.Module):
             states.append((self.mlm.base_model(input_ids=ids, attention_mask=mask).last_hidden_state, kept))
         transform = None if self.skips_transform else head.transform
         weights = pool_hidden(states, transform, head.decoder, self.agg, self.activation).float()
-        return weights[torch.cat(buckets).argsort().to(weights.device)]
+        return weights.index_select(0, torch.cat(buckets).argsort().to(weights.device))  # as the texts came
 
     def weights_in_use(self) -> Iterator[tuple[str, Tensor]]:
         """Names and parameters that the vectors depend on, each once."""
