@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from splade.models.activations import ACTIVATIONS
+from splade.models.buckets import budget_for, length_buckets
 from splade.models.heads import AGGREGATIONS, pool_full_logits, pool_hidden
 from splade.models.identity import tie_identity
 from splade.models.layouts import find_head, supported_architectures
@@ -69,16 +70,24 @@ class MlmEncoder(nn.Module):
         return int(head.decoder.weight.shape[0]) if head else int(self.mlm.config.vocab_size)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """Term weights [B, V], float32 and ≥ 0, of token ids and mask [B, L]."""
-        if input_ids.shape[1] == 0:
+        """Term weights [B, V], float32 and ≥ 0, of token ids and mask [B, L], texts of like length together."""
+        if input_ids.numel() == 0:
             return torch.zeros(input_ids.shape[0], self.vocab_size, device=input_ids.device)
         pooled = attention_mask.bool() & ~torch.isin(input_ids, self.unpooled)  # [B, L]
-        inputs = {"input_ids": input_ids, "attention_mask": attend_to_something(attention_mask)}
+        attended = attend_to_something(attention_mask)
         head = find_head(self.mlm)
         if head is None:
-            return pool_full_logits(self.mlm(**inputs).logits, pooled, self.agg, self.activation).float()
-        hidden = self.mlm.base_model(**inputs).last_hidden_state  # [B, L, D]
-        return pool_hidden(hidden, head.transform, head.decoder, pooled, self.agg, self.activation).float()
+            logits = self.mlm(input_ids=input_ids, attention_mask=attended).logits
+            return pool_full_logits(logits, pooled, self.agg, self.activation).float()
+        widths = _widths(attended)
+        buckets = [torch.from_numpy(rows) for rows in length_buckets(widths, budget_for(input_ids.device.type))]
+        states = []
+        for rows in buckets:
+            width = int(widths[rows].max())
+            ids, mask, kept = (part[rows.to(part.device), :width] for part in (input_ids, attended, pooled))
+            states.append((self.mlm.base_model(input_ids=ids, attention_mask=mask).last_hidden_state, kept))
+        weights = pool_hidden(states, head.transform, head.decoder, self.agg, self.activation).float()
+        return weights.index_select(0, torch.cat(buckets).argsort().to(weights.device))  # as the texts came
 
     def weights_in_use(self) -> Iterator[tuple[str, Tensor]]:
         """Names and parameters that the vectors depend on, each once."""
@@ -151,6 +160,12 @@ def attend_to_something(attention_mask: Tensor) -> Tensor:
     opened = attention_mask.clone()
     opened[:, 0] = torch.where(empty, torch.ones_like(opened[:, 0]), opened[:, 0])
     return opened
+
+
+def _widths(attended: Tensor) -> Tensor:
+    """How many columns each row of a mask [B, L] needs, on the CPU: up to its last open position."""
+    positions = torch.arange(1, attended.shape[1] + 1, device=attended.device)
+    return (attended.bool() * positions).amax(dim=1).cpu()
 
 
 def one_of(address: str, value: Any, accepted: Iterable[str]) -> None:

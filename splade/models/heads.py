@@ -5,7 +5,7 @@ being monotone, and the bias, being the same at each position, are applied after
 On the devices that :mod:`splade.models.fused_head` knows, its operation is used; elsewhere plain autograd.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import repeat
 
 import torch
@@ -19,25 +19,29 @@ CHUNK_ELEMENTS = 1 << 23  # logits held at a time: 32 MiB in float32
 
 
 def pool_hidden(
-    hidden: Tensor,
+    states: Sequence[tuple[Tensor, Tensor]],
     transform: Callable[[Tensor], Tensor] | None,
     decoder: nn.Linear,
-    mask: Tensor,
     agg: str,
     activation: str,
 ) -> Tensor:
-    """Term weights [B, V] of an encoder's hidden states [B, L, D], by whatever way is fast on their device.
+    """Term weights [B, V] of an encoder's hidden states, by whatever way is fast on their device.
 
-    ``transform`` (None: nothing) is what the head does to each state by itself before its ``decoder``; other
-    arguments as in :func:`pool_logits`.
+    ``states`` holds one or more batches of them [b, l, D], each with its mask [b, l]; their texts stand in the
+    result one after the other. ``transform`` (None: nothing) is what the head does to each state by itself
+    before its ``decoder``; other arguments as in :func:`pool_logits`.
     """
-    if hidden.device.type not in DEVICES:
-        return pool_logits(transform(hidden) if transform else hidden, decoder, mask, agg, activation)
-    mask = mask.bool()
-    places = mask.flatten().nonzero().squeeze(1)  # [T]
-    tokens = hidden.flatten(0, 1).index_select(0, places)  # [T, D]: padding goes no further
+    if states[0][0].device.type not in DEVICES:
+        shown = [(transform(hidden) if transform else hidden, mask) for hidden, mask in states]
+        return torch.cat([pool_logits(hidden, decoder, mask, agg, activation) for hidden, mask in shown])
+    packed, lengths = [], []
+    for hidden, mask in states:
+        places = mask.flatten().nonzero().squeeze(1)
+        packed.append(hidden.flatten(0, 1).index_select(0, places))  # [t, D]: padding goes no further
+        lengths += mask.sum(dim=1).tolist()
+    tokens = torch.cat(packed)  # [T, D]
     tokens = transform(tokens) if transform else tokens
-    return splade_head(tokens, mask.sum(dim=1).tolist(), decoder.weight, decoder.bias, agg, activation)
+    return splade_head(tokens, lengths, decoder.weight, decoder.bias, agg, activation)
 
 
 def pool_logits(hidden: Tensor, decoder: nn.Linear, mask: Tensor, agg: str, activation: str) -> Tensor:

@@ -101,3 +101,24 @@ def test_sparse_rows_by_hand():
 def test_an_unknown_side_is_refused_in_words(model):
     with pytest.raises(ValueError, match="'query' or 'document'"):
         Encoder(model, "documents")
+
+
+@pytest.mark.parametrize("batch_tokens", [1, 12, 10_000])
+def test_a_budget_of_tokens_bounds_each_batch_and_changes_no_vector(model, batch_tokens, monkeypatch):
+    shapes, inner = [], model.forward
+
+    def watched(side, input_ids, attention_mask):
+        shapes.append(input_ids.shape)
+        return inner(side, input_ids, attention_mask)
+
+    monkeypatch.setattr(model, "forward", watched)
+    batch = Encoder(model, "document", batch_size=8, batch_tokens=batch_tokens).encode_all(TEXTS)
+    assert all(rows <= 8 and (rows == 1 or rows * width <= batch_tokens) for rows, width in shapes)
+    assert batch.ids == tuple(text.id for text in TEXTS)
+    monkeypatch.undo()
+    np.testing.assert_allclose(dense(batch), one_by_one(model, TEXTS), rtol=1e-5, atol=1e-5)
+
+
+def test_a_budget_without_a_token_is_refused(model):
+    with pytest.raises(ValueError, match="batch_tokens must be at least 1, got 0"):
+        Encoder(model, "document", batch_tokens=0)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from splade.models import Splade, heads, max_pooling, packed
+from splade.models import Splade, buckets, heads, max_pooling, packed
 from splade.models.activations import ACTIVATIONS
 from splade.models.fused_head import POOLINGS, plain_head, splade_head
 from tests.models.support import TEXTS, tokens
@@ -175,3 +175,21 @@ def test_an_encoder_trains_alike_with_the_fused_head_and_the_plain_one(agg, mlm,
     assert found[0].keys() == found[1].keys()
     for name, gradient in found[0].items():
         torch.testing.assert_close(gradient, found[1][name], rtol=1e-4, atol=1e-4, msg=name)
+
+
+@pytest.mark.parametrize("devices", [("cpu",), ()])
+@pytest.mark.parametrize("agg", POOLINGS)
+def test_texts_in_buckets_by_length_get_the_vectors_they_get_together(agg, devices, mlm, monkeypatch):
+    monkeypatch.setattr(heads, "DEVICES", devices)
+    model = Splade(mlm, agg=agg)
+    found, calls = [], []
+    model.encoders["document"].mlm.base_model.register_forward_hook(lambda *_: calls.append(1))
+    for budget in (buckets.Budget(1000, 1000), buckets.Budget(20, 1)):
+        monkeypatch.setitem(buckets.BUDGETS, "cpu", budget)
+        weights = model("document", *tokens(model, ("king", *TEXTS, "", "heat of the sun")))
+        found.append(
+            [weights, *torch.autograd.grad(weights.square().sum(), model.encoders["document"].mlm.cls.parameters())]
+        )
+    assert len(calls) > 2
+    for whole, cut in zip(*found, strict=True):
+        torch.testing.assert_close(cut, whole, rtol=1e-4, atol=1e-4)

@@ -9,10 +9,12 @@ import torch
 
 from splade.files import InputError
 from splade.losses import DistilMarginMSE, InBatchPairwiseNLL
+from splade.models import Splade, buckets
 from splade.records import Text
 from splade.training.global_batch import GlobalStep
 from splade.training.objective import Objective
 from tests.conftest import ROOT
+from tests.tiny import tiny_mlm
 from tests.training.toy import ToyExamples, ToyRetriever, penalties, rng, rows, state_of, toy_trainer
 
 
@@ -108,6 +110,24 @@ def test_dropout_with_cached_gradients_is_the_gradient_of_what_was_measured():
     queries, documents = (torch.cat([each[side] for each in vectors]) for side in ("query", "document"))
     global_step.objective(queries, documents.unflatten(0, (-1, 2)), None, 5).total.backward()
     agree({name: parameter.grad for name, parameter in model.named_parameters()}, found)
+
+
+def test_dropout_is_replayed_in_length_buckets_of_a_transformer(tmp_path, monkeypatch):
+    folder, budget = tiny_mlm(tmp_path), buckets.Budget(24, 1)
+    monkeypatch.setitem(buckets.BUDGETS, "cpu", budget)
+    batch = examples()
+    batch[1] = batch[1]._replace(query=Text("q1", "the heat of the sun and the water of the sea"))
+    model = Splade(folder, max_length=16)
+    found, _ = gradients(batch, 4, model=model)
+    again, _ = gradients(batch, 4, model=Splade(folder, max_length=16))
+    assert all(gradient is None or torch.equal(gradient, again[name]) for name, gradient in found.items())
+    one_graph = Splade(folder, max_length=16).train()
+    global_step = step_of(one_graph, 4)
+    vectors = [global_step._encode(micro, 0) for micro in global_step.share(batch).micro_batches]
+    queries, documents = (torch.cat([each[side] for each in vectors]) for side in ("query", "document"))
+    global_step.objective(queries, documents.unflatten(0, (-1, 2)), None, 5).total.backward()
+    expected = {name: part.grad for name, part in one_graph.named_parameters() if part.grad is not None}
+    agree(expected, found)
 
 
 def test_other_batches_meet_other_dropout_and_torchs_own_stream_is_left_alone():

@@ -1,0 +1,135 @@
+"""Time and memory of one optimizer step on triples: this trainer's, a naive one, and sentence-transformers'."""
+
+import argparse
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks import naive
+from benchmarks.measure import SHAPES, default_tokenizer, in_turn, make_model, sparse_encoder, texts_of
+from splade.losses import InBatchPairwiseNLL
+from splade.models import Splade
+from splade.records import Example, Text
+from splade.regularization import FLOPS, ConstantRamp, Penalty
+from splade.training.global_batch import GlobalStep
+from splade.training.objective import Objective
+
+FLOPS_WEIGHT = 1e-3
+
+
+def main() -> None:
+    options = _options()
+    torch.set_num_threads(options.threads)
+    texts = texts_of(options.collection, 2 * options.batch_size)
+    columns = _triples(texts)
+    with tempfile.TemporaryDirectory() as temporary:
+        tokenizer = options.tokenizer or default_tokenizer()
+        folder = make_model(Path(temporary) / "model", options.shape, tokenizer, texts, options.max_length)
+        model = Splade(folder, max_length=options.max_length).train()
+        mlm, made = model.encoders["document"].mlm, model.tokenizer("document")
+        contestants: dict[str, Callable[[], object]] = {
+            "ours": _ours(model, columns, None),
+            "naive": _stepping(mlm, lambda: naive.step_loss(mlm, made, columns, options.max_length, FLOPS_WEIGHT)),
+        }
+        if options.micro_batch_size:
+            contestants["ours, gradient caching"] = _ours(model, columns, options.micro_batch_size)
+        peer = sparse_encoder(folder, options.max_length)
+        if peer is not None:
+            contestants["sentence-transformers"] = _stepping(peer.train(), _their_loss(peer, columns))
+        print(f"{options.shape}: {options.batch_size} triples, {3 * options.batch_size} texts")
+        print("| | seconds a step | texts/s | peak memory, MiB | ours is faster | ours takes less memory |")
+        print("|---|---|---|---|---|---|")
+        found = in_turn(contestants, options.repetitions)
+        best = found["ours"]
+        for name, each in found.items():
+            print(
+                f"| {name} | {each.seconds:.2f} | {3 * options.batch_size / each.seconds:.2f} | {each.peak_mib:.0f} "
+                f"| {each.seconds / best.seconds:.2f}× | {each.peak_mib / max(best.peak_mib, 1):.1f}× |"
+            )
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.train_step", description=__doc__)
+    parser.add_argument("--shape", choices=SHAPES, default="distilbert")
+    parser.add_argument("--collection", default="data/toy/collection", help="a source of texts, as in config.data")
+    parser.add_argument("--batch-size", type=int, default=12, help="triples of a query, a positive and a negative")
+    parser.add_argument("--micro-batch-size", type=int, default=0, help="measure gradient caching too, by so many")
+    parser.add_argument("--max-length", type=int, default=256)
+    parser.add_argument("--repetitions", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--tokenizer", type=Path, help="a folder; by default that of the benchmarks extra")
+    return parser.parse_args()
+
+
+def _triples(texts: Sequence[Text]) -> tuple[list[str], list[str], list[str]]:
+    """Queries (a text's first ten words), positives (that text), negatives (others)."""
+    half = len(texts) // 2
+    positives, negatives = [text.text for text in texts[:half]], [text.text for text in texts[half:]]
+    return [" ".join(text.split()[:10]) for text in positives], positives, negatives
+
+
+def _optimizer(module: torch.nn.Module) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(module.parameters(), lr=0.0)  # the same work; the weights stay, and with them sparsity
+
+
+def _ours(model: Splade, columns: Sequence[Sequence[str]], micro_batch_size: int | None) -> Callable[[], object]:
+    ramp = ConstantRamp(FLOPS_WEIGHT)
+    penalties = [Penalty("FLOPS", side, FLOPS(), ramp) for side in ("query", "document")]
+    objective = Objective(InBatchPairwiseNLL(), penalties, in_batch=True, penalty_documents="slot")
+    step = GlobalStep(
+        model,
+        objective,
+        seed=0,
+        micro_batch_size=micro_batch_size,
+        autocast=nullcontext,
+        device=torch.device("cpu"),
+    )
+    examples = [
+        Example(Text(f"q{i}", query), (Text(f"p{i}", positive), Text(f"n{i}", negative)), None)
+        for i, (query, positive, negative) in enumerate(zip(*columns, strict=True))
+    ]
+    optimizer = _optimizer(model)
+
+    def run() -> None:
+        step.backward(step.share(examples), batch=0, step=1)
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return run
+
+
+def _stepping(module: torch.nn.Module, loss: Callable[[], torch.Tensor]) -> Callable[[], object]:
+    optimizer = _optimizer(module)
+
+    def run() -> None:
+        loss().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return run
+
+
+def _their_loss(model: Any, columns: Sequence[Sequence[str]]) -> Callable[[], torch.Tensor]:
+    from sentence_transformers.sparse_encoder.losses import SparseMultipleNegativesRankingLoss, SpladeLoss
+
+    loss = SpladeLoss(
+        model,
+        SparseMultipleNegativesRankingLoss(model),
+        document_regularizer_weight=FLOPS_WEIGHT,
+        query_regularizer_weight=FLOPS_WEIGHT,
+    )
+
+    def run() -> torch.Tensor:
+        found = loss([model.tokenize(list(column)) for column in columns], None)
+        total: torch.Tensor = sum(found.values()) if isinstance(found, dict) else found
+        return total
+
+    return run
+
+
+if __name__ == "__main__":
+    main()
