@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splade.files import InputError, replace_folder
+from splade.indexing.blocked import Layout, write_blocks
 from splade.indexing.doc_ids import DocIds, pack, refuse_too_many
 from splade.indexing.inverted_index import FOLDER, InvertedIndex, building_folder, plain_metadata
-from splade.indexing.merge import PARTS, merge
+from splade.indexing.merge import merge
 from splade.indexing.segments import Journal, Segment
 from splade.indexing.storage import DTYPES, ArrayWriter, disk_errors, write_header
+from splade.indexing.weights import codec_for
 from splade.kernels.faults import LARGEST, find_fault
 from splade.kernels.ids import hash_ids
 from splade.kernels.sparse import transpose_parts
@@ -34,7 +36,8 @@ class IndexBuilder:
     stays usable until then. With ``resume`` a build that was stopped, in whatever way, goes on
     after its last whole segment: ``n_docs`` documents are there already, ``last_id`` is the last of
     them, and the finished index has the same bytes as one built in one go. A left-over build with
-    another vocabulary size, fingerprint or metadata is removed, with a warning.
+    another vocabulary size, fingerprint or metadata is removed, with a warning. ``layout`` are the
+    named choices of `Layout`, made when the segments are merged.
 
     Memory: ``memory_mb`` (MiB) for vectors and merging; besides, per document, its id twice and 40 bytes.
     """
@@ -48,6 +51,7 @@ class IndexBuilder:
         metadata: Mapping[str, Any] | None = None,
         memory_mb: int = 1024,
         resume: bool = False,
+        **layout: Any,
     ) -> None:
         if not 1 <= vocab_size <= LARGEST:
             raise ValueError(f"vocab_size must be in [1, {LARGEST}], got {vocab_size}")
@@ -56,6 +60,8 @@ class IndexBuilder:
         self.path, self.vocab_size, self.fingerprint = Path(path), vocab_size, fingerprint
         self.metadata = plain_metadata(metadata)
         self._budget = int(memory_mb) * MIB
+        self._layout = Layout(**layout)
+        codec_for(self._layout.weights, 0)  # an unknown name is told now, not when all is done
         identity = {"vocab_size": vocab_size, "fingerprint": fingerprint, "metadata": self.metadata}
         with self._disk_errors():
             self._journal: Journal | None = Journal(building_folder(self.path), identity, resume=resume)
@@ -171,9 +177,14 @@ class IndexBuilder:
     def _write_index(self, journal: Journal, folder: Path) -> None:
         tables = journal.tables()
         starts = [np.array(table.arrays["offsets"]) for table in tables]
+        largest = max((float(table.arrays["weights"].max(initial=0)) for table in tables), default=0.0)
+        codec = codec_for(self._layout.weights, largest)
         with ExitStack() as stack:
             writers = {name: stack.enter_context(ArrayWriter(folder, name, DTYPES[name])) for name in DTYPES}
-            write = {name: writers[name].write for name in PARTS}
+            write = {
+                "columns": writers["columns"].write,
+                "weights": lambda weights: writers["weights"].write(codec.keep(weights)),
+            }
             writers["offsets"].write(merge(journal.folders(), starts, self._budget // 2, write))
             text, offsets = _joined(
                 [table.arrays["id_text"] for table in tables], [table.arrays["id_offsets"] for table in tables]
@@ -181,6 +192,8 @@ class IndexBuilder:
             hashes = np.concatenate([np.empty(0, np.uint64), *self._hashes])
             for name, array in DocIds.from_packed(text, offsets, hashes).arrays.items():
                 writers[name].write(array)
+        entries = {name: writer.entry for name, writer in writers.items()}
+        entries |= write_blocks(folder, entries, self._stored, codec, self._layout)
         header = {
             "n_docs": self._stored,
             "vocab_size": self.vocab_size,
@@ -188,8 +201,9 @@ class IndexBuilder:
             "empty_docs": sum(segment.empty_docs for segment in journal.segments),
             "fingerprint": self.fingerprint,
             "metadata": self.metadata,
+            "weights": list(codec),
         }
-        write_header(folder, "index", header, {name: writer.entry for name, writer in writers.items()})
+        write_header(folder, "index", header, entries)
 
     def _alive(self) -> Journal:
         if self._journal is None:
