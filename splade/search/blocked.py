@@ -1,7 +1,6 @@
-"""The strategies over the blocked layout: `Exhaustive` and `BlockMax`, exact both."""
+"""The exact strategies over the blocked layout: `Exhaustive`, `BlockMax`, and `Auto`, which chooses."""
 
 import threading
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,13 +10,13 @@ from splade.kernels.block_max import Scratch, search_all
 from splade.kernels.visit import DEPTH, Pipeline
 from splade.records import SparseRows
 
+FEW_DOCS = 4096
+DOCS_PER_RESULT = 256
 SPARE = 1024  # keys that are gathered beyond k before the best are picked
 
 
 class Blocked:
     """What strategies over blocks share. Scratch memory is kept per thread from one call to the next."""
-
-    streams: ClassVar[bool] = False
 
     def __init__(self, index: InvertedIndex) -> None:
         self._blocks = index.blocks
@@ -38,9 +37,12 @@ class Blocked:
         """Fill ``keys`` and ``counts`` [last - first, …] for queries ``first`` to ``last``, as `search_all` says."""
         longest = int(np.diff(queries.offsets[first : last + 1]).max(initial=1))
         scratch = self._scratch(k, longest)
-        search_all(
-            self._blocks, queries, first, last, k, floor, allowed, self.streams, self._share, scratch, keys, counts
-        )
+        streams = self.streams(k)
+        search_all(self._blocks, queries, first, last, k, floor, allowed, streams, self._share, scratch, keys, counts)
+
+    def streams(self, k: int) -> bool:  # noqa: ARG002
+        """Whether all documents are scored, without a look at bounds."""
+        return False
 
     def _scratch(self, k: int, longest: int) -> Scratch:
         kept: Scratch | None = getattr(self._local, "scratch", None)
@@ -73,8 +75,23 @@ class Blocked:
 class Exhaustive(Blocked):
     """Scores every document that shares a term with the query; its time grows with the postings touched."""
 
-    streams = True
+    def streams(self, k: int) -> bool:  # noqa: ARG002
+        """Always."""
+        return True
 
 
 class BlockMax(Blocked):
     """Leaves out blocks of documents that cannot be among the best (`splade.kernels.block_max`)."""
+
+
+class Auto(Blocked):
+    """Exact search by whichever of the two is faster.
+
+    Bounds pay when few blocks can hold one of the k best: not in a small collection, and not where k is
+    a large share of it. In between, `BlockMax` itself goes over to scoring all where that is cheaper.
+    """
+
+    def streams(self, k: int) -> bool:
+        """Where k is more than a 256th of the documents, or they are few."""
+        n_docs = int(self._blocks.n_docs)
+        return n_docs < FEW_DOCS or k * DOCS_PER_RESULT > n_docs

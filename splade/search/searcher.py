@@ -14,7 +14,7 @@ from splade.kernels.compiled import read_only, read_only_rows
 from splade.kernels.sparse import from_matrix
 from splade.kernels.topk import decode, score_bits
 from splade.records import Ranking, SparseBatch, SparseRows
-from splade.search.blocked import BlockMax, Exhaustive
+from splade.search.blocked import Auto, BlockMax, Exhaustive
 from splade.search.reference import Reference
 
 TASK = 32  # queries at most that one thread takes at a time; between tasks Ctrl-C is heard
@@ -44,7 +44,12 @@ class Strategy(Protocol):
     ) -> None: ...
 
 
-STRATEGIES: dict[str, Any] = {"exhaustive": Exhaustive, "block_max": BlockMax, "reference": Reference}
+STRATEGIES: dict[str, Any] = {
+    "auto": Auto,
+    "exhaustive": Exhaustive,
+    "block_max": BlockMax,
+    "reference": Reference,
+}
 
 
 class Counts(NamedTuple):
@@ -55,28 +60,22 @@ class Counts(NamedTuple):
     postings: NDArray[np.int64]  # postings added up
 
 
-def choose(index: InvertedIndex) -> str:  # noqa: ARG001 - what the choice depends on
-    """The strategy that "auto" stands for, on this index."""
-    return "block_max"
-
-
 class Searcher:
     """Finds the documents of an index with the largest inner products with a query.
 
-    ``strategy`` is a name of ``STRATEGIES`` or "auto"; ``options`` are the strategy's own. A searcher
+    ``strategy`` is a name of ``STRATEGIES``; ``options`` are the strategy's own. A searcher
     has no state of its own: one may serve any number of threads.
     """
 
     def __init__(self, index: InvertedIndex, strategy: str = "auto", **options: Any) -> None:
-        accepted = ["auto", *STRATEGIES]
-        if strategy not in accepted:
-            raise ValueError(f"strategy must be one of {', '.join(accepted)}, got {strategy!r}")
-        self.index = index
-        self.strategy = choose(index) if strategy == "auto" else strategy
+        if strategy not in STRATEGIES:
+            raise ValueError(f"strategy must be one of {', '.join(STRATEGIES)}, got {strategy!r}")
+        self.index, self.strategy = index, strategy
         known = list(inspect.signature(STRATEGIES[self.strategy]).parameters)[1:]
         unknown = sorted(options.keys() - set(known))
         if unknown:
-            raise ValueError(f"strategy {self.strategy!r} takes the options {', '.join(known)}, got {unknown[0]!r}")
+            takes = f"takes the options {', '.join(known)}" if known else "takes no options"
+            raise ValueError(f"strategy {self.strategy!r} {takes}, got {unknown[0]!r}")
         self._find: Strategy = STRATEGIES[self.strategy](index, **options)
 
     def search_csr(
