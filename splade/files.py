@@ -48,7 +48,9 @@ def text_lines(path: str | Path) -> Iterator[tuple[int, str]]:
             for number, raw in enumerate(stream, 1):
                 yield number, raw.decode("utf-8").rstrip("\r\n")
         except UnicodeDecodeError as error:
-            problem = f"not UTF-8 text ({error.reason} at byte {error.start + 1} of the line); convert the file to UTF-8"
+            problem = (
+                f"not UTF-8 text ({error.reason} at byte {error.start + 1} of the line); convert the file to UTF-8"
+            )
             raise InputError.at(path, number, problem) from error
         except DAMAGED_GZIP as error:
             raise InputError.at(path, number + 1, f"damaged gzip file: {error}") from error
@@ -114,7 +116,9 @@ def check_writable(folder: str | Path) -> None:
             pass
     except OSError as error:
         what = "this is a file" if not place.is_dir() else error.strerror or str(error)
-        raise InputError(f"{place}: nothing can be written here ({what}). Name another folder, or correct this") from error
+        raise InputError(
+            f"{place}: nothing can be written here ({what}). Name another folder, or correct this"
+        ) from error
 
 
 def replace_folder(new: Path, path: Path) -> None:

@@ -127,9 +127,7 @@ def answer(
     index, folder = searcher.index, Path(folder)
     vectors = encoder.encode_all(tqdm(queries, desc="encode queries", unit="query", disable=None))
     depth = min(k or settings.top_k, max(index.n_docs, 1))
-    rankings, seconds = search_all(
-        searcher, vectors, depth, n_threads=settings.n_threads, threshold=settings.threshold
-    )
+    rankings, seconds = search_all(searcher, vectors, depth, n_threads=settings.n_threads, threshold=settings.threshold)
     run = write_run(folder, keep(rankings))
     sizes = np.diff(vectors.rows.offsets)
     mean = float(sizes.mean()) if sizes.size else 0.0

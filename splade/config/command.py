@@ -16,8 +16,8 @@ from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from splade.config.choose import choose, conf_dir, config_names
 from splade.config.blame import addresses
+from splade.config.choose import choose, conf_dir, config_names
 from splade.config.compose import Groups, compose, parse_overrides
 from splade.config.validate import require, wire
 from splade.config.wiring import values_of

@@ -9,8 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splade.files import InputError, whole_folder
+from splade.indexing.blocked import Layout, block_arrays, blocks_from, has_blocks
 from splade.indexing.doc_ids import DocIds, refuse_too_many
 from splade.indexing.storage import DTYPES, CorruptIndexError, Table, disk_errors, read_table, write_table
+from splade.indexing.weights import Codec, codec_for
+from splade.kernels.blocks import Blocks
 from splade.kernels.sparse import from_matrix, transpose
 from splade.records import SparseRows
 
@@ -34,6 +37,7 @@ class InvertedIndex:
         fingerprint: str = "",
         metadata: Mapping[str, Any] | None = None,
         path: Path | None = None,
+        codec: Codec | None = None,
     ) -> None:
         self.arrays = dict(arrays)
         self.postings = SparseRows(self.arrays["offsets"], self.arrays["columns"], self.arrays["weights"])
@@ -41,10 +45,21 @@ class InvertedIndex:
         self.n_docs = len(self.doc_ids)
         self.vocab_size = len(self.postings.offsets) - 1
         self.n_postings = len(self.postings.columns)
+        self._blocks: Blocks | None = None
         self.empty_docs = empty_docs
         self.fingerprint = fingerprint
         self.metadata = plain_metadata(metadata)
         self.path = path
+        self.codec = codec or Codec("float32", 1.0)
+
+    @property
+    def blocks(self) -> Blocks:
+        """The layout that strategies search; made now, in memory, where it was not stored."""
+        if self._blocks is None:
+            if not has_blocks(self.arrays):
+                self.arrays |= block_arrays(self.postings, self.n_docs, self.codec, Layout())
+            self._blocks = blocks_from(self.arrays)
+        return self._blocks
 
     @classmethod
     def from_csr(
@@ -54,11 +69,14 @@ class InvertedIndex:
         *,
         fingerprint: str = "",
         metadata: Mapping[str, Any] | None = None,
+        **layout: Any,
     ) -> "InvertedIndex":
         """The index of a document matrix [n_docs, vocab_size], in memory.
 
         ``matrix`` is a CSR matrix as SciPy's or a `SparseBatch`. Without ``doc_ids``, documents are
-        called by the batch's ids, or by their numbers. ValueError for weights that are negative or
+        called by the batch's ids, or by their numbers. ``layout`` are the
+        named choices of `Layout`: how weights are kept, whether documents are clustered, threads to
+        build with. ValueError for weights that are negative or
         not finite; InputError where ids repeat or their number is not that of the rows.
         """
         rows, width, ids = from_matrix(matrix)
@@ -70,9 +88,12 @@ class InvertedIndex:
         if len(names) != n_docs:
             raise InputError(f"{len(names)} document ids for {n_docs} rows: there must be one id per row")
         table = DocIds.from_strings(names)
-        postings = transpose(rows, width)
+        choices = Layout(**layout)
+        codec = codec_for(choices.weights, float(rows.weights.max(initial=0)))
+        postings = transpose(rows._replace(weights=codec.keep(rows.weights)), width)
+        arrays = postings._asdict() | table.arrays | block_arrays(postings, n_docs, codec, choices)
         empty = int((np.diff(rows.offsets) == 0).sum())
-        return cls(postings._asdict() | table.arrays, empty_docs=empty, fingerprint=fingerprint, metadata=metadata)
+        return cls(arrays, empty_docs=empty, fingerprint=fingerprint, metadata=metadata, codec=codec)
 
     @classmethod
     def open(cls, path: str | Path, *, verify: bool = True) -> "InvertedIndex":
@@ -93,6 +114,7 @@ class InvertedIndex:
             fingerprint=table.header["fingerprint"],
             metadata=table.header["metadata"],
             path=path,
+            codec=Codec(*table.header.get("weights", ("float32", 1.0))),
         )
 
     def save(self, path: str | Path) -> None:
@@ -110,7 +132,7 @@ class InvertedIndex:
     def header(self) -> dict[str, Any]:
         """Counts, fingerprint and metadata, as they are stored."""
         counts = {name: int(getattr(self, name)) for name in COUNTS}
-        return counts | {"fingerprint": self.fingerprint, "metadata": self.metadata}
+        return counts | {"fingerprint": self.fingerprint, "metadata": self.metadata, "weights": list(self.codec)}
 
     def __repr__(self) -> str:
         where = f" at {self.path}" if self.path else ""

@@ -121,7 +121,7 @@ def read_table(folder: Path, kind: str, *, verify: bool) -> Table:
     """
     header = _read_header(folder, kind)
     entries = header.pop("arrays")
-    arrays = {name: _map(folder / f"{name}.bin", entry) for name, entry in entries.items()}
+    arrays = {name: map_array(folder, name, entry) for name, entry in entries.items()}
     if verify:
         _verify(folder, entries, arrays)
     return Table(header, arrays)
@@ -168,7 +168,9 @@ def _read_header(folder: Path, kind: str) -> dict[str, Any]:
     return {name: value for name, value in header.items() if name not in ("magic", "format_version", "kind")}
 
 
-def _map(path: Path, entry: dict[str, Any]) -> NDArray[Any]:
+def map_array(folder: Path, name: str, entry: dict[str, Any]) -> NDArray[Any]:
+    """The array ``name`` in ``folder``, memory-mapped read-only, if its file has the size that the entry says."""
+    path = folder / f"{name}.bin"
     dtype, length = np.dtype(entry["dtype"]), int(entry["length"])
     try:
         found = path.stat().st_size

@@ -61,3 +61,25 @@ def keep_best(pool, count, k, bar):  # type: ignore[no-untyped-def]
             pool[kept] = key
             kept += 1
     return kept, max(bar, np.uint32(worst >> np.uint64(32)))
+
+
+@kernel
+def least_bits(bar):  # type: ignore[no-untyped-def]
+    """The lowest score bits of any key above ``bar``."""
+    return np.uint32((bar + np.uint64(1)) >> np.uint64(32))
+
+
+@kernel
+def raise_bar(pool, count, k, bar):  # type: ignore[no-untyped-def]
+    """Move the k largest keys of ``pool[:count]`` to its front; returns how many, and the key to exceed.
+
+    Unlike `keep_best`, for documents that come in no order of number: of two equal scores, the
+    smaller number still enters.
+    """
+    if count < k:
+        return count, bar
+    count, _ = keep_best(pool, count, k, np.uint32(0))
+    worst = pool[0]
+    for i in range(count):
+        worst = min(worst, pool[i])
+    return count, max(bar, worst)

@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,7 +14,8 @@ from splade.kernels.compiled import read_only, read_only_rows
 from splade.kernels.sparse import from_matrix
 from splade.kernels.topk import decode, score_bits
 from splade.records import Ranking, SparseBatch, SparseRows
-from splade.search.exhaustive import Exhaustive
+from splade.search.blocked import Auto, BlockMax, Exhaustive
+from splade.search.reference import Reference
 
 TASK = 32  # queries at most that one thread takes at a time; between tasks Ctrl-C is heard
 BATCH = 1024  # queries whose results are held at a time by `search`
@@ -26,7 +27,8 @@ class Strategy(Protocol):
     Constructed with the index and its own named options; a call fills ``keys`` (`splade.kernels.topk`)
     [last - first, k] of zeros with the best documents of queries ``first`` to ``last``, in no order.
     ``k`` is at least 1 and at most the number of documents; ``floor`` are the bits of the score to
-    exceed; ``allowed`` is empty or has a 0 for each document to leave out.
+    exceed; ``allowed`` is empty or has a 0 for each document to leave out. ``counts`` [last - first, 3],
+    zeros, receives what `Counts` holds.
     """
 
     def __call__(
@@ -38,34 +40,42 @@ class Strategy(Protocol):
         floor: np.uint32,
         allowed: NDArray[np.uint8],
         keys: NDArray[np.uint64],
+        counts: NDArray[np.int64],
     ) -> None: ...
 
 
-STRATEGIES: dict[str, Any] = {"exhaustive": Exhaustive}
+STRATEGIES: dict[str, Any] = {
+    "auto": Auto,
+    "exhaustive": Exhaustive,
+    "block_max": BlockMax,
+    "reference": Reference,
+}
 
 
-def choose(index: InvertedIndex) -> str:  # noqa: ARG001 - what the choice depends on
-    """The strategy that "auto" stands for, on this index."""
-    return "exhaustive"
+class Counts(NamedTuple):
+    """What each query took, int64 [Q] each; -1 where the strategy does not count."""
+
+    blocks: NDArray[np.int64]  # blocks of documents scored one by one
+    ranges: NDArray[np.int64]  # ranges of documents scored as a whole
+    postings: NDArray[np.int64]  # postings added up
 
 
 class Searcher:
     """Finds the documents of an index with the largest inner products with a query.
 
-    ``strategy`` is a name of ``STRATEGIES`` or "auto"; ``options`` are the strategy's own. A searcher
+    ``strategy`` is a name of ``STRATEGIES``; ``options`` are the strategy's own. A searcher
     has no state of its own: one may serve any number of threads.
     """
 
     def __init__(self, index: InvertedIndex, strategy: str = "auto", **options: Any) -> None:
-        accepted = ["auto", *STRATEGIES]
-        if strategy not in accepted:
-            raise ValueError(f"strategy must be one of {', '.join(accepted)}, got {strategy!r}")
-        self.index = index
-        self.strategy = choose(index) if strategy == "auto" else strategy
+        if strategy not in STRATEGIES:
+            raise ValueError(f"strategy must be one of {', '.join(STRATEGIES)}, got {strategy!r}")
+        self.index, self.strategy = index, strategy
         known = list(inspect.signature(STRATEGIES[self.strategy]).parameters)[1:]
         unknown = sorted(options.keys() - set(known))
         if unknown:
-            raise ValueError(f"strategy {self.strategy!r} takes the options {', '.join(known)}, got {unknown[0]!r}")
+            takes = f"takes the options {', '.join(known)}" if known else "takes no options"
+            raise ValueError(f"strategy {self.strategy!r} {takes}, got {unknown[0]!r}")
         self._find: Strategy = STRATEGIES[self.strategy](index, **options)
 
     def search_csr(
@@ -80,7 +90,14 @@ class Searcher:
         documents, ValueError for the rest.
         """
         rows = self._checked(queries, k, n_threads, threshold)
-        return self._search(rows, k, n_threads, threshold, self._bitmap(allowed))
+        return self._search(rows, k, n_threads, threshold, self._bitmap(allowed))[:2]
+
+    def count(
+        self, queries: Any, k: int = 10, n_threads: int = 1, threshold: float = 0.0, allowed: ArrayLike | None = None
+    ) -> Counts:
+        """What answering each query takes; arguments as for `search_csr`."""
+        rows = self._checked(queries, k, n_threads, threshold)
+        return Counts(*self._search(rows, k, n_threads, threshold, self._bitmap(allowed))[2].T)
 
     def search(
         self,
@@ -100,24 +117,25 @@ class Searcher:
     ) -> Iterator[Ranking]:
         for start in range(0, len(ids), BATCH):
             part = _slice(rows, start, min(start + BATCH, len(ids)))
-            docs, scores = self._search(part, k, n_threads, threshold, bitmap)
+            docs, scores, _ = self._search(part, k, n_threads, threshold, bitmap)
             for query_id, found, values in zip(ids[start : start + BATCH], docs, scores, strict=True):
                 n = int(np.count_nonzero(found >= 0))
                 yield Ranking(query_id, self.index.doc_ids.take(found[:n]), values[:n])
 
     def _search(
         self, rows: SparseRows, k: int, n_threads: int, threshold: float, allowed: NDArray[np.uint8]
-    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int64]]:
         n_queries, room = len(rows.offsets) - 1, min(k, self.index.n_docs)
         docs = np.full((n_queries, k), -1, np.int32)
         scores = np.zeros((n_queries, k), np.float32)
+        counts = np.zeros((n_queries, 3), np.int64)
         if room == 0:
-            return docs, scores
+            return docs, scores, counts
 
         def task(first: int) -> None:
             last = min(first + size, n_queries)
             keys = np.zeros((last - first, room), np.uint64)
-            self._find(rows, first, last, room, score_bits(threshold), allowed, keys)
+            self._find(rows, first, last, room, score_bits(threshold), allowed, keys, counts[first:last])
             keys.sort(axis=1)
             docs[first:last, :room], scores[first:last, :room] = decode(keys[:, ::-1])
 
@@ -129,7 +147,7 @@ class Searcher:
         else:
             with ThreadPoolExecutor(n_threads) as pool:
                 list(pool.map(task, starts))
-        return docs, scores
+        return docs, scores, counts
 
     def _checked(self, queries: Any, k: int, n_threads: int, threshold: float) -> SparseRows:
         if k < 1 or n_threads < 1:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from splade.files import InputError, read_json
 from splade.indexing import IndexBuilder, InvertedIndex
 from splade.indexing.inverted_index import FOLDER, building_folder
-from splade.indexing.segments import JOURNAL
+from splade.indexing.segments import JOURNAL, Journal
 from splade.kernels.sparse import to_dense, transpose
 from tests.kernels.cases import batch, dense_matrices, random_batch
 
@@ -299,3 +299,37 @@ def test_two_processes_do_not_build_one_index(tmp_path):
 def test_impossible_sizes_are_refused(tmp_path, arguments):
     with pytest.raises(ValueError, match="must be"):
         IndexBuilder(tmp_path / "index", **({"vocab_size": V} | arguments))
+
+
+@pytest.mark.parametrize("after_storing", [False, True])
+def test_an_interrupt_in_the_middle_of_adding_or_storing_leaves_every_document_once(
+    tmp_path, monkeypatch, after_storing
+):
+    builder = IndexBuilder(tmp_path / "index", V)
+    builder.add(PARTS[0])
+    with monkeypatch.context() as patched:
+        if after_storing:  # right after the segment stands in the journal
+            add = Journal.add
+
+            def stored_then_interrupted(self, *arguments):
+                add(self, *arguments)
+                raise KeyboardInterrupt
+
+            patched.setattr(Journal, "add", stored_then_interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                builder.checkpoint()
+        else:
+            patched.setattr("splade.indexing.builder.pack", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                builder.add(PARTS[1])
+    builder.checkpoint()
+    assert (builder.n_docs, builder.last_id) == (len(PARTS[0].ids), PARTS[0].ids[-1])
+    for part in PARTS[1:]:
+        builder.add(part)
+    builder.finish()
+    build(tmp_path / "straight")
+    assert content(tmp_path / "index") == content(tmp_path / "straight")
+
+
+def interrupted(*arguments):
+    raise KeyboardInterrupt

@@ -14,7 +14,7 @@ from tests.kernels.cases import batch, brute_force, dense_matrices, random_batch
 
 
 def searcher(documents, **options):
-    return Searcher(InvertedIndex.from_csr(batch(documents)), strategy="exhaustive", **options)
+    return Searcher(InvertedIndex.from_csr(batch(documents)), strategy="reference", **options)
 
 
 @given(
@@ -180,8 +180,7 @@ def test_a_scipy_matrix_may_be_searched_and_indexed():
 
 def test_unknown_strategies_and_options_are_named_with_the_known_ones():
     index = InvertedIndex.from_csr(batch([[1.0]]))
-    with pytest.raises(ValueError, match="auto, exhaustive, got 'quick'"):
+    with pytest.raises(ValueError, match="auto, exhaustive, block_max, reference, got 'quick'"):
         Searcher(index, strategy="quick")
     with pytest.raises(ValueError, match="range_docs, got 'speed'"):
-        Searcher(index, strategy="exhaustive", speed=2)
-    assert Searcher(index).strategy == "exhaustive"
+        Searcher(index, strategy="reference", speed=2)

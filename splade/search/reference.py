@@ -1,16 +1,16 @@
-"""The strategy that scores every document that shares a term with the query: exact, the reference."""
+"""The strategy that every other is held to: plain postings, no layout, few lines."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from splade.indexing import InvertedIndex
 from splade.kernels.compiled import read_only_rows
-from splade.kernels.exhaustive import score_all
+from splade.kernels.reference import score_all
 from splade.records import SparseRows
 
 
-class Exhaustive:
-    """Exact search over the float32 postings; its time grows with the postings a query touches.
+class Reference:
+    """Exact search over the plain postings, for checking the others, which are faster.
 
     ``range_docs`` documents are scored at a time; their scores, 4 bytes each, should fit into the
     processor's second-level cache. It changes no result.
@@ -32,6 +32,8 @@ class Exhaustive:
         floor: np.uint32,
         allowed: NDArray[np.uint8],
         keys: NDArray[np.uint64],
+        counts: NDArray[np.int64],
     ) -> None:
-        """Fill ``keys`` [last - first, k] for queries ``first`` to ``last``, as `score_all` says."""
+        """Fill ``keys`` [last - first, k] for queries ``first`` to ``last``, as `score_all` says; no counts."""
+        counts[:] = -1
         score_all(self._postings, queries, first, last, self._n_docs, k, floor, allowed, self._range_docs, keys)

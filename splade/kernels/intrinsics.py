@@ -1,0 +1,67 @@
+"""Machine instructions that Python has no word for."""
+
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+INT8, INT16, INT32 = ir.IntType(8), ir.IntType(16), ir.IntType(32)
+HALF_TO_SINGLE = 2.0**112  # between the exponent biases of float16 and float32
+
+
+@intrinsic
+def prefetch(context: Any, array: Any, position: Any) -> Any:  # noqa: ARG001 - numba's signature
+    """Ask for the cache line of ``array[position]``; nothing happens where there is none."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        place = builder.bitcast(builder.gep(data, [args[1]]), INT8.as_pointer())
+        kind = ir.FunctionType(ir.VoidType(), [place.type, INT32, INT32, INT32])
+        name = "llvm.prefetch.p0i8" if "*" in str(place.type) else "llvm.prefetch.p0"
+        function = cgutils.get_or_insert_function(builder.module, kind, name)
+        builder.call(function, [place, INT32(0), INT32(3), INT32(1)])  # to read, keep in all caches, data
+        return context.get_dummy_value()
+
+    return types.void(array, position), generate
+
+
+@intrinsic
+def as_weight(context: Any, stored: Any) -> Any:  # noqa: ARG001
+    """The float32 that a stored weight stands for: itself, a uint8 code, or the uint16 bits of a float16.
+
+    Assumes float16 bits that are neither negative, infinite nor NaN; exact for all others.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:  # noqa: ARG001
+        if signature.args[0] == types.float32:
+            return args[0]
+        if signature.args[0] == types.uint8:
+            return builder.uitofp(args[0], ir.FloatType())
+        shifted = builder.shl(builder.zext(args[0], INT32), INT32(13))
+        return builder.fmul(builder.bitcast(shifted, ir.FloatType()), ir.Constant(ir.FloatType(), HALF_TO_SINGLE))
+
+    if stored not in (types.float32, types.uint8, types.uint16):
+        return None
+    return types.float32(stored), generate
+
+
+@intrinsic
+def bit_length(context: Any, value: Any) -> Any:  # noqa: ARG001
+    """How many bits the uint32 ``value`` takes; 0 for 0."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:  # noqa: ARG001
+        zeros = builder.ctlz(args[0], ir.Constant(ir.IntType(1), 0))
+        return builder.sub(INT32(32), zeros)
+
+    return types.uint32(types.uint32), generate
+
+
+@intrinsic
+def trailing_zeros(context: Any, value: Any) -> Any:  # noqa: ARG001
+    """The place of the lowest bit that is set in the uint64 ``value``; 64 for 0."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:  # noqa: ARG001
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 0))
+
+    return types.uint64(types.uint64), generate

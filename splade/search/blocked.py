@@ -1,0 +1,97 @@
+"""The exact strategies over the blocked layout: `Exhaustive`, `BlockMax`, and `Auto`, which chooses."""
+
+import threading
+
+import numpy as np
+from numpy.typing import NDArray
+
+from splade.indexing import InvertedIndex
+from splade.kernels.block_max import Scratch, search_all
+from splade.kernels.visit import DEPTH, Pipeline
+from splade.records import SparseRows
+
+FEW_DOCS = 4096
+DOCS_PER_RESULT = 256
+SPARE = 1024  # keys that are gathered beyond k before the best are picked
+
+
+class Blocked:
+    """What strategies over blocks share. Scratch memory is kept per thread from one call to the next."""
+
+    def __init__(self, index: InvertedIndex) -> None:
+        self._blocks = index.blocks
+        self._share = np.float32(1)
+        self._local = threading.local()
+
+    def __call__(
+        self,
+        queries: SparseRows,
+        first: int,
+        last: int,
+        k: int,
+        floor: np.uint32,
+        allowed: NDArray[np.uint8],
+        keys: NDArray[np.uint64],
+        counts: NDArray[np.int64],
+    ) -> None:
+        """Fill ``keys`` and ``counts`` [last - first, …] for queries ``first`` to ``last``, as `search_all` says."""
+        longest = int(np.diff(queries.offsets[first : last + 1]).max(initial=1))
+        scratch = self._scratch(k, longest)
+        streams = self.streams(k)
+        search_all(self._blocks, queries, first, last, k, floor, allowed, streams, self._share, scratch, keys, counts)
+
+    def streams(self, k: int) -> bool:  # noqa: ARG002
+        """Whether all documents are scored, without a look at bounds."""
+        return False
+
+    def _scratch(self, k: int, longest: int) -> Scratch:
+        kept: Scratch | None = getattr(self._local, "scratch", None)
+        if kept is None or len(kept.units) < longest or len(kept.pool) != k + max(k, SPARE):
+            kept = self._local.scratch = self._new_scratch(k, max(longest, 128))
+        return kept
+
+    def _new_scratch(self, k: int, longest: int) -> Scratch:
+        blocks = self._blocks
+        stride = blocks.head.shape[1]
+        pipeline = Pipeline(
+            np.zeros((DEPTH, longest), np.uint64),
+            np.zeros((DEPTH, longest), np.uint64),
+            np.zeros((DEPTH, longest), np.uint64),
+            np.zeros((DEPTH, longest), np.uint8),
+        )
+        return Scratch(
+            scores=np.zeros(1 << int(blocks.range_bits), np.float32),
+            pool=np.empty(k + max(k, SPARE), np.uint64),
+            bounds=np.zeros(stride, np.float32),
+            visits=np.empty(stride, np.int64),
+            keys=np.empty(stride, np.uint64),
+            units=np.empty(longest, np.float32),
+            values=np.empty(longest, np.float32),
+            rows=np.empty(longest, np.int64),
+            pipeline=pipeline,
+        )
+
+
+class Exhaustive(Blocked):
+    """Scores every document that shares a term with the query; its time grows with the postings touched."""
+
+    def streams(self, k: int) -> bool:  # noqa: ARG002
+        """Always."""
+        return True
+
+
+class BlockMax(Blocked):
+    """Leaves out blocks of documents that cannot be among the best (`splade.kernels.block_max`)."""
+
+
+class Auto(Blocked):
+    """Exact search by whichever of the two is faster.
+
+    Bounds pay when few blocks can hold one of the k best: not in a small collection, and not where k is
+    a large share of it. In between, `BlockMax` itself goes over to scoring all where that is cheaper.
+    """
+
+    def streams(self, k: int) -> bool:
+        """Where k is more than a 256th of the documents, or they are few."""
+        n_docs = int(self._blocks.n_docs)
+        return n_docs < FEW_DOCS or k * DOCS_PER_RESULT > n_docs
