@@ -9,6 +9,7 @@ from splade.data.collections import open_collection, open_queries
 from splade.data.qrels import read_qrels
 from splade.evaluate import query_sets
 from splade.evaluation.metrics import evaluate as measure
+from splade.files import InputError
 from splade.flops import flops
 from splade.index import index
 from splade.preflight import check_all
@@ -22,6 +23,11 @@ logger = logging.getLogger(__name__)
 
 def all_steps(cfg: DictConfig) -> dict[str, dict[str, float]]:
     """Everything from training to the figure; run again, it does only what is missing."""
+    if cfg.checkpoint.pretrained:
+        raise InputError(
+            "config.pretrained_no_yamlconfig=true: splade.all would train one model and evaluate another, the untrained "
+            "one. Remove it, or run splade.index and splade.retrieve for a model that needs no training"
+        )
     check_all(cfg)
     train(cfg)
     index(cfg)
@@ -30,7 +36,9 @@ def all_steps(cfg: DictConfig) -> dict[str, dict[str, float]]:
     index_figure(cfg)
     for name, bm25 in bm25_baselines(cfg).items():
         for metric, value in bm25.items():
-            logger.info("%s: %s %.4f, BM25 on the same queries %.4f", name, metric, metrics[name][metric], value)
+            mine = metrics[name][metric]
+            verdict = "above" if mine > value else "below" if mine < value else "level with"
+            logger.info("%s: %s %.4f, %s BM25's %.4f on the same queries", name, metric, mine, verdict, value)
     logger.info("model: %s/model", cfg.checkpoint.dir)
     logger.info("index: %s", cfg.index.dir)
     logger.info("runs and metrics: %s", cfg.retrieve.out_dir)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from splade.chosen_model import retriever_from
 from splade.config import command
 from splade.data.collections import Collection, open_collection, open_queries
 from splade.data.qrels import read_qrels
@@ -13,7 +14,7 @@ from splade.evaluation.coverage import coverage
 from splade.evaluation.metrics import evaluate
 from splade.evaluation.report import stored_facts, write_performance
 from splade.files import InputError, check_writable
-from splade.pipeline import answer, encoder_from, index_collection, retriever_from
+from splade.pipeline import answer, encoder_from, index_collection
 from splade.preflight import check_search
 from splade.records import Qrels
 from splade.search import Searcher

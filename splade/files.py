@@ -4,6 +4,7 @@ Every artefact is written to a temporary sibling, synced, and renamed, so that a
 old file, the new file, or none: never half of one. Only the standard library is used here.
 """
 
+import errno
 import gzip
 import io
 import json
@@ -65,12 +66,12 @@ def whole_file(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
     if mode not in ("w", "wb"):
         raise ValueError(f"mode must be 'w' or 'wb', got {mode!r}")
     path = Path(path)
-    with _naming(path):
+    with naming(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PART)
     temporary = Path(name)
     try:
-        with _naming(path), os.fdopen(descriptor, "wb") as raw:
+        with naming(path), os.fdopen(descriptor, "wb") as raw:
             packed = gzip.GzipFile(fileobj=raw, mode="wb", mtime=0, filename="") if path.suffix == ".gz" else None
             sink: Any = packed or raw
             stream = sink if mode == "wb" else io.TextIOWrapper(sink, encoding="utf-8", newline="\n")
@@ -93,11 +94,11 @@ def whole_file(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
 def whole_folder(path: str | Path) -> Iterator[Path]:
     """A folder to fill that replaces ``path`` only when the block ends without an error."""
     path = Path(path)
-    with _naming(path):
+    with naming(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=PART))
     try:
-        with _naming(path):
+        with naming(path):
             yield temporary
             temporary.chmod(0o777 & ~_umask())
             replace_folder(temporary, path)
@@ -107,17 +108,17 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
 
 
 def check_writable(folder: str | Path) -> None:
-    """InputError where no file can be made in ``folder``, or above it where it does not exist; leaves nothing behind."""
-    place = folder = Path(folder).absolute()
+    """InputError where no file can be made in ``folder``, or above it where it does not exist; leaves no trace."""
+    place = Path(folder).absolute()
     while not place.exists() and place != place.parent:
         place = place.parent
     try:
         with tempfile.TemporaryFile(dir=place):
             pass
     except OSError as error:
-        what = "this is a file" if not place.is_dir() else error.strerror or str(error)
+        why = f"{place} is a file" if not place.is_dir() else f"{place}: {error.strerror or error}"
         raise InputError(
-            f"{place}: nothing can be written here ({what}). Name another folder, or correct this"
+            f"{folder}: nothing can be written there ({why}). Name another folder, or correct this"
         ) from error
 
 
@@ -162,14 +163,34 @@ def read_json(path: str | Path) -> Any:
 
 
 @contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    """Have the operating system's refusals name ``path``, rather than a temporary sibling or nothing."""
+def naming(path: str | Path) -> Iterator[None]:
+    """Have the operating system's refusals name ``path``, rather than a temporary sibling or nothing.
+
+    A full disk is an OSError with this name even where a library that writes calls it something else.
+    """
     try:
         yield
+    except InputError:
+        raise
     except OSError as error:
-        if error.filename is None or str(error.filename).endswith(PART):
+        if error.filename is None or f"{PART}/" in f"{error.filename}/":
             error.filename = str(path)
         raise
+    except Exception as error:
+        if not _of_full_disk(error):
+            raise
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+
+
+def _of_full_disk(error: BaseException | None) -> bool:
+    """Whether a full disk is behind ``error``: torch raises while one is handled, safetensors quotes its number."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        if f"(os error {errno.ENOSPC})" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _umask() -> int:

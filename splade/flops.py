@@ -6,13 +6,14 @@ from pathlib import Path
 from omegaconf import DictConfig
 from tqdm import tqdm
 
+from splade.chosen_model import retriever_from
 from splade.config import command
 from splade.data.collections import open_queries
 from splade.evaluation.efficiency import term_counts
 from splade.files import InputError, write_json
 from splade.indexing import InvertedIndex
 from splade.indexing.statistics import expected_flops, posting_counts
-from splade.pipeline import check_fingerprint, encoder_from, retriever_from
+from splade.pipeline import check_fingerprint, encoder_from
 
 logger = logging.getLogger(__name__)
 

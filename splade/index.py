@@ -4,10 +4,11 @@ import logging
 
 from omegaconf import DictConfig
 
+from splade.chosen_model import retriever_from
 from splade.config import command
 from splade.data.collections import open_collection
 from splade.indexing import InvertedIndex
-from splade.pipeline import encoder_from, index_collection, retriever_from
+from splade.pipeline import encoder_from, index_collection
 
 logger = logging.getLogger(__name__)
 

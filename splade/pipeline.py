@@ -1,4 +1,4 @@
-"""What the commands share: a model from config, a collection into an index, queries through it."""
+"""What the commands share: a collection into an index, queries through it."""
 
 import logging
 import time
@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 from tqdm import tqdm
 
@@ -18,28 +17,11 @@ from splade.evaluation.runs import write_run
 from splade.files import InputError, read_json, write_json
 from splade.indexing import IndexBuilder, InvertedIndex
 from splade.indexing.statistics import expected_flops, posting_counts, statistics
-from splade.models import SparseRetriever, load_retriever
+from splade.models import SparseRetriever
 from splade.records import Ranking, Run, SparseBatch
 from splade.search import Searcher
 
 logger = logging.getLogger(__name__)
-
-
-def retriever_from(cfg: DictConfig) -> SparseRetriever:
-    """The trained model of ``config.checkpoint_dir``, or the published one that ``init_dict`` names.
-
-    ``config.pretrained_no_yamlconfig=true`` chooses the second.
-    """
-    if cfg.checkpoint.pretrained:
-        return instantiate(cfg.model)
-    folder = Path(cfg.checkpoint.dir) / "model"
-    if not folder.is_dir():
-        raise InputError(
-            f"config.checkpoint_dir={cfg.checkpoint.dir}: there is no trained model in {folder}. Train one "
-            "(python -m splade.train), or set config.pretrained_no_yamlconfig=true to use "
-            "init_dict.model_type_or_dir as it is"
-        )
-    return load_retriever(folder)
 
 
 def encoder_from(cfg: DictConfig, model: SparseRetriever, side: str) -> Encoder:
@@ -49,8 +31,7 @@ def encoder_from(cfg: DictConfig, model: SparseRetriever, side: str) -> Encoder:
             "this model is dense (config.matching_type): its vectors have no zeros and cannot go into an inverted "
             "index; use a sparse one, such as splade"
         )
-    lengths = {"query": cfg.encoder.max_length_q, "document": cfg.encoder.max_length}
-    return Encoder(model, side, batch_size=cfg.encoder.batch_size, fp16=cfg.encoder.fp16, max_length=lengths[side])
+    return Encoder(model, side, batch_size=cfg.encoder.batch_size, fp16=cfg.encoder.fp16)
 
 
 def check_fingerprint(index: InvertedIndex, model: SparseRetriever, force: bool = False) -> None:
@@ -139,7 +120,7 @@ def answer(
     can_meet = len(sizes) > 0 and index.n_docs > 0
     facts = {
         "strategy": searcher.strategy,
-        "top_k": settings.top_k,
+        "top_k": k or settings.top_k,
         "threshold": settings.threshold,
         "index": statistics(index),
         "flops": expected_flops(posting_counts(index), index.n_docs, query_counts, len(sizes)) if can_meet else 0.0,
@@ -226,8 +207,9 @@ def _build(
     done = builder.n_docs
     if done:
         logger.info("%s: continuing after %d documents", path, done)
-    texts = tqdm(collection.iterate(done), desc="index", unit="doc", initial=done, total=len(collection), disable=None)
     try:
+        total = len(collection)
+        texts = tqdm(collection.iterate(done), desc="index", unit="doc", initial=done, total=total, disable=None)
         for batch in encoder.encode(texts):
             builder.add(batch)
         return builder.finish()

@@ -24,7 +24,7 @@ def check_all(cfg: DictConfig) -> None:
 
 
 def check_retrieval(cfg: DictConfig) -> None:
-    """InputError for what `retrieve` would fail on after the search. Reads the qrels, and the queries that have some."""
+    """InputError for what `retrieve` would fail on after the search. Reads the qrels and the ids of their queries."""
     check_search(cfg.search)
     check_writable(cfg.retrieve.out_dir)
     for chosen, source in zip(query_sets(cfg), cfg.retrieve.queries, strict=True):
@@ -47,6 +47,6 @@ def _check_judged(chosen: QuerySet, queries: Collection) -> None:
     if not (queries.find(list(qrels)) >= 0).any():
         few = ", ".join(repr(query) for query in list(qrels)[:3])
         raise InputError(
-            f"{chosen.name}: none of the {len(qrels)} queries judged in {chosen.qrels} ({few} …) is among the queries of "
+            f"{chosen.name}: none of the {len(qrels)} queries judged in {chosen.qrels} ({few} …) is among those of "
             f"{queries.source}. data.EVAL_QREL_PATH and data.Q_COLLECTION_PATH must be of the same collection and split"
         )

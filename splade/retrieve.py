@@ -4,11 +4,12 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from splade.chosen_model import retriever_from
 from splade.config import command
 from splade.data.collections import open_queries
 from splade.evaluate import evaluate
 from splade.indexing import InvertedIndex
-from splade.pipeline import answer, check_fingerprint, encoder_from, retriever_from
+from splade.pipeline import answer, check_fingerprint, encoder_from
 from splade.preflight import check_retrieval
 from splade.search import Searcher
 

@@ -1,6 +1,7 @@
 """Train a model from a config: build the parts, hand them to the trainer, run."""
 
 import logging
+import os
 from typing import Any
 
 from hydra.utils import instantiate
@@ -9,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from splade.config import command, save_config
 from splade.files import check_writable
 from splade.training import TrainingSummary, seed_everything
+from splade.training.processes import process_group, world
 
 logger = logging.getLogger(__name__)
 
@@ -16,21 +18,26 @@ DECIDES_WEIGHTS = ("model", "loss", "penalties", "examples", "full_ranking")
 
 
 def train(cfg: DictConfig) -> TrainingSummary:
-    """Train the configured model into ``config.checkpoint_dir``; a finished training is left as it is."""
+    """Train the configured model into ``config.checkpoint_dir``; a finished training is left as it is.
+
+    Under torchrun, every process takes its share of each global batch.
+    """
     check_writable(cfg.checkpoint.dir)
     examples = instantiate(cfg.examples)
     full_ranking = instantiate(cfg.full_ranking)
     seed_everything(seed_of(cfg))
-    trainer = instantiate(cfg.trainer)(
-        model=instantiate(cfg.model),
-        loss=instantiate(cfg.loss),
-        penalties=instantiate(cfg.penalties),
-        examples=examples,
-        full_ranking=full_ranking,
-        describe=description(cfg),
-    )
-    save_config(cfg, f"{cfg.checkpoint.dir}/config.yaml")
-    summary = trainer.run()
+    with process_group(os.environ):
+        trainer = instantiate(cfg.trainer)(
+            model=instantiate(cfg.model),
+            loss=instantiate(cfg.loss),
+            penalties=instantiate(cfg.penalties),
+            examples=examples,
+            full_ranking=full_ranking,
+            describe=description(cfg),
+        )
+        if world()[0] == 0:
+            save_config(cfg, f"{cfg.checkpoint.dir}/config.yaml")
+        summary: TrainingSummary = trainer.run()
     logger.info("%s", summary.in_words())
     return summary
 

@@ -8,17 +8,20 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from splade.config.reads import evaluate
+from splade.config.settings import Settings
 from splade.config.wiring import values_of
 
 
 def addresses(message: str, cfg: DictConfig) -> list[str]:
-    """The addresses of the values that ``message`` begins with, or begins inside of; the longest value counts.
+    """The addresses of the paths that ``message`` begins with, or begins inside of; the longest path counts.
 
     None where the message has an address of its own.
     """
+    settings = Settings.shipped()
     found: dict[str, list[str]] = {}
     for address, value in _texts(values_of(cfg), cfg):
-        if _begins(message, value):
+        setting = settings.find(address)
+        if setting is not None and "path" in setting.kind and _begins(message, value):
             found.setdefault(value, []).append(address)
     best = found[max(found, key=len)] if found else []
     return [] if any(address in message for address in best) else list(dict.fromkeys(best))
@@ -36,8 +39,7 @@ def _texts(value: Any, cfg: DictConfig, address: str = "") -> Iterator[tuple[str
     """Address and resolved text of every text; those in a list have the list's address."""
     if isinstance(value, dict):
         for name, inner in value.items():
-            if address or name not in ("catalog", "traits", "kinds"):
-                yield from _texts(inner, cfg, f"{address}.{name}" if address else str(name))
+            yield from _texts(inner, cfg, f"{address}.{name}" if address else str(name))
     elif isinstance(value, list):
         for inner in value:
             yield from _texts(inner, cfg, address)

@@ -150,7 +150,9 @@ def _read_header(folder: Path, kind: str) -> dict[str, Any]:
     except InputError as error:
         raise CorruptIndexError(f"{error}. The index is damaged: build it again") from error
     if not isinstance(header, dict) or header.get("magic") != MAGIC:
-        raise CorruptIndexError(f"{path}: not the header of a splade index (its 'magic' is not {MAGIC!r})")
+        raise CorruptIndexError(
+            f"{path}: not the header of a splade index (its 'magic' is not {MAGIC!r}). Build the index again"
+        )
     version = header.get("format_version")
     if version != FORMAT_VERSION:
         raise CorruptIndexError(

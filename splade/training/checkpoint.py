@@ -24,7 +24,9 @@ MAY_DIFFER = frozenset({"micro_batch_size", "train_monitoring_freq", "overwrite_
 def save_state(folder: str | Path, state: Mapping[str, Any], describe: Mapping[str, Any]) -> None:
     """Write the checkpoint ``folder``, whole or not at all."""
     with whole_folder(folder) as temporary:
-        with (temporary / "state.pt").open("wb") as stream:  # by Python's file, which says when the disk is full
+        with (temporary / "state.pt").open(
+            "wb"
+        ) as stream:  # Python's file says when the disk is full, torch's does not
             torch.save({"format": FORMAT, **state}, stream)
         write_json(temporary / "describe.json", describe)
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from splade.files import whole_file
+from splade.files import naming, whole_file
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +62,10 @@ class TrainingLog:
 
     def write(self, step: int, row: Mapping[str, float]) -> None:
         """Append the values of ``step``."""
-        row = {"step": step, **row}
+        with naming(self.folder):
+            self._append(step, {"step": step, **row})
+
+    def _append(self, step: int, row: Mapping[str, float]) -> None:
         with self.jsonl_path.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(row) + "\n")
         with self.csv_path.open("a", encoding="utf-8", newline="") as stream:
@@ -75,7 +78,8 @@ class TrainingLog:
     def close(self) -> None:
         """Write out what TensorBoard still holds."""
         if self._board is not None:
-            self._board.close()
+            with naming(self.folder):
+                self._board.close()
 
     def _keep(self, step: int) -> None:
         rows = []

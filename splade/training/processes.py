@@ -1,16 +1,41 @@
 """The processes of one training, through torch.distributed; with one process every function is the identity.
 
-The process group is made by whoever launches (torchrun); nothing here starts or ends one. Every
-function is collective: all ranks call it, in the same order.
+``process_group`` joins the group that torchrun describes in the environment. Every other function is
+collective: all ranks call it, in the same order.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
 from typing import TypeVar
 
 import torch
 from torch import Tensor, distributed, nn
 
 Value = TypeVar("Value")
+
+
+PATIENCE = timedelta(hours=6)  # other ranks wait while the first one validates
+
+
+@contextmanager
+def process_group(environment: Mapping[str, str]) -> Iterator[None]:
+    """Be one of ``WORLD_SIZE`` processes, as torchrun says in ``environment``, inside the block.
+
+    NCCL where there is CUDA, each process on the device of its ``LOCAL_RANK``; gloo elsewhere. Nothing happens
+    for a process launched alone.
+    """
+    if int(environment.get("WORLD_SIZE", "1")) == 1 or distributed.is_initialized():
+        yield
+        return
+    cuda = torch.cuda.is_available()
+    if cuda:
+        torch.cuda.set_device(int(environment["LOCAL_RANK"]))
+    distributed.init_process_group("nccl" if cuda else "gloo", timeout=PATIENCE)
+    try:
+        yield
+    finally:
+        distributed.destroy_process_group()
 
 
 def world() -> tuple[int, int]:
