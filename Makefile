@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 OUT    ?= experiments/quickstart
+PYTEST_ARGS ?= -n 2 --dist loadfile
 
 .PHONY: quickstart test check format clean
 
@@ -21,7 +22,7 @@ quickstart: $(VENV)/.runtime
 	$(BIN)/python -m splade.all config.checkpoint_dir=$(OUT)/checkpoint config.index_dir=$(OUT)/index config.out_dir=$(OUT)/out
 
 test: $(VENV)/.tests
-	$(BIN)/python -m pytest -q $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q $(PYTEST_ARGS)
 
 check: $(VENV)/.tests
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

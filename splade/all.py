@@ -25,8 +25,8 @@ def all_steps(cfg: DictConfig) -> dict[str, dict[str, float]]:
     """Everything from training to the figure; run again, it does only what is missing."""
     if cfg.checkpoint.pretrained:
         raise InputError(
-            "config.pretrained_no_yamlconfig=true: splade.all would train one model and evaluate another, the untrained "
-            "one. Remove it, or run splade.index and splade.retrieve for a model that needs no training"
+            "config.pretrained_no_yamlconfig=true: splade.all would train one model and evaluate another, untrained. "
+            "Remove it, or run splade.index and splade.retrieve for a model that needs no training"
         )
     check_all(cfg)
     train(cfg)

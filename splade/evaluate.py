@@ -1,11 +1,9 @@
 """Score the runs of ``config.out_dir`` against their qrels."""
 
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
 from splade.config import command
@@ -96,7 +94,7 @@ def count_unknown(name: str, qrels: Qrels, index_dir: str | Path | None) -> int 
     except InputError as error:
         logger.warning("%s: judged documents are not looked up in the index: %s", name, error)
         return None
-    unknown = unknown_documents(qrels, _doc_ids(index))
+    unknown = unknown_documents(qrels, index.doc_ids)
     if unknown:
         few = ", ".join(repr(doc_id) for doc_id in sorted(unknown)[:3])
         logger.warning(
@@ -104,11 +102,6 @@ def count_unknown(name: str, qrels: Qrels, index_dir: str | Path | None) -> int 
             name, len(unknown), index_dir, few,
         )  # fmt: skip
     return len(unknown)
-
-
-def _doc_ids(index: InvertedIndex, block: int = 65_536) -> Iterator[str]:
-    for start in range(0, index.n_docs, block):
-        yield from index.doc_ids.take(np.arange(start, min(start + block, index.n_docs)))
 
 
 def _coverage(chosen: QuerySet, run: Run, qrels: Qrels) -> Coverage:

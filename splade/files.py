@@ -85,6 +85,7 @@ def whole_file(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
             os.fsync(raw.fileno())
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
+        _sync(path.parent)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -130,15 +131,24 @@ def replace_folder(new: Path, path: Path) -> None:
     if path.exists():
         path.replace(old)
     new.replace(path)
+    _sync(path.parent)
     shutil.rmtree(old, ignore_errors=True)
 
 
 def sync_tree(folder: Path) -> None:
-    """Ask the operating system to put every file below ``folder`` on the disk."""
-    for file in sorted(folder.rglob("*")):
-        if file.is_file():
-            with file.open("rb") as stream:
-                os.fsync(stream.fileno())
+    """Ask the operating system to put ``folder`` and everything below it on the disk."""
+    for path in (*sorted(folder.rglob("*")), folder):
+        if path.is_file() or path.is_dir():
+            _sync(path)
+
+
+def _sync(path: Path) -> None:
+    """Put a file on the disk, or the names in a folder: a rename is there only once its folder is."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_json(path: str | Path, value: Any) -> None:

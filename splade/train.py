@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from hydra.utils import instantiate
@@ -47,9 +48,9 @@ def seed_of(cfg: DictConfig) -> int:
     return int(cfg.trainer.seed if "seed" in cfg.trainer else cfg.trainer.trainer.seed)
 
 
-def description(cfg: DictConfig) -> dict[str, Any]:
+def description(cfg: DictConfig, parts: Sequence[str] = DECIDES_WEIGHTS) -> dict[str, Any]:
     """The resolved parts that decide the weights: a training goes on only where they are the same."""
-    return {part: OmegaConf.to_container(cfg[part], resolve=True) for part in DECIDES_WEIGHTS if cfg[part] is not None}
+    return {part: OmegaConf.to_container(cfg[part], resolve=True) for part in parts if cfg[part] is not None}
 
 
 main = command(train)

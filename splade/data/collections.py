@@ -69,14 +69,9 @@ class Collection(ABC):
         return found
 
 
-def open_collection(source: str | Path | Collection, *, limit: int | None = None) -> Collection:
-    """The documents that ``source`` names, only the first ``limit`` of them if given.
-
-    Raises InputError where there is nothing of the kind, saying what was looked for.
-    """
-    if limit is not None and limit < 1:
-        raise ValueError(f"limit must be at least 1, got {limit}")
-    return _open(source, COLLECTION_FILES, "docs", limit)
+def open_collection(source: str | Path | Collection) -> Collection:
+    """The documents that ``source`` names; InputError where there is nothing of the kind, with what was looked for."""
+    return _open(source, COLLECTION_FILES, "docs")
 
 
 def open_queries(source: str | Path | Collection, *, split: str | None = None) -> Collection:
@@ -89,7 +84,7 @@ def open_queries(source: str | Path | Collection, *, split: str | None = None) -
         return source
     folder, named = split_of(source)
     split = split or named
-    queries = _open(folder, QUERY_FILES, "queries", None)
+    queries = _open(folder, QUERY_FILES, "queries")
     if split is None:
         return queries
     return Selection(queries, read_qrels(folder, split=split))
@@ -105,12 +100,11 @@ class FileCollection(Collection):
     into one warning.
     """
 
-    def __init__(self, path: str | Path, *, limit: int | None = None) -> None:
+    def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.source = str(path)
         self._format = _format_of(self.path)
         self._file = LineFile(self.path)
-        self._limit = limit
         self._offsets: NDArray[np.int64] | None = None  # [texts + 1], bytes of the unpacked file
         self._table: IdTable | None = None
         self._warned = False
@@ -253,20 +247,18 @@ class Selection(Collection):
         return self.base.at(int(self._numbers[number]))
 
 
-def _open(source: str | Path | Collection, names: tuple[str, ...], what: str, limit: int | None) -> Collection:
+def _open(source: str | Path | Collection, names: tuple[str, ...], what: str) -> Collection:
     if isinstance(source, Collection):
-        if limit is not None:
-            raise ValueError("limit applies to a name, not to a collection that is open already")
         return source
     kind = {"docs": "a collection", "queries": "queries"}[what]
     path = None if str(source).startswith(PREFIX) else find_file(source, names, kind.removeprefix("a "))
     if path is not None:
-        return FileCollection(path, limit=limit)
+        return FileCollection(path)
     from splade.data.irds import IrDocuments, IrQueries
 
     looked_for = f"{kind}: a .tsv or .jsonl file (.gz too), a folder with {', '.join(names)}, or an ir_datasets id"
     dataset = ir_dataset(str(source), what, looked_for)
-    return IrDocuments(dataset, str(source), limit=limit) if what == "docs" else IrQueries(dataset, str(source))
+    return IrDocuments(dataset, str(source)) if what == "docs" else IrQueries(dataset, str(source))
 
 
 def _format_of(path: Path) -> LineFormat:

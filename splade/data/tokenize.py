@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 def tokenize(
     tokenizer: PreTrainedTokenizerBase, texts: Sequence[Text], max_length: int, prompt: str = ""
 ) -> TokenBatch:
-    """``texts``, each behind ``prompt``, as token ids, cut to ``max_length`` tokens (special ones included), in the order they came.
+    """``texts``, each behind ``prompt``, as token ids in the order they came.
 
-    Every row has at least one token: where a tokenizer makes none of an empty text, one special token
-    stands for it. Raises ValueError for a ``max_length`` that leaves no room for text.
+    Each is cut to ``max_length`` tokens, special ones included. Every row has at least one token: where a
+    tokenizer makes none of an empty text, one special token stands for it. Raises ValueError for a
+    ``max_length`` that leaves no room for text.
     """
     special = tokenizer.num_special_tokens_to_add()
     if max_length <= special:

@@ -28,8 +28,7 @@ def save_retriever(model: SparseRetriever, folder: str | Path, extra: Mapping[st
     Raises InputError where the folder holds something else than a model of ours.
     """
     folder = Path(folder)
-    if folder.exists() and any(folder.iterdir()) and not (folder / DESCRIPTION).is_file():
-        raise InputError(f"{folder}: holds files that are not a model saved here; choose an empty or a new folder")
+    check_replaceable(folder)
     query: Any = None if model.shares_encoder else model.encoders["query"]
     with whole_folder(folder) as temporary:
         model._document.save(temporary)
@@ -46,6 +45,12 @@ def save_retriever(model: SparseRetriever, folder: str | Path, extra: Mapping[st
             "extra": dict(extra),
         }
         write_json(temporary / DESCRIPTION, description)
+
+
+def check_replaceable(folder: Path, description: str = DESCRIPTION) -> None:
+    """InputError where ``folder`` holds something else than a model with the file ``description``."""
+    if folder.exists() and not (folder.is_dir() and ((folder / description).is_file() or not any(folder.iterdir()))):
+        raise InputError(f"{folder}: holds files that are not a model saved here; choose an empty or a new folder")
 
 
 def load_retriever(path: str | Path, **overrides: Any) -> SparseRetriever:

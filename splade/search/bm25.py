@@ -38,8 +38,8 @@ class BM25:
         for document in documents:
             ids.append(document.id)
             bags.append(Counter(self.vocabulary.setdefault(w, len(self.vocabulary)) for w in words(document.text)))
-        index = InvertedIndex.from_csr(_Csr(_impacts(bags, len(self.vocabulary), k1, b), self._width), doc_ids=ids)
-        self.searcher = Searcher(index)
+        impacts = SparseBatch(tuple(ids), _impacts(bags, len(self.vocabulary), k1, b), self._width)
+        self.searcher = Searcher(InvertedIndex.from_csr(impacts))
 
     @property
     def _width(self) -> int:
@@ -53,14 +53,6 @@ class BM25:
             bags.append(Counter(self.vocabulary[w] for w in words(query.text) if w in self.vocabulary))
         k = min(k, max(self.searcher.index.n_docs, 1))
         yield from self.searcher.search(SparseBatch(tuple(ids), _rows(bags), self._width), k=k)
-
-
-class _Csr:
-    """The four attributes of a SciPy matrix that the index reads."""
-
-    def __init__(self, rows: SparseRows, width: int) -> None:
-        self.indptr, self.indices, self.data = rows
-        self.shape = (len(rows.offsets) - 1, width)
 
 
 def _rows(bags: list[Counter[int]]) -> SparseRows:

@@ -5,6 +5,7 @@ without running code) and ``describe.json`` (what the run was asked to do). Fold
 kill between the two renames of a replacement leaves the former folder aside, and ``recover`` puts it back.
 """
 
+import logging
 import random
 import shutil
 from collections.abc import Iterator, Mapping
@@ -16,9 +17,12 @@ import torch
 
 from splade.files import InputError, read_json, whole_folder, write_json
 
+logger = logging.getLogger(__name__)
+
 FORMAT = 1
 MAY_GROW = frozenset({"nb_iterations"})
-MAY_DIFFER = frozenset({"micro_batch_size", "train_monitoring_freq", "overwrite_final", "device", "checkpoint_dir"})
+MAY_DIFFER = frozenset({"train_monitoring_freq", "device", "checkpoint_dir"})
+WRITTEN = ("model", "training_log.csv", "training_log.jsonl", "tensorboard", "model_ckpt/last")
 
 
 def save_state(folder: str | Path, state: Mapping[str, Any], describe: Mapping[str, Any]) -> None:
@@ -49,7 +53,7 @@ def load_state(folder: str | Path) -> dict[str, Any]:
 def check_same_run(folder: str | Path, describe: Mapping[str, Any]) -> None:
     """InputError naming the settings in which ``describe`` differs from the run that wrote ``folder``.
 
-    ``nb_iterations`` may grow; what never changes the weights may differ.
+    ``nb_iterations`` may grow; what changes neither the weights nor which of them are kept may differ.
     """
     described = Path(folder) / "describe.json"
     if not described.exists():
@@ -84,9 +88,19 @@ def recover(path: str | Path) -> None:
         shutil.rmtree(leftover, ignore_errors=True)
 
 
-def remove(folder: str | Path) -> None:
-    """Delete a folder and everything below it, if it is there."""
-    shutil.rmtree(folder, ignore_errors=True)
+def discard(folder: str | Path) -> None:
+    """Delete the training in ``folder``, its model and its logs, with a warning; other files there stay.
+
+    The state goes last: until then, a kill leaves a training that is refused for want of its model.
+    """
+    found = [path for path in (Path(folder) / name for name in WRITTEN) if path.exists()]
+    if found:
+        logger.warning("config.resume=false: the earlier training in %s is discarded", folder)
+    for path in found:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def random_states() -> dict[str, Any]:

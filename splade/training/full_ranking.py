@@ -2,10 +2,6 @@
 
 import logging
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
 
 from splade.encoding import Encoder
 from splade.evaluation.metrics import evaluate
@@ -16,13 +12,6 @@ from splade.records import Qrels, Run, SparseBatch, Text
 from splade.search import Searcher
 
 logger = logging.getLogger(__name__)
-
-
-class _Csr(NamedTuple):
-    indptr: NDArray[np.int64]
-    indices: NDArray[np.int32]
-    data: NDArray[np.float32]
-    shape: tuple[int, int]
 
 
 class FullRanking:
@@ -64,9 +53,7 @@ class FullRanking:
         queries = self._encode(model, "query", self.queries)
         if not documents.ids:
             raise InputError("data.VALIDATION_FULL_RANKING.D_COLLECTION_PATH has no documents")
-        rows = documents.rows
-        matrix = _Csr(rows.offsets, rows.columns, rows.weights, (len(documents.ids), documents.vocab_size))
-        searcher = Searcher(InvertedIndex.from_csr(matrix, list(documents.ids)))
+        searcher = Searcher(InvertedIndex.from_csr(documents))
         run: Run = {
             ranking.query_id: dict(zip(ranking.doc_ids, ranking.scores.tolist(), strict=True))
             for ranking in searcher.search(queries, k=min(self.top_k, len(documents.ids)))

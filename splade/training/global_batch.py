@@ -11,7 +11,7 @@ loss, only for the encoders (gradient caching, arXiv 2101.06983):
 
 Random numbers (dropout) of a micro-batch are a function of the seed, the batch number, its place in the
 global batch and the side, so the second encoding meets the masks of the first, and a resumed run those of an
-uninterrupted one.
+uninterrupted one. Another cut draws other masks: with dropout, which masks are drawn is all that tells the difference.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.dropout import _DropoutNd
 
 from splade.data.tokenize import tokenize
 from splade.files import InputError
@@ -30,6 +31,15 @@ from splade.training.processes import gather_rows, world
 from splade.training.sampling import DROPOUT, random_stream
 
 SIDES = ("query", "document")
+
+
+def has_dropout(model: nn.Module) -> bool:
+    """Whether a part of ``model`` may draw masks: a dropout layer, or a rate of its own for a function that does."""
+    return any(
+        "drop" in name.lower() and isinstance(value, float) and value > 0
+        for module in model.modules()
+        for name, value in ({"dropout": module.p} if isinstance(module, _DropoutNd) else vars(module)).items()
+    )
 
 
 class MicroBatch(NamedTuple):
@@ -50,8 +60,8 @@ class Share(NamedTuple):
 class GlobalStep:
     """Adds one global batch's gradient to the parameters of ``model``.
 
-    ``micro_batch_size`` examples are encoded at once with a graph; it bounds memory and leaves the
-    arithmetic as it is. None encodes the whole share of this process at once.
+    ``micro_batch_size`` examples are encoded at once with a graph; it bounds memory and never changes the
+    arithmetic but for which dropout masks are drawn. None encodes the whole share of this process at once.
     """
 
     def __init__(
@@ -127,8 +137,10 @@ class GlobalStep:
         """The objective of one batch of this process alone, without dropout or gradients."""
         was_training = self.model.training
         self.model.eval()
-        encoded = [self._encode(micro, batch=0) for micro in share.micro_batches]
-        self.model.train(was_training)
+        try:
+            encoded = [self._encode(micro, batch=0) for micro in share.micro_batches]
+        finally:
+            self.model.train(was_training)
         return self._outcome([torch.cat([vectors[side] for vectors in encoded]) for side in SIDES], share, step, False)
 
     def _outcome(self, vectors: list[Tensor], share: Share, step: int, everywhere: bool = True) -> Outcome:

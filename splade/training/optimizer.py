@@ -77,12 +77,6 @@ class Precision:
         """The loss to take gradients of."""
         return self.scaler.scale(loss)
 
-    def step(self, optimizer: Optimizer, max_grad_norm: float | None) -> float:
-        """``clip`` and ``apply``; the norm of the gradients before clipping."""
-        norm = self.clip(optimizer, max_grad_norm)
-        self.apply(optimizer)
-        return norm
-
     def clip(self, optimizer: Optimizer, max_grad_norm: float | None) -> float:
         """Bring the gradients to true scale and at most ``max_grad_norm`` (None: any); their norm before that."""
         self.scaler.unscale_(optimizer)

@@ -21,13 +21,17 @@ from tqdm import tqdm
 from splade.data.examples import ExampleSource
 from splade.files import InputError, whole_file, whole_folder
 from splade.losses.scores import Loss, Scores
+from splade.models.checkpoint import check_replaceable
 from splade.models.rerankers import Reranker
+from splade.models.rerankers.base import DESCRIPTION
 from splade.records import Example
-from splade.training.checkpoint import check_same_run, load_state, recover, save_state, seed_everything
+from splade.training.checkpoint import check_same_run, discard, load_state, recover, save_state, seed_everything
+from splade.training.global_batch import has_dropout
 from splade.training.interrupts import Interrupted, Interrupts
 from splade.training.optimizer import Precision, adamw, learning_rate_factor, set_learning_rate
 from splade.training.processes import world
 from splade.training.sampling import DOCUMENTS, DROPOUT, Draw, GlobalBatches, random_stream
+from splade.training.update import check_finite
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +61,8 @@ class RerankerTrainer:
     ``training_log.jsonl`` a line every ``train_monitoring_freq`` steps; checkpoints come every
     ``record_frequency`` steps and at the end. ``nb_iterations`` counts optimizer steps, each of
     ``gradient_accumulation_steps`` batches of ``train_batch_size`` queries. ``micro_batch_size`` queries are
-    encoded at once: it bounds memory, and only dropout tells the difference.
+    encoded at once: it bounds memory, and only dropout tells the difference. ``resume=False`` discards what the
+    folder holds of an earlier training.
 
     A training that was interrupted continues where it stopped and, on a CPU, ends with the same weights
     bit for bit; a finished one is left as it is. ``describe`` (JSON values) says what else a training must
@@ -120,6 +125,7 @@ class RerankerTrainer:
             **{"warmup_steps": warmup_steps, "nb_iterations": nb_iterations, "max_grad_norm": max_grad_norm},
             **{"train_batch_size": train_batch_size, "gradient_accumulation_steps": gradient_accumulation_steps},
             **{"fp16": fp16, "bf16": bf16, "given": dict(describe or {})},
+            "micro_batch_size": self.micro_batch_size if has_dropout(reranker) else None,
         }
         self.step = 0
         self._check_continuation()
@@ -160,10 +166,7 @@ class RerankerTrainer:
         batches = range(self.step * self.accumulation, (self.step + 1) * self.accumulation)
         parts = [self._add_gradient(number) for number in batches]  # loss and share of positives first
         loss, first = (sum(values) / self.accumulation for values in zip(*parts, strict=True))
-        if not np.isfinite(loss):
-            raise InputError(
-                f"the loss is {loss} at step {self.step}: lower config.lr, or set fp16 off (T5 overflows it)"
-            )
+        check_finite("the loss", loss, self.step)
         norm = self.precision.clip(self.optimizer, self.max_grad_norm)
         self.precision.apply(self.optimizer)
         self.step += 1
@@ -206,21 +209,20 @@ class RerankerTrainer:
             yield
 
     def _check_continuation(self) -> None:
-        """InputError where the checkpoint folder holds a training that this one is not."""
+        """InputError where the checkpoint folder holds a training that this one is not, or a model of others."""
         for folder in (self.last, self.directory / "model"):
             if folder.parent.is_dir():
                 recover(folder)
+        check_replaceable(self.directory / "model", DESCRIPTION)
         if not self.last.is_dir():
             return
-        if not self.resume:
-            raise InputError(
-                f"config.checkpoint_dir={self.directory}: there is a training already and config.resume is false: "
-                "choose another config.checkpoint_dir, or delete that folder"
-            )
-        check_same_run(self.last, self.describe)
+        if self.resume:
+            check_same_run(self.last, self.describe)
 
     def _restore(self) -> None:
-        """Continue from the last checkpoint, if there is one."""
+        """Continue from the last checkpoint, if there is one and ``resume`` does not say to discard it."""
+        if not self.resume:
+            discard(self.directory)
         if not self.last.is_dir():
             return
         state = load_state(self.last)

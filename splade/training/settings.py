@@ -21,7 +21,7 @@ class TrainingSettings:
     lr: float = 2e-5  # at the end of the warm-up
     weight_decay: float = 0.01  # not of biases and norms
     warmup_steps: int = 0
-    micro_batch_size: int | None = None  # examples encoded at once; bounds memory, never changes the arithmetic
+    micro_batch_size: int | None = None  # examples encoded at once; only which dropout masks are drawn depends on it
     gradient_accumulation_steps: int = 1  # global batches per step; their losses are averaged
     max_grad_norm: float | None = 1.0  # None or 0: no clipping
     fp16: bool = False  # CUDA only, float32 with a warning elsewhere
@@ -63,8 +63,8 @@ class TrainingSettings:
         self.validation_metrics = tuple(self.validation_metrics)
 
     def described(self) -> dict[str, Any]:
-        """The settings that decide the weights, as plain values for JSON."""
-        left_out = {"checkpoint_dir", "device", "resume", "tensorboard"}
+        """The settings that decide the weights whatever the model is, as plain values for JSON."""
+        left_out = {"checkpoint_dir", "device", "resume", "tensorboard", "micro_batch_size"}
         named = [field.name for field in fields(TrainingSettings) if field.name not in left_out]
         return {name: plain(getattr(self, name)) for name in named}
 

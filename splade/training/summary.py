@@ -16,6 +16,7 @@ class TrainingSummary(NamedTuple):
     best_score: float | None
     best_step: int
     figures: dict[str, float]  # of the last validation
+    model_step: int  # the step whose weights model_dir holds
     model_dir: Path
 
     def in_words(self) -> str:
@@ -27,4 +28,4 @@ class TrainingSummary(NamedTuple):
         best = ""
         if self.best_score is not None:
             best = f"; best {self.monitor} {self.best_score:.4f} at step {self.best_step}"
-        return f"{done}{best}; weights in {self.model_dir}"
+        return f"{done}{best}; weights of step {self.model_step} in {self.model_dir}"

@@ -21,10 +21,12 @@ from splade.data.examples import ExampleSource
 from splade.files import InputError
 from splade.losses.scores import Loss
 from splade.models import SparseRetriever
+from splade.models.checkpoint import check_replaceable
 from splade.regularization.penalties import Penalty
 from splade.training import checkpoint
 from splade.training.assembly import check_early_stopping, check_loss, check_processes, check_validation
 from splade.training.full_ranking import FullRanking
+from splade.training.global_batch import has_dropout
 from splade.training.interrupts import Interrupted, Interrupts
 from splade.training.monitoring import Health, TrainingLog, Window
 from splade.training.processes import anywhere, on_first_rank, same_start, world
@@ -98,7 +100,8 @@ class Trainer(TrainingSettings):
         step, _, best, figures, finished = self.progress
         monitor = self.validation.monitor
         name = monitor.figure if monitor else None
-        return TrainingSummary(step, step - first, finished, name, best.score, best.step, figures, self.model_dir)
+        kept = step if self._keeps_last(best, finished) else best.step
+        return TrainingSummary(step, step - first, finished, name, best.score, best.step, figures, kept, self.model_dir)
 
     def _describe(self) -> dict[str, Any]:
         """Everything known here that decides the weights, for JSON."""
@@ -107,9 +110,10 @@ class Trainer(TrainingSettings):
             for each in self.penalties
         }
         model: dict[str, Any] = getattr(self.model, "settings", dict)()
+        masked_by = self.micro_batch_size if has_dropout(self.model) else None  # without masks, any cut is the same
         parts = {"loss": plain(self.loss), "penalties": penalties, "model": plain(model)}
         return {
-            "trainer": {**self.described(), **parts, "n_examples": len(self.examples)},
+            "trainer": {**self.described(), **parts, "n_examples": len(self.examples), "micro_batch_size": masked_by},
             "run": plain(self.describe or {}),
         }
 
@@ -120,11 +124,15 @@ class Trainer(TrainingSettings):
         return Validation(loss, self.full_ranking, self.validation_metrics, self.monitoring_ckpt)
 
     def _continues(self) -> bool:
-        """Whether ``checkpoint_dir`` holds a training to continue; InputError where that had other settings."""
+        """Whether ``checkpoint_dir`` holds a training to continue; InputError where that had other settings.
+
+        Also where ``model/`` could not be replaced in the end, since another program's files are in it.
+        """
 
         def look() -> bool:
             for folder in (self.last, self.model_dir):
                 checkpoint.recover(folder)
+            check_replaceable(self.model_dir)
             found = self.last.exists() and self.resume
             if found:
                 checkpoint.check_same_run(self.last, self._description)
@@ -138,9 +146,8 @@ class Trainer(TrainingSettings):
         self.window.clear()
         if self._continues():
             self._restore(checkpoint.load_state(self.last))
-        elif self.rank == 0 and self.last.exists():
-            logger.warning("config.resume=false: the earlier training in %s is discarded", self._folder)
-            checkpoint.remove(self.last)
+        elif self.rank == 0 and not self.resume:
+            checkpoint.discard(self._folder)
         same_start(self.model)
 
     def _restore(self, state: Mapping[str, Any]) -> None:
@@ -241,6 +248,10 @@ class Trainer(TrainingSettings):
 
     # ── validation and checkpoints ──
 
+    def _keeps_last(self, best: Best, finished: str) -> bool:
+        """Whether ``model/`` has the weights of the last validated step, best or not."""
+        return best.step == 0 or bool(finished and self.overwrite_final)  # 0: nothing is monitored, or all was NaN
+
     def _record_is_due(self) -> bool:
         step = self.progress.step
         regular = step % self.record_frequency == 0 or step >= self.nb_iterations
@@ -258,7 +269,7 @@ class Trainer(TrainingSettings):
         finished = ALL_STEPS if step >= self.nb_iterations else ""
         if self.early_stopping and best.since >= self.patience and not finished:
             finished = EARLY
-        if best.step in (0, step) or (finished and self.overwrite_final):  # 0: nothing is monitored, or all was NaN
+        if best.step == step or self._keeps_last(best, finished):
             extra = {"training_step": step}
             on_first_rank(lambda: self.model.save_pretrained(self.model_dir, extra=extra))
         self.progress = Progress(step, step, best, figures, finished)

@@ -70,7 +70,7 @@ class Updates:
         sum_gradients(parameter for parameter in self.model.parameters() if parameter.requires_grad)
         norm = self.precision.clip(self.optimizer, settings.max_grad_norm)
         if not self.precision.scaler.is_enabled():  # the scaler skips steps of infinite gradients itself
-            _check_finite("the norm of the gradients", norm, step)
+            check_finite("the norm of the gradients", norm, step)
         self.whole = False
         self.precision.apply(self.optimizer)
         return {**observed.means(), "lr": rate, "grad_norm": norm if math.isfinite(norm) else 0.0}
@@ -82,7 +82,7 @@ class Updates:
         outcome = self.global_step.backward(
             share, batch, step, lambda total: self.precision.scaled(total) / accumulated
         )
-        _check_finite("the loss", outcome.logged["total"], step)
+        check_finite("the loss", outcome.logged["total"], step)
         return outcome.logged
 
     def _examples(self, batch: int) -> list[Example]:
@@ -96,10 +96,11 @@ class Updates:
         ]
 
 
-def _check_finite(what: str, value: float, step: int) -> None:
+def check_finite(what: str, value: float, step: int) -> None:
+    """InputError where ``what`` of step ``step`` (from 0) is not a number, with what to do about it."""
     if not math.isfinite(value):
         raise InputError(
             f"{what} is {value} at step {step + 1}: training diverged. Lower config.lr, lengthen config.warmup_steps, "
-            "or clip the gradients (config.max_grad_norm), in another config.checkpoint_dir or with "
-            "config.resume=false; the last checkpoint is untouched"
+            "clip the gradients (config.max_grad_norm) or do without fp16, in another config.checkpoint_dir or with "
+            "config.resume=false, which discards this training; the last checkpoint is untouched"
         )
