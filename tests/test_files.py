@@ -2,6 +2,7 @@
 
 import errno
 import gzip
+import os
 
 import pytest
 
@@ -49,6 +50,25 @@ def test_gzip_round_trip_in_text_and_bytes(tmp_path):
     with whole_file(path, "wb") as stream:
         stream.write(b"\x00\x01")
     assert gzip.decompress(path.read_bytes()) == b"\x00\x01"
+
+
+def test_a_rename_is_put_on_the_disk_with_the_folder_it_is_in(tmp_path, monkeypatch):
+    """After a power cut a renamed file is there only if its folder was synced after the renaming."""
+    synced = []
+
+    def fsync(descriptor):
+        state = os.fstat(descriptor)
+        synced.append((state.st_ino, sorted(path.name for path in tmp_path.iterdir())))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    write_json(tmp_path / "perf.json", 1)
+    assert synced[-1] == (tmp_path.stat().st_ino, ["perf.json"])
+    with whole_folder(tmp_path / "model") as folder:
+        (folder / "query").mkdir()
+        (folder / "query" / "weights").write_text("w")
+    assert synced[-1] == (tmp_path.stat().st_ino, ["model", "perf.json"])
+    for path in (tmp_path / "model", tmp_path / "model/query", tmp_path / "model/query/weights"):
+        assert path.stat().st_ino in dict(synced)
 
 
 def test_a_folder_replaces_another_only_when_it_is_whole(tmp_path):

@@ -102,7 +102,7 @@ def main() -> None:
         f"data.TRAIN.QREL_PATH={squad}:train",
     )
     trained = [f"config.checkpoint_dir={checkpoint}"]
-    results["after"] = {name: beir(asked.data, asked.out / "trained", name, trained) for name in SETS}
+    results["after"] = {"squad": beir(asked.data, asked.out / "trained", "squad", trained)}
     (asked.out / "results.json").write_text(json.dumps(results, indent=1) + "\n")
     print(table(results))
 
@@ -117,6 +117,8 @@ def table(results: dict[str, Any]) -> str:
     ]
     for name, split in SETS.items():
         for stage, figures in results.items():
+            if name not in figures:
+                continue
             cells = [_cell(figures[name].get(column), column) for column in columns]
             lines.append(f"| {name} {split} | {names[stage]} | {' | '.join(cells)} |")
     return "\n".join(lines)

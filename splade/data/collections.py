@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from splade.data.formats import JsonLines, LineFormat, Tsv, parse_line, parsed
 from splade.data.ids import IdTable, SeenHashes, hash_ids
-from splade.data.lines import Chunk, LineFile
+from splade.data.lines import LineFile
 from splade.data.qrels import read_qrels
 from splade.data.sources import PREFIX, find_file, ir_dataset, split_of
 from splade.files import InputError
@@ -138,7 +138,7 @@ class FileCollection(Collection):
         """Read all lines once, check them, and note where they begin and what ids they have."""
         offsets, hashes, empty = [np.zeros(0, np.int64)], [np.zeros(0, np.uint64)], [np.zeros(0, np.int64)]
         end = 0
-        for chunk in self._chunks():
+        for chunk in self._file.chunks():
             found = self._format.scan(self.path, chunk)
             offsets.append(chunk.starts + chunk.offset)
             hashes.append(found.hashes)
@@ -153,7 +153,7 @@ class FileCollection(Collection):
 
     def _check_while_reading(self) -> Iterator[Text]:
         seen, empty, n_texts = SeenHashes(), [np.zeros(0, np.int64)], 0
-        for chunk in self._chunks():
+        for chunk in self._file.chunks():
             texts = [
                 parsed(self._format, self.path, number, line)
                 for number, line in enumerate(chunk.lines(), chunk.first_line)
@@ -170,26 +170,14 @@ class FileCollection(Collection):
         offsets, _ = self._scanned()
         if start >= offsets.size - 1:
             return
-        for chunk in self._chunks(int(offsets[start]), start + 1):
+        for chunk in self._file.chunks(int(offsets[start]), start + 1):
             for number, line in enumerate(chunk.lines(), chunk.first_line):
                 yield parsed(self._format, self.path, number, line)
-
-    def _chunks(self, offset: int = 0, first_line: int = 1) -> Iterator[Chunk]:
-        """Chunks up to the limit; with blank texts never between two, line n is text n − 1."""
-        for chunk in self._file.chunks(offset, first_line):
-            if self._limit is None:
-                yield chunk
-                continue
-            left = self._limit - chunk.first_line + 1
-            if left > 0:
-                yield chunk.head(left)
-            if left <= chunk.starts.size:
-                return
 
     def _refuse_repeated(self, suspects: NDArray[np.uint64], last_line: int) -> None:
         """Read again the ids with a suspected hash, up to ``last_line``; raise if two are the same."""
         first_lines: dict[str, int] = {}
-        for chunk in self._chunks():
+        for chunk in self._file.chunks():
             hashes = self._format.scan(self.path, chunk.head(last_line - chunk.first_line + 1)).hashes
             for i in np.flatnonzero(np.isin(hashes, suspects)).tolist():
                 id, line = parse_line(self._format, self.path, chunk, i).id, chunk.first_line + i

@@ -21,18 +21,18 @@ class IrDocuments(Collection):
     Finding an id reads all documents once and keeps 12 bytes for each.
     """
 
-    def __init__(self, dataset: Any, source: str, *, limit: int | None = None) -> None:
+    def __init__(self, dataset: Any, source: str) -> None:
         self.source = source
-        self._dataset, self._limit = dataset, limit
+        self._dataset = dataset
         self._table: IdTable | None = None
 
     def __len__(self) -> int:
         if self._table is None and (count := self._dataset.docs_count()) is not None:
-            return count if self._limit is None else min(count, self._limit)
+            return int(count)
         return len(self._ids())
 
     def iterate(self, start: int = 0) -> Iterator[Text]:
-        return map(text_of, itertools.islice(self._dataset.docs_iter(), start, self._limit))
+        return map(text_of, itertools.islice(self._dataset.docs_iter(), start, None))
 
     def find(self, ids: Sequence[str]) -> NDArray[np.int64]:
         return self._ids().find(ids, lambda number: self.at(number).id)
@@ -43,8 +43,6 @@ class IrDocuments(Collection):
         return text_of(next(iter(self._dataset.docs_iter()[number : number + 1])))
 
     def texts(self, ids: Sequence[str]) -> list[str]:
-        if self._limit is not None:
-            return super().texts(ids)
         found = self._dataset.docs_store().get_many(list(ids))
         unknown = next((id for id in ids if id not in found), None)
         if unknown is not None:

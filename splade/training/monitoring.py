@@ -104,7 +104,8 @@ class TrainingLog:
         except ImportError:
             logger.warning("tensorboard is not installed: no tensorboard/ is written (pip install tensorboard)")
             return None
-        return SummaryWriter(str(self.folder / "tensorboard"), purge_step=step + 1 if step else None)
+        with naming(self.folder):
+            return SummaryWriter(str(self.folder / "tensorboard"), purge_step=step + 1 if step else None)
 
 
 class Health:

@@ -90,9 +90,9 @@ def test_the_published_commands_leave_the_files_they_promise(splade, workplace, 
 def test_all_run_again_changes_nothing(splade, workplace, ran):
     prepared(splade, workplace, ran)
     debug = workplace / "experiments" / "debug"
-    before = {
-        file: file.read_bytes() for file in debug.rglob("*") if file.name in ("perf.json", "run.json", "weights.bin")
-    }
+    outputs = [debug / "out" / "TOY" / name for name in ("run.json", "perf.json")]
+    outputs += [debug / "index" / "inverted_index" / name for name in ("header.json", "weights.bin")]
+    before = {file: file.read_bytes() for file in outputs}
     trained = (debug / "checkpoint" / "model" / "model.safetensors").stat().st_mtime_ns
     index = (debug / "index" / "inverted_index" / "header.json").stat().st_mtime_ns
     run_line(splade, PUBLISHED[0], workplace)

@@ -3,7 +3,7 @@
 import pytest
 from omegaconf import OmegaConf
 
-from splade.config import ConfigError, choose, compose
+from splade.config import ConfigError, choose, compose, configure
 from tests.config.support import configured
 
 
@@ -54,6 +54,42 @@ def test_components_of_ones_own_need_no_change_to_the_package():
     assert (cfg.model._target_, "freeze_d_model" in cfg.model) == (path, False)
     cfg = configured("+catalog.loss.Mine=splade.losses.BCE", "config.loss=Mine", "~config.augment_pairs")
     assert cfg.loss._target_ == "splade.losses.BCE"
+
+
+@pytest.mark.parametrize("value", ["false", '"false"', '"False"', "null"])
+def test_a_config_file_that_turns_hf_training_off_trains_in_steps(value, tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"defaults: [config_default, _self_]\nconfig: {{hf_training: {value}}}\n")
+    cfg = configure("train", [], {"SPLADE_CONFIG_FULLPATH": str(file)})
+    assert (cfg.kinds.trainer, cfg.trainer._target_) == ("steps", "splade.training.Trainer")
+    assert cfg.loss._target_ == "splade.losses.InBatchPairwiseNLL"
+
+
+@pytest.mark.parametrize(
+    ("name", "overrides", "with_teacher"),
+    [
+        ("config_default", ["loss=pairwise"], False),
+        ("config_default", ["loss=kl"], True),
+        (
+            "config_default",
+            ["+catalog.loss.Mine=splade.losses.KlDiv", "config.loss=Mine", "~config.augment_pairs"],
+            True,
+        ),
+        ("config_hf_splade_sigir23_32neg_nodistil", None, False),
+        ("config_hf_splade_sigir23_32neg_distil", None, True),
+        ("config_reranker_train_toy", None, False),
+    ],
+)
+def test_candidates_need_scores_only_where_the_loss_learns_from_them(name, overrides, with_teacher):
+    given = [] if overrides is None else ["train/data=toy_hard_negatives", *overrides]
+    command = "hf_train_reranker" if "reranker" in name else "train"
+    assert configured(*given, name=name, command=command).examples.with_teacher is with_teacher
+
+
+def test_the_first_candidate_may_be_the_positive_where_there_are_no_qrels():
+    given = ["train/data=toy_hard_negatives", "loss=pairwise", "~data.TRAIN.QREL_PATH", "data.positive_first=true"]
+    examples = configured(*given, command="train").examples
+    assert (examples.qrels, examples.positive_first) == (None, True)
 
 
 def test_the_multi_negative_trainer_takes_its_settings_from_hf():

@@ -108,5 +108,6 @@ def test_the_traits_of_losses_are_those_of_their_classes():
         for name, path in raw["catalog"][kind].items():
             loss = located(path)()
             assert loss.needs_teacher == (name in raw["traits"]["losses_with_teacher"]), name
+            assert loss.needs_teacher == raw["traits"]["with_teacher"].get(name, True), name
             alone = loss.min_documents == 1 or loss.needs_in_batch or loss.needs_teacher
             assert alone or name in raw["traits"]["losses_with_negatives"], name

@@ -219,19 +219,6 @@ def test_a_file_cut_short_while_in_use_is_an_error(tmp_path):
         collection.at(1)
 
 
-def test_limit_takes_the_first_texts_only(tmp_path):
-    for suffix in ("", ".gz"):
-        path = put(tmp_path / f"raw.tsv{suffix}", "1\ta\n2\tb\n3\tc\nnot a line\n")
-        collection = open_collection(path, limit=3)
-        assert [text.id for text in collection] == ["1", "2", "3"]
-        assert len(collection) == 3
-        assert [text.id for text in collection.iterate(2)] == ["3"]
-        assert list(open_collection(path, limit=2)) == [Text("1", "a"), Text("2", "b")]
-        assert "3" not in open_collection(path, limit=2)
-    with pytest.raises(ValueError, match="limit must be at least 1"):
-        open_collection(path, limit=0)
-
-
 def test_ids_with_the_same_hash_are_told_apart(tmp_path, monkeypatch):
     """With one hash for all ids everything rests on reading the ids back."""
     for module in ("ids", "formats"):

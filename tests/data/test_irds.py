@@ -46,14 +46,6 @@ def test_a_set_of_ir_datasets_is_named_where_a_path_could_be(dataset, prefix):
         documents.texts(["nothing"])
 
 
-def test_a_limit_takes_the_first_documents(dataset):
-    documents = open_collection(dataset, limit=2)
-    assert [text.id for text in documents] == ["a", "b"]
-    assert len(documents) == 2
-    assert "c" not in documents
-    assert documents["b"] == "text b"
-
-
 def test_what_a_set_lacks_is_named(tmp_path):
     name = registered(tmp_path, docs_tsv=tsv(tmp_path / "docs.tsv", DOCUMENTS))
     with pytest.raises(InputError, match="has no queries, only docs"):

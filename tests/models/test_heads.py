@@ -8,7 +8,7 @@ from torch import nn
 
 from splade.models import heads
 from splade.models.activations import ACTIVATIONS
-from splade.models.heads import AGGREGATIONS, pool_full_logits, pool_logits
+from splade.models.heads import AGGREGATIONS, pool_full_logits, pool_hidden, pool_logits
 
 
 def linear(weight, bias=None):
@@ -105,6 +105,19 @@ def test_small_weights_survive_half_precision(agg, dtype):
     logits = torch.tensor([[small]], dtype=dtype)  # [1, 1, 2]
     weights = pool_full_logits(logits, torch.ones(1, 1), agg, "log1p_relu")
     assert weights.dtype == ACTIVATIONS["log1p_relu"](logits).dtype == torch.float32
+    assert weights[0].tolist() == pytest.approx([math.log1p(value) for value in small], rel=1e-6)
+
+
+@pytest.mark.parametrize("agg", AGGREGATIONS)
+@pytest.mark.parametrize("devices", [("cpu",), ()], ids=["fused", "plain"])
+@pytest.mark.parametrize("bias", [None, [0.0, 0.0]])
+def test_small_weights_survive_autocast_on_the_way_that_models_take(agg, devices, bias, monkeypatch):
+    monkeypatch.setattr(heads, "DEVICES", devices)
+    small = [2.0**-12, 2.0**-24]  # 1 + x is 1 in bfloat16 for both
+    decoder = linear([[value] for value in small], bias)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        weights = pool_hidden([(torch.ones(1, 1, 1), torch.ones(1, 1))], None, decoder, agg, "log1p_relu")
+    assert weights.dtype == torch.float32
     assert weights[0].tolist() == pytest.approx([math.log1p(value) for value in small], rel=1e-6)
 
 

@@ -223,13 +223,31 @@ def test_a_model_is_whole_even_where_its_replacement_fails(trainer, monkeypatch)
         ({"lr": 1e-4}, "lr was 0.003, is now 0.0001"),
         ({"loss": losses.BCE()}, "loss was"),
         ({"describe": {"data": "other"}}, "given.data"),
-        ({"resume": False}, r"config\.resume is false"),
+        ({"micro_batch_size": 1}, "micro_batch_size was 4, is now 1"),
     ],
 )
 def test_another_training_does_not_continue_this_one(trainer, settings, words):
     trainer(nb_iterations=1).run()
     with pytest.raises(InputError, match=words):
         trainer(nb_iterations=2, **settings)
+
+
+def test_without_resume_the_earlier_training_is_discarded(trainer):
+    trainer(nb_iterations=2).run()
+    summary = trainer(nb_iterations=1, lr=1e-4, resume=False).run()
+    assert (summary.steps, summary.steps_now) == (1, 1)
+
+
+def test_without_dropout_micro_batches_may_change_when_a_training_continues(trainer):
+    trainer(nb_iterations=1, dropout=False).run()
+    assert trainer(nb_iterations=2, dropout=False, micro_batch_size=1).run().steps_now == 1
+
+
+def test_a_model_folder_of_another_program_is_refused_and_left_alone(trainer, tmp_path):
+    (tmp_path / "run" / "model").mkdir(parents=True)
+    (tmp_path / "run" / "model" / "config.json").write_text("{}")
+    with pytest.raises(InputError, match="not a model saved here"):
+        trainer()
 
 
 @pytest.mark.parametrize(
@@ -254,7 +272,7 @@ def test_a_loss_that_is_not_a_number_stops_in_words_and_saves_nothing(trainer):
     broken = trainer()
     with torch.no_grad():
         broken.reranker.backbone.classifier.weight.fill_(torch.nan)
-    with pytest.raises(InputError, match="the loss is nan"):
+    with pytest.raises(InputError, match=r"the loss is nan at step 1: .*config\.resume=false"):
         broken.run()
     assert not (broken.directory / "model").exists()
 

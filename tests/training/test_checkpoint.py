@@ -9,7 +9,7 @@ import torch
 from splade.files import InputError
 from splade.training import checkpoint
 
-DESCRIBE = {"trainer": {"lr": 0.1, "nb_iterations": 10, "micro_batch_size": None}, "run": {"data": {"path": "a"}}}
+DESCRIBE = {"trainer": {"lr": 0.1, "nb_iterations": 10, "train_monitoring_freq": 2}, "run": {"data": {"path": "a"}}}
 
 
 def changed(**trainer):
@@ -55,7 +55,7 @@ def test_a_state_that_would_run_code_is_refused(last):
         checkpoint.load_state(last)
 
 
-@pytest.mark.parametrize("now", [DESCRIBE, changed(nb_iterations=11), changed(micro_batch_size=4)])
+@pytest.mark.parametrize("now", [DESCRIBE, changed(nb_iterations=11), changed(train_monitoring_freq=4)])
 def test_the_same_run_may_continue_and_grow(last, now):
     checkpoint.check_same_run(last, now)
 

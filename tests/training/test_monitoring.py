@@ -37,7 +37,6 @@ def test_continuing_drops_rows_after_the_checkpoint_and_a_line_cut_short(tmp_pat
     assert len((tmp_path / "training_log.jsonl").read_text().splitlines()) == 3
 
 
-@pytest.mark.filterwarnings("ignore")
 def test_tensorboard_gets_every_value(tmp_path):
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator

@@ -151,9 +151,23 @@ def test_training_in_micro_batches_is_the_same_training(tmp_path):
         assert cut == pytest.approx(whole, rel=1e-4)
 
 
-def test_micro_batches_may_change_when_a_run_continues(tmp_path):
-    toy_trainer(tmp_path, nb_iterations=3).run()
-    assert toy_trainer(tmp_path, nb_iterations=4, micro_batch_size=2).run().steps_now == 1
+def test_micro_batches_may_change_when_a_run_without_dropout_continues(tmp_path):
+    ends = []
+    for name, size in (("same", None), ("other", 2)):
+        toy_trainer(tmp_path / name, model=ToyRetriever(), nb_iterations=6, lr=1e-4).run()
+        trainer = toy_trainer(tmp_path / name, model=ToyRetriever(), nb_iterations=9, lr=1e-4, micro_batch_size=size)
+        assert trainer.run().steps_now == 3
+        ends.append(state_of(trainer)["model"])
+    for name, weight in ends[0].items():
+        torch.testing.assert_close(ends[1][name], weight, rtol=1e-4, atol=1e-4)
+
+
+def test_micro_batches_draw_other_dropout_masks_so_that_a_run_with_dropout_keeps_its_own(tmp_path, straight):
+    cut = toy_trainer(tmp_path, micro_batch_size=1)
+    cut.run()
+    assert rows(tmp_path)[0]["loss"] != pytest.approx(rows(straight[0].checkpoint_dir)[0]["loss"], rel=1e-3)
+    with pytest.raises(InputError, match=r"trainer\.micro_batch_size was None, is now 1"):
+        toy_trainer(straight[0].checkpoint_dir, micro_batch_size=1)
 
 
 def test_a_finished_training_is_left_as_it_is(straight):
@@ -188,6 +202,27 @@ def test_without_resume_the_earlier_training_is_discarded(tmp_path, caplog):
     assert summary.steps_now == 2
     assert "discarded" in caplog.text
     assert len(rows(tmp_path)) == 2
+
+
+def test_a_discarded_training_leaves_neither_model_nor_logs_to_an_interrupted_new_one(tmp_path):
+    toy_trainer(tmp_path, nb_iterations=3, tensorboard=True).run()
+    (tmp_path / "config.yaml").write_text("kept: true")
+    with pytest.raises(Interrupted, match="starts again"):
+        toy_trainer(tmp_path, lr=0.5, resume=False, examples=Interrupting(1, raise_interrupt)).run()
+    assert not (tmp_path / "model").exists()
+    assert not (tmp_path / "model_ckpt" / "last").exists()
+    assert not (tmp_path / "tensorboard").exists()
+    assert rows(tmp_path) == []
+    assert (tmp_path / "config.yaml").exists()
+
+
+@pytest.mark.parametrize("resume", [True, False])
+def test_a_model_folder_of_another_program_is_refused_when_assembled_and_left_alone(tmp_path, resume):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text("{}")
+    with pytest.raises(InputError, match="not a model saved here; choose"):
+        toy_trainer(tmp_path, resume=resume)
+    assert (tmp_path / "model" / "config.json").read_text() == "{}"
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tmp_path, straight):
@@ -272,9 +307,20 @@ def test_the_best_of_a_loss_is_the_lowest(straight):
 
 def test_overwrite_final_puts_the_last_weights_into_model(tmp_path):
     trainer = ranked(tmp_path, 0.9, 0.2, overwrite_final=True)
-    assert trainer.run().best_step == 3
+    summary = trainer.run()
+    assert (summary.best_step, summary.model_step) == (3, 6)
+    assert "at step 3; weights of step 6 in" in summary.in_words()
     assert read_json(tmp_path / "model" / "splade.json") == {"training_step": 6}
     assert same(saved_weights(tmp_path / "model"), state_of(trainer)["model"])
+
+
+def test_the_summary_names_the_step_whose_weights_model_holds_also_when_a_run_grows(tmp_path):
+    ranked(tmp_path, 0.9, 0.2, overwrite_final=True).run()
+    with pytest.raises(InputError, match=r"trainer\.overwrite_final was True, is now False"):
+        ranked(tmp_path, 0.1, nb_iterations=9)
+    summary = ranked(tmp_path, 0.1, nb_iterations=9, overwrite_final=True).run()
+    assert (summary.best_step, summary.model_step) == (3, 9)
+    assert read_json(tmp_path / "model" / "splade.json") == {"training_step": 9}
 
 
 def test_without_a_monitor_model_holds_the_last_weights(tmp_path):
@@ -345,9 +391,11 @@ def test_a_loss_that_is_not_a_number_ends_training_and_keeps_the_checkpoint(tmp_
         return take(step)
 
     trainer.updates.take = poisoned
-    with pytest.raises(InputError, match=r"nan at step 5: training diverged\. Lower config\.lr"):
+    with pytest.raises(InputError, match=r"nan at step 5: training diverged\. Lower config\.lr") as caught:
         trainer.run()
+    assert "another config.checkpoint_dir or with config.resume=false" in str(caught.value)
     assert all(torch.isfinite(weight).all() for weight in state_of(trainer)["model"].values())
+    toy_trainer(tmp_path, lr=0.001, nb_iterations=3, resume=False).run()  # the advice, followed
 
 
 def test_vectors_that_run_empty_are_told_loudly(tmp_path, caplog):

@@ -4,12 +4,13 @@ import logging
 import math
 
 import pytest
+from torch.nn.functional import one_hot
 
 from splade.files import InputError
 from splade.records import Text
 from splade.training import FullRanking
 from splade.training.validation import Best, Validation, ValidationLoss, choose_monitor
-from tests.training.toy import ToyExamples
+from tests.training.toy import TOKENIZER, ToyExamples, ToyRetriever, toy_trainer
 
 
 class Ranking:
@@ -78,6 +79,39 @@ def test_held_out_examples_have_the_same_documents_every_time():
     batches = list(loss._batches())
     assert batches == list(loss._batches())
     assert [len(batch) for batch in batches] == [2, 1]
+
+
+class Translating(ToyRetriever):
+    """One term per token; its query encoder alone says gold for iron and iron for gold."""
+
+    def __init__(self):
+        super().__init__()
+        self.vocab_size = len(TOKENIZER)
+
+    def forward(self, side, input_ids, attention_mask):
+        iron, gold = TOKENIZER.convert_tokens_to_ids(["iron", "gold"])
+        weights = one_hot(input_ids, self.vocab_size).amax(dim=1).float()  # [B, V]
+        if side == "query":
+            weights[:, [iron, gold]] = weights[:, [gold, iron]]
+        weights[:, TOKENIZER.all_special_ids] = 0
+        return weights
+
+
+def test_queries_are_encoded_by_the_query_encoder_and_documents_by_the_other():
+    collection = [Text("d1", "gold"), Text("d2", "iron"), Text("d3", "sea")]
+    full_ranking = FullRanking(collection, [Text("q1", "iron")], {"q1": {"d1": 1}})
+    assert full_ranking(Translating(), ["MRR@10"]) == {"MRR@10": 1.0}
+
+
+def test_a_validation_that_fails_leaves_the_model_in_the_mode_it_was_in():
+    class Failing(ToyRetriever):
+        def forward(self, side, input_ids, attention_mask):
+            raise MemoryError
+
+    trainer = toy_trainer("nowhere", model=Failing().train())
+    with pytest.raises(MemoryError):
+        trainer.validation(trainer.model, trainer.updates.global_step, 0)
+    assert trainer.model.training
 
 
 def test_a_full_ranking_needs_a_judged_query_and_tells_of_missing_ones(caplog):

@@ -47,6 +47,9 @@ class ToyRetriever(nn.Module):
     def max_length(self, side):
         return 16
 
+    def prompt(self, side):
+        return ""
+
     def save_pretrained(self, folder, *, extra=None):
         with whole_folder(folder) as temporary:
             torch.save(self.state_dict(), temporary / "weights.pt")
