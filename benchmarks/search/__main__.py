@@ -50,7 +50,9 @@ def recall(docs: NDArray[np.int64], queries: sp.csr_matrix, documents: sp.csr_ma
     return float(np.mean(shares))
 
 
-def built(candidates: list[Engine], documents: sp.csr_matrix, folder: Path) -> tuple[list[Engine], list[dict[str, Any]]]:
+def built(
+    candidates: list[Engine], documents: sp.csr_matrix, folder: Path
+) -> tuple[list[Engine], list[dict[str, Any]]]:
     """The engines that could be built, and what building took."""
     ready, notes = [], []
     for engine in candidates:

@@ -56,9 +56,7 @@ def generate(n_docs: int, *, seed: int = 7, length: float = 119, n_queries: int 
     _write_documents(seed, offsets, first, second, topics, terms, weights)
     documents = sp.csr_matrix((weights, terms, offsets), shape=(n_docs, VOCABULARY))
     sources = rng.choice(n_docs, n_queries, replace=False)
-    queries = {
-        name: _queries(rng, documents, sources, first, topics, *shape) for name, shape in QUERY_SETS.items()
-    }
+    queries = {name: _queries(rng, documents, sources, first, topics, *shape) for name, shape in QUERY_SETS.items()}
     return Collection(documents, queries)
 
 

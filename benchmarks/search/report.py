@@ -27,7 +27,7 @@ def table(result: dict[str, Any]) -> str:
         "|---" * (len(columns) + 1) + "|",
     ]
     for name in names:
-        shown = [_cell(cells[name, *column]) for column in columns]
+        shown = [_cell(cells[(name, *column)]) for column in columns]
         lines.append(f"| {name} | " + " | ".join(shown) + " |")
     lines += ["", "| engine | build s | growth of peak memory, MB | index MB |", "|---|---|---|---|"]
     for note in result["built"]:
