@@ -43,6 +43,7 @@ class Approximate(BlockMax):
             raise InputError(f"queries over {self._given.n_columns} terms cannot calibrate {index.vocab_size} terms")
         self._index, self._seed = index, seed
         self._chosen: dict[int, tuple[NDArray[np.float32], dict[int, tuple[float, float]]]] = {}
+        self._drawn: SparseRows | None = None
         self._lock = threading.Lock()
 
     def shares(self, k: int) -> NDArray[np.float32]:
@@ -106,11 +107,18 @@ class Approximate(BlockMax):
             groups[bits] = read_only_rows(SparseRows(starts, columns[places], weights[places]))
         return groups or {1: self._made_up(1)}
 
+    def _documents(self) -> SparseRows:
+        """Some documents, drawn once: finding them reads all postings."""
+        if self._drawn is None:
+            n_docs = self._index.n_docs
+            rng = np.random.default_rng(self._seed)
+            chosen = np.sort(rng.choice(n_docs, min(4 * SAMPLE, n_docs), replace=False))
+            self._drawn = rows_of(read_only_rows(self._index.postings), n_docs, chosen)
+        return self._drawn
+
     def _made_up(self, n_terms: int) -> SparseRows:
         """Queries of ``n_terms`` terms: some of a document's heavier ones, their weights shaken."""
-        rng = np.random.default_rng([self._seed, n_terms])
-        chosen = np.sort(rng.choice(self._index.n_docs, min(4 * SAMPLE, self._index.n_docs), replace=False))
-        documents = rows_of(read_only_rows(self._index.postings), self._index.n_docs, chosen)
+        rng, documents = np.random.default_rng([self._seed, n_terms]), self._documents()
         parts: list[tuple[NDArray[np.int32], NDArray[np.float32]]] = []
         for begin, end in zip(documents.offsets[:-1], documents.offsets[1:], strict=True):
             heavy = begin + np.argsort(-documents.weights[begin:end])[: 2 * n_terms]
