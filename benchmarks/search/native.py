@@ -82,14 +82,15 @@ class Seismic:
 
     _built: ClassVar[dict[Path, Any]] = {}
 
-    def __init__(self, cut: int, heap_factor: float, n_postings: int = 4000) -> None:
+    def __init__(self, cut: int, heap_factor: float, n_postings: int | None = None) -> None:
         self.cut, self.heap_factor, self.n_postings = cut, heap_factor, n_postings
         self.name = f"Seismic cut={cut} heap_factor={heap_factor}"
 
     def build(self, documents: sp.csr_matrix, folder: Path) -> None:
         import seismic
 
-        path = folder / f"seismic-{self.n_postings}"
+        kept = self.n_postings or min(4000, documents.shape[0] // 250)  # by term; the index's main setting
+        path = folder / f"seismic-{kept}"
         file = Path(f"{path}.index.seismic")
         self.terms = np.array([f"t{i:05d}" for i in range(documents.shape[1])], seismic.get_seismic_string())
         if not file.exists():
@@ -98,7 +99,7 @@ class Seismic:
                 part = slice(documents.indptr[doc], documents.indptr[doc + 1])
                 dataset.add_document(str(doc), self.terms[documents.indices[part]], documents.data[part])
             seismic.SeismicIndex.build_from_dataset(
-                dataset, n_postings=self.n_postings, centroid_fraction=0.1, summary_energy=0.4, nknn=0, max_fraction=6.0
+                dataset, n_postings=kept, centroid_fraction=0.1, summary_energy=0.4, nknn=0, max_fraction=6.0
             ).save(str(path))
         if path not in self._built:
             self._built[path] = seismic.SeismicIndex.load(str(file))

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from splade.kernels.cluster import assign, count_chosen, rows_between, take_chosen
+from splade.kernels.cluster import assign, chosen_postings, rows_between
 from splade.kernels.compiled import read_only, read_only_rows
 from splade.kernels.sparse import transpose
 from splade.records import SparseRows
@@ -37,14 +37,7 @@ def cluster_order(postings: SparseRows, n_docs: int, seed: int, n_threads: int) 
 
 def _centres(postings: SparseRows, n_docs: int, chosen: NDArray[np.int64]) -> SparseRows:
     """The chosen documents as postings, each of length 1 as a vector."""
-    numbers = np.full(n_docs, -1, np.int32)
-    numbers[chosen] = np.arange(len(chosen), dtype=np.int32)
-    counts = np.zeros(len(chosen), np.int64)
-    count_chosen(postings, numbers, counts)
-    total = int(counts.sum())
-    offsets = np.zeros(len(postings.offsets), np.int64)
-    columns, weights = np.empty(total, np.int32), np.empty(total, np.float32)
-    take_chosen(postings, numbers, offsets, columns, weights)
+    offsets, columns, weights = chosen_postings(postings, n_docs, chosen)
     lengths = np.sqrt(np.bincount(columns, weights.astype(np.float64) ** 2, len(chosen)))
     unit = (weights / np.maximum(lengths, 1e-30)[columns]).astype(np.float32)
     return read_only_rows(SparseRows(offsets, columns, unit))

@@ -1,8 +1,29 @@
 """Assigning documents to the centre they are most like, by inner product."""
 
 import numpy as np
+from numpy.typing import NDArray
 
-from splade.kernels.compiled import kernel
+from splade.kernels.compiled import kernel, read_only_rows
+from splade.kernels.sparse import transpose
+from splade.records import SparseRows
+
+
+def chosen_postings(postings: SparseRows, n_docs: int, chosen: NDArray[np.integer]) -> SparseRows:
+    """The postings of the ``chosen`` documents, which are numbered anew in the order given."""
+    numbers = np.full(n_docs, -1, np.int32)
+    numbers[chosen] = np.arange(len(chosen), dtype=np.int32)
+    counts = np.zeros(len(chosen), np.int64)
+    count_chosen(postings, numbers, counts)
+    total = int(counts.sum())
+    offsets = np.zeros(len(postings.offsets), np.int64)
+    columns, weights = np.empty(total, np.int32), np.empty(total, np.float32)
+    take_chosen(postings, numbers, offsets, columns, weights)
+    return read_only_rows(SparseRows(offsets, columns, weights))
+
+
+def rows_of(postings: SparseRows, n_docs: int, chosen: NDArray[np.integer]) -> SparseRows:
+    """The ``chosen`` documents, increasing, as rows of terms; reads all postings once."""
+    return transpose(chosen_postings(postings, n_docs, chosen), len(chosen))
 
 
 @kernel

@@ -7,11 +7,13 @@ from numpy.typing import NDArray
 
 from splade.indexing import InvertedIndex
 from splade.kernels.block_max import Scratch, search_all
+from splade.kernels.compiled import read_only
 from splade.kernels.visit import DEPTH, Pipeline
 from splade.records import SparseRows
 
 FEW_DOCS = 4096
 DOCS_PER_RESULT = 256
+LENGTHS = 33  # bit lengths of a uint32
 SPARE = 1024  # keys that are gathered beyond k before the best are picked
 
 
@@ -20,7 +22,7 @@ class Blocked:
 
     def __init__(self, index: InvertedIndex) -> None:
         self._blocks = index.blocks
-        self._share = np.float32(1)
+        self._shares = read_only(np.ones(LENGTHS, np.float32))
         self._local = threading.local()
 
     def __call__(
@@ -35,10 +37,27 @@ class Blocked:
         counts: NDArray[np.int64],
     ) -> None:
         """Fill ``keys`` and ``counts`` [last - first, …] for queries ``first`` to ``last``, as `search_all` says."""
+        self._run(queries, first, last, k, floor, allowed, self.shares(k), keys, counts)
+
+    def _run(
+        self,
+        queries: SparseRows,
+        first: int,
+        last: int,
+        k: int,
+        floor: np.uint32,
+        allowed: NDArray[np.uint8],
+        shares: NDArray[np.float32],
+        keys: NDArray[np.uint64],
+        counts: NDArray[np.int64],
+    ) -> None:
         longest = int(np.diff(queries.offsets[first : last + 1]).max(initial=1))
-        scratch = self._scratch(k, longest)
-        streams = self.streams(k)
-        search_all(self._blocks, queries, first, last, k, floor, allowed, streams, self._share, scratch, keys, counts)
+        scratch, streams = self._scratch(k, longest), self.streams(k)
+        search_all(self._blocks, queries, first, last, k, floor, allowed, streams, shares, scratch, keys, counts)
+
+    def shares(self, k: int) -> NDArray[np.float32]:  # noqa: ARG002
+        """What bounds are multiplied with, by bit length of the number of query terms: 1, since exact."""
+        return self._shares
 
     def streams(self, k: int) -> bool:  # noqa: ARG002
         """Whether all documents are scored, without a look at bounds."""

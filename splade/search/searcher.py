@@ -14,8 +14,10 @@ from splade.kernels.compiled import read_only, read_only_rows
 from splade.kernels.sparse import from_matrix
 from splade.kernels.topk import decode, score_bits
 from splade.records import Ranking, SparseBatch, SparseRows
+from splade.search.approximate import Approximate
 from splade.search.blocked import Auto, BlockMax, Exhaustive
 from splade.search.reference import Reference
+from splade.search.two_step import TwoStep
 
 TASK = 32  # queries at most that one thread takes at a time; between tasks Ctrl-C is heard
 BATCH = 1024  # queries whose results are held at a time by `search`
@@ -48,6 +50,8 @@ STRATEGIES: dict[str, Any] = {
     "auto": Auto,
     "exhaustive": Exhaustive,
     "block_max": BlockMax,
+    "approximate": Approximate,
+    "two_step": TwoStep,
     "reference": Reference,
 }
 
@@ -76,7 +80,7 @@ class Searcher:
         if unknown:
             takes = f"takes the options {', '.join(known)}" if known else "takes no options"
             raise ValueError(f"strategy {self.strategy!r} {takes}, got {unknown[0]!r}")
-        self._find: Strategy = STRATEGIES[self.strategy](index, **options)
+        self.strategy_object: Strategy = STRATEGIES[self.strategy](index, **options)
 
     def search_csr(
         self, queries: Any, k: int = 10, n_threads: int = 1, threshold: float = 0.0, allowed: ArrayLike | None = None
@@ -135,7 +139,7 @@ class Searcher:
         def task(first: int) -> None:
             last = min(first + size, n_queries)
             keys = np.zeros((last - first, room), np.uint64)
-            self._find(rows, first, last, room, score_bits(threshold), allowed, keys, counts[first:last])
+            self.strategy_object(rows, first, last, room, score_bits(threshold), allowed, keys, counts[first:last])
             keys.sort(axis=1)
             docs[first:last, :room], scores[first:last, :room] = decode(keys[:, ::-1])
 

@@ -1,0 +1,61 @@
+"""Two-step search: the heaviest query terms find candidates, the whole query ranks them."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from splade.indexing import InvertedIndex
+from splade.kernels.compiled import read_only
+from splade.kernels.two_step import rescore_all
+from splade.records import SparseRows
+from splade.search.blocked import BlockMax
+
+
+class TwoStep(BlockMax):
+    """Candidates from the ``terms`` heaviest terms of a query, ``depth`` times k of them, scored exactly.
+
+    After "Two-Step SPLADE" (Lassance, Déjean, Clinchant and Tonellotto, 2024), over one index: the first
+    step is exact block-max search for the shortened query, so what is missed is only what no candidate
+    is. Scores are those of the whole query.
+    """
+
+    def __init__(self, index: InvertedIndex, *, terms: int = 10, depth: int = 10) -> None:
+        super().__init__(index)
+        if terms < 1 or depth < 1:
+            raise ValueError(f"terms and depth must be at least 1, got terms={terms} and depth={depth}")
+        self._terms, self._depth = terms, depth
+        positions = np.empty(index.n_docs, np.uint32)
+        positions[self._blocks.order] = np.arange(index.n_docs, dtype=np.uint32)
+        self._positions = read_only(positions)
+
+    def __call__(
+        self,
+        queries: SparseRows,
+        first: int,
+        last: int,
+        k: int,
+        floor: np.uint32,
+        allowed: NDArray[np.uint8],
+        keys: NDArray[np.uint64],
+        counts: NDArray[np.int64],
+    ) -> None:
+        """As the other strategies; ``counts`` are of both steps."""
+        n_candidates = min(k * self._depth, int(self._blocks.n_docs))
+        found = np.zeros((last - first, n_candidates), np.uint64)
+        short = shortened(queries, first, last, self._terms)
+        super().__call__(short, 0, last - first, n_candidates, np.uint32(0), allowed, found, counts)
+        longest = int(np.diff(queries.offsets[first : last + 1]).max(initial=1))
+        scratch = self._scratch(k, longest)
+        chosen = np.zeros(int(self._blocks.n_docs), np.uint8)
+        found.flags.writeable = False
+        where = (self._positions, found, chosen, scratch)
+        rescore_all(self._blocks, queries, first, last, k, floor, *where, keys, counts)
+
+
+def shortened(queries: SparseRows, first: int, last: int, n_terms: int) -> SparseRows:
+    """Queries ``first`` to ``last`` with their ``n_terms`` heaviest terms only, in order of term."""
+    kept = []
+    for begin, end in zip(queries.offsets[first:last], queries.offsets[first + 1 : last + 1], strict=True):
+        kept.append(begin + np.sort(np.argsort(-queries.weights[begin:end], kind="stable")[:n_terms]))
+    offsets = np.concatenate([[0], np.cumsum([len(places) for places in kept])]).astype(np.int64)
+    places = np.concatenate([np.empty(0, np.int64), *kept])
+    return SparseRows(read_only(offsets), read_only(queries.columns[places]), read_only(queries.weights[places]))
