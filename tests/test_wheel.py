@@ -45,7 +45,12 @@ def test_a_wheel_holds_the_configs_the_toy_data_and_the_console_script(installed
 
 def test_commands_run_from_a_wheel_in_an_empty_folder(installed, tmp_path):
     where = [f"config.{kind}_dir=run/{kind}" for kind in ("checkpoint", "index", "out")]
-    small = ["config.nb_iterations=1", "config.warmup_steps=0", "config.train_batch_size=2", "config.record_frequency=1"]
+    small = [
+        "config.nb_iterations=1",
+        "config.warmup_steps=0",
+        "config.train_batch_size=2",
+        "config.record_frequency=1",
+    ]
     done = run(installed, tmp_path, "splade.all", *where, *small)
     assert done.returncode == 0, done.stderr
     assert str(installed / "splade" / "toy") in (tmp_path / "run/out/TOY/details.json").read_text()

@@ -70,7 +70,7 @@ class Scipy:
 
     name = "scipy"
 
-    def build(self, documents: sp.csr_matrix, folder: Path) -> None:  # noqa: ARG002
+    def build(self, documents: sp.csr_matrix, folder: Path) -> None:
         self.postings = documents.T.tocsr()
         self.bytes = self.postings.data.nbytes + self.postings.indices.nbytes
 
@@ -103,7 +103,7 @@ class DictOfLists:
 
     name = "numba dict of arrays"
 
-    def build(self, documents: sp.csr_matrix, folder: Path) -> None:  # noqa: ARG002
+    def build(self, documents: sp.csr_matrix, folder: Path) -> None:
         columns = documents.tocsc()
         self.docs, self.weights = numba.typed.Dict(), numba.typed.Dict()
         for term in range(documents.shape[1]):
@@ -128,7 +128,7 @@ class SpladeIndex:
 
     name = "splade-index"
 
-    def build(self, documents: sp.csr_matrix, folder: Path) -> None:  # noqa: ARG002
+    def build(self, documents: sp.csr_matrix, folder: Path) -> None:
         from splade_index.numba import retrieve_utils, selection
 
         self.score = retrieve_utils._compute_relevance_from_scores_jit_ready
@@ -154,7 +154,7 @@ class Sindi:
 
     name = "SINDI"
 
-    def build(self, documents: sp.csr_matrix, folder: Path) -> None:  # noqa: ARG002
+    def build(self, documents: sp.csr_matrix, folder: Path) -> None:
         import json
 
         import pyvsag
