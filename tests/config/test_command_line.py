@@ -68,7 +68,7 @@ def test_a_multirun_runs_once_for_each_value_and_leaves_nothing_behind(monkeypat
         (["--nonsense"], 2, "--nonsense"),
         (["config.top_k=1"], 2, "top_k is one"),
         (["config.top_k=2"], 130, "interrupted"),
-        (["config.top_k=3"], 2, "No space left on device: somewhere"),
+        (["config.top_k=3"], 2, "somewhere: No space left on device. Free space there and run the same command again"),
         (["config.top_k=4"], 2, "Invalid literal for Fraction: 'half'"),
         (["-m", "config.lr=1,2", "config.lrr=3"], 2, "did you mean config.lr?"),
     ],

@@ -1,7 +1,6 @@
 """The shipped files: comments, groups, published values."""
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -120,15 +119,3 @@ def test_the_documentation_is_the_one_made_from_these_files():
         capture_output=True, text=True, check=False, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_an_installed_wheel_has_configs_and_toy_data_in_the_package(tmp_path):
-    shutil.copytree(ROOT / "splade", tmp_path / "splade", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(ROOT / "conf", tmp_path / "splade" / "conf")
-    (tmp_path / "splade" / "toy").mkdir()
-    code = "from splade.config import configure; print(configure('index').index.collection)"
-    environment = os.environ | {"PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path, env=environment
-    )
-    assert done.stdout.strip() == str(tmp_path / "splade" / "toy" / "collection"), done.stderr
