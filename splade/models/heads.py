@@ -36,6 +36,7 @@ def pool_hidden(
         return torch.cat([pool_logits(hidden, decoder, mask, agg, activation) for hidden, mask in shown])
     packed, lengths = [], []
     for hidden, mask in states:
+        mask = mask.bool()
         places = mask.flatten().nonzero().squeeze(1)
         packed.append(hidden.flatten(0, 1).index_select(0, places))  # [t, D]: padding goes no further
         lengths += mask.sum(dim=1).tolist()
