@@ -135,7 +135,7 @@ def write_training(output: Path, passages: Sequence[Passage], questions: Sequenc
             triplets.append((question.text, positive.text, negative.text, teacher[positive.id], teacher[negative.id]))
     triplets = interleave(triplets, stride=len(triplets) // 37)
     write_tsv(output / "triplets" / "raw.tsv", (t[:3] for t in triplets))
-    write_tsv(output / "triplets_with_teacher" / "raw.tsv", triplets)
+    write_tsv(output / "triplets_with_teacher" / "raw.tsv.gz", triplets)
     with whole_file(output / "hard_negatives" / "scores.jsonl.gz") as stream:
         for query_id, candidates in scores.items():
             stream.write(json.dumps({"query_id": query_id, "scores": candidates}) + "\n")

@@ -156,7 +156,7 @@ def regularizers(cfg: DictConfig) -> Iterator[str]:
 
 def canonical(metric: str) -> str:
     """One spelling of a metric's name: ``MRR@10`` and ``mrr_10`` are the same."""
-    return str(metric).lower().replace("@", "_").replace("ndcg_cut_", "ndcg_")
+    return str(metric).lower().replace("@", "_").replace("_cut_", "_")
 
 
 RULES: tuple[Rule, ...] = (
