@@ -8,7 +8,9 @@ import re
 import shlex
 from pathlib import Path
 
+import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
 
 from splade.files import read_json
 from tests.commands.world import SMALL, SMALL_HF
@@ -159,3 +161,17 @@ def test_the_exported_documents_are_integers_for_lucene(splade, workplace, ran):
     query, terms = (out / "queries_anserini.tsv").read_text().splitlines()[0].split("\t")
     assert query
     assert terms.split()
+
+
+def test_the_python_of_the_readme_runs(splade, workplace, ran, monkeypatch):
+    prepared(splade, workplace, ran)
+    monkeypatch.chdir(workplace)
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    assert len(blocks) == 2
+    given = {"matrix": csr_matrix(np.eye(3, 5, dtype=np.float32)), "doc_ids": ["a", "b", "c"]}
+    given["queries"] = csr_matrix(np.array([[0, 2, 1, 0, 0]], np.float32))
+    for block in blocks:
+        exec(block, given)
+    assert given["docs"][0, :3].tolist() == [1, 2, -1]
+    assert given["scores"][0, :3].tolist() == [2, 1, 0]
+    assert given["batch"].ids == ("d1",)
