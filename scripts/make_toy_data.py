@@ -120,7 +120,7 @@ def write_training(output: Path, passages: Sequence[Passage], questions: Sequenc
     """
     bm25 = BM25([p.text for p in passages])
     scores: dict[str, dict[str, float]] = {}
-    triplets = []
+    triplets: list[tuple[str, str, str, float, float]] = []
     for question in questions:
         lexical = bm25.scores(question.text)
         order = sorted(range(len(passages)), key=lambda d: (-lexical[d], d))
@@ -137,8 +137,8 @@ def write_training(output: Path, passages: Sequence[Passage], questions: Sequenc
     write_tsv(output / "triplets" / "raw.tsv", (t[:3] for t in triplets))
     write_tsv(output / "triplets_with_teacher" / "raw.tsv.gz", triplets)
     with whole_file(output / "hard_negatives" / "scores.jsonl.gz") as stream:
-        for query_id, candidates in scores.items():
-            stream.write(json.dumps({"query_id": query_id, "scores": candidates}) + "\n")
+        for query_id, by_passage in scores.items():
+            stream.write(json.dumps({"query_id": query_id, "scores": by_passage}) + "\n")
     with whole_file(output / "hard_negatives" / "scores.pkl.gz", "wb") as stream:
         pickle.dump(scores, stream, protocol=4)
 

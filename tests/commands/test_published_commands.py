@@ -130,8 +130,6 @@ def test_a_command_of_the_readme_runs(line, splade, workplace, ran):
             "hf_train_reranker", *(v for v in SMALL if "record" not in v), cwd=workplace,
             SPLADE_CONFIG_NAME="config_reranker_train_toy",
         )  # fmt: skip
-    if "index_figure" in line or "splade.flops" in line:  # where the quick start left its files
-        more += ["config.index_dir=experiments/debug/index"]
     if "selfdistil" in line:
         more += ["data.VALIDATION_SIZE_FOR_LOSS=2", "config.checkpoint_dir=experiments/self/checkpoint"]
     line = line.replace("config.index_dir=DIR", "config.index_dir=experiments/given/index")

@@ -47,7 +47,7 @@ def test_a_config_leaves_to_groups_what_groups_set(name):
 @pytest.mark.parametrize(
     ("name", "lambda_q", "lambda_d", "steps"),
     [
-        ("config_default", 5e-4, 3e-4, 50),
+        ("config_default", 1e-2, 1e-2, 100),
         ("config_splade", 3e-4, 1e-4, 50_000),
         ("config_splade++_max", 3e-4, 1e-4, 50_000),
         ("config_splade++_msedistil", 0.5, 0.4, 50_000),
