@@ -43,6 +43,7 @@ def beir_eval(cfg: DictConfig) -> dict[str, float]:
         queries,
         out_dir,
         cfg.search,
+        fingerprint=index.fingerprint,  # it was made by this model, just now or before
         k=search_depth(k, policy, name),
         keep=lambda rankings: drop_self_matches(rankings, k, policy, name),
     )

@@ -17,6 +17,7 @@ from splade.evaluation.runs import write_run
 from splade.files import InputError, read_json, write_json
 from splade.indexing import IndexBuilder, InvertedIndex
 from splade.indexing.statistics import expected_flops, posting_counts, statistics
+from splade.kernels.sparse import slice_rows
 from splade.models import SparseRetriever
 from splade.records import Ranking, Run, SparseBatch
 from splade.search import Searcher
@@ -34,11 +35,11 @@ def encoder_from(cfg: DictConfig, model: SparseRetriever, side: str) -> Encoder:
     return Encoder(model, side, batch_size=cfg.encoder.batch_size, fp16=cfg.encoder.fp16)
 
 
-def check_fingerprint(index: InvertedIndex, model: SparseRetriever, force: bool = False) -> None:
-    """Refuse to search an index with queries of a model that did not make it, unless ``force``."""
+def check_fingerprint(index: InvertedIndex, model: SparseRetriever, force: bool = False) -> str:
+    """The model's fingerprint; refuses to search an index that another model made, unless ``force``."""
     mine = model.fingerprint()
     if index.fingerprint in ("", mine):
-        return
+        return mine
     problem = f"{index.path}: made by the encoder {index.fingerprint[:12]}…, but the model at hand is {mine[:12]}…"
     if not force:
         raise InputError(
@@ -46,6 +47,7 @@ def check_fingerprint(index: InvertedIndex, model: SparseRetriever, force: bool 
             "config.index_dir at the right index, or set config.force=true to search it all the same"
         )
     logger.warning("%s; searching all the same, as config.force=true says", problem)
+    return mine
 
 
 def index_collection(
@@ -96,14 +98,16 @@ def answer(
     folder: str | Path,
     settings: DictConfig,
     *,
+    fingerprint: str,
     k: int | None = None,
     keep: Callable[[Iterable[Ranking]], Iterable[Ranking]] = lambda rankings: rankings,
 ) -> Run:
     """Encode and search ``queries``; write ``run.json``, ``run.trec`` and ``stats/`` into ``folder``.
 
-    ``settings`` is the wired ``search`` node; ``k`` stands in for its ``top_k``, and ``keep`` sees the
-    rankings before they are written. ``stats/q_stats.json`` holds the mean non-zeros of a query
-    (``L0_q``), ``stats/search_stats.json`` what the result rests on: index, model, FLOPS, latency.
+    ``settings`` is the wired ``search`` node, ``fingerprint`` the encoder's; ``k`` stands in for its
+    ``top_k``, and ``keep`` sees the rankings before they are written. ``stats/q_stats.json`` holds the mean
+    non-zeros of a query (``L0_q``), ``stats/search_stats.json`` what the result rests on: index, model,
+    FLOPS, latency.
     """
     index, folder = searcher.index, Path(folder)
     vectors = encoder.encode_all(tqdm(queries, desc="encode queries", unit="query", disable=None))
@@ -125,7 +129,7 @@ def answer(
         "index": statistics(index),
         "flops": expected_flops(posting_counts(index), index.n_docs, query_counts, len(sizes)) if can_meet else 0.0,
         "index_fingerprint": index.fingerprint,
-        "model_fingerprint": encoder.model.fingerprint(),
+        "model_fingerprint": fingerprint,
         "latency_ms": latency_summary(seconds, n_threads=settings.n_threads),
     }
     write_json(folder / "stats" / "search_stats.json", facts)
@@ -144,10 +148,10 @@ def search_all(
     rankings: list[Ranking] = []
     seconds: list[float] = []
     if len(queries.ids):
-        list(searcher.search(rows_of(queries, 0, 1), k=k))  # so that no query is charged for compilation
+        list(searcher.search(part_of(queries, 0, 1), k=k))  # so that no query is charged for compilation
     step = 1 if n_threads == 1 else 64 * n_threads
     for start in tqdm(range(0, len(queries.ids), step), desc="search", unit="batch", disable=None):
-        batch = rows_of(queries, start, start + step)
+        batch = part_of(queries, start, start + step)
         began = time.perf_counter()
         found = list(searcher.search(batch, k=k, n_threads=n_threads, threshold=threshold))
         seconds += [(time.perf_counter() - began) / len(found)] * len(found)
@@ -155,16 +159,10 @@ def search_all(
     return rankings, seconds
 
 
-def rows_of(batch: SparseBatch, start: int, stop: int) -> SparseBatch:
-    """The rows ``start:stop`` of a batch; a view, nothing is copied but the offsets."""
+def part_of(batch: SparseBatch, start: int, stop: int) -> SparseBatch:
+    """The vectors ``start`` to ``stop`` of a batch, or to its end; a view."""
     stop = min(stop, len(batch.ids))
-    first, last = batch.rows.offsets[start], batch.rows.offsets[stop]
-    rows = batch.rows._replace(
-        offsets=batch.rows.offsets[start : stop + 1] - first,
-        columns=batch.rows.columns[first:last],
-        weights=batch.rows.weights[first:last],
-    )
-    return SparseBatch(batch.ids[start:stop], rows, batch.vocab_size)
+    return SparseBatch(batch.ids[start:stop], slice_rows(batch.rows, start, stop), batch.vocab_size)
 
 
 def _stored(path: Path) -> Any:

@@ -20,11 +20,11 @@ def retrieve(cfg: DictConfig) -> dict[str, dict[str, float]]:
     query_sets = [open_queries(path) for path in cfg.retrieve.queries]
     model = retriever_from(cfg)
     index = InvertedIndex.open(cfg.index.dir)
-    check_fingerprint(index, model, cfg.search.force)
+    fingerprint = check_fingerprint(index, model, cfg.search.force)
     encoder = encoder_from(cfg, model, "query")
     searcher = Searcher(index, strategy=cfg.search.strategy)
     for name, queries in zip(cfg.retrieve.names, query_sets, strict=True):
-        answer(searcher, encoder, queries, Path(cfg.retrieve.out_dir) / name, cfg.search)
+        answer(searcher, encoder, queries, Path(cfg.retrieve.out_dir) / name, cfg.search, fingerprint=fingerprint)
     return evaluate(cfg)
 
 

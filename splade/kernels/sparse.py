@@ -111,6 +111,12 @@ def concatenate(parts: Sequence[SparseRows]) -> SparseRows:
     return SparseRows(np.concatenate(offsets), np.concatenate(columns), np.concatenate(weights))
 
 
+def slice_rows(rows: SparseRows, start: int, stop: int) -> SparseRows:
+    """Rows ``start`` to ``stop``; views, nothing is copied but the offsets."""
+    first, last = rows.offsets[start], rows.offsets[stop]
+    return SparseRows(rows.offsets[start : stop + 1] - first, rows.columns[first:last], rows.weights[first:last])
+
+
 def transpose(rows: SparseRows, n_columns: int) -> SparseRows:
     """Row c of the result lists the rows that hold column c, in increasing order: the postings.
 

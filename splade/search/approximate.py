@@ -14,7 +14,8 @@ from splade.kernels.compiled import read_only, read_only_rows
 from splade.kernels.sparse import from_matrix
 from splade.kernels.topk import decode, score_bits
 from splade.records import SparseRows
-from splade.search.blocked import DOCS_PER_RESULT, FEW_DOCS, LENGTHS, BlockMax
+from splade.search.blocked import LENGTHS, Auto
+from splade.search.work import Work
 
 logger = logging.getLogger(__name__)
 
@@ -24,13 +25,14 @@ SAMPLE = 48  # of each length
 MARGIN = 0.25  # of the misses that are allowed, kept back: other queries are not those of the sample
 
 
-class Approximate(BlockMax):
+class Approximate(Auto):
     """Block-max search that finds at least the share ``recall`` of the k best documents, on average.
 
     A block is left out when a share of its bound is below the bar. The share is the smallest that kept the
     recall on a sample of queries: ``queries``, a matrix like those searched, or queries made of
     heavy terms of documents drawn by ``seed``. It is chosen for each k and each length of query, when
-    such a k is first asked for; ``calibration(k)`` tells what was chosen and the recall measured.
+    such a k is first asked for (where bounds do not pay, all documents are scored, as by `Auto`, and the result
+    is exact); ``calibration(k)`` tells what was chosen and the recall measured.
     """
 
     def __init__(self, index: InvertedIndex, *, recall: float = 0.99, queries: Any = None, seed: int = 0) -> None:
@@ -49,11 +51,6 @@ class Approximate(BlockMax):
     def shares(self, k: int) -> NDArray[np.float32]:
         """The share of a bound that counts, by bit length of the number of query terms."""
         return self._calibrated(k)[0]
-
-    def streams(self, k: int) -> bool:
-        """Where bounds do not pay, all documents are scored, and the result is exact."""
-        n_docs = int(self._blocks.n_docs)
-        return n_docs < FEW_DOCS or k * DOCS_PER_RESULT > n_docs
 
     def calibration(self, k: int) -> dict[int, tuple[float, float]]:
         """The share chosen and the recall measured on the sample, by query length (the upper end of its group)."""
@@ -89,7 +86,7 @@ class Approximate(BlockMax):
         n_queries = len(queries.offsets) - 1
         keys, counts = np.zeros((n_queries, k), np.uint64), np.zeros((n_queries, 3), np.int64)
         every = read_only(np.full(LENGTHS, share, np.float32))
-        self._run(queries, 0, n_queries, k, score_bits(0), read_only(np.empty(0, np.uint8)), every, keys, counts)
+        self._run(Work(queries, 0, n_queries, k, score_bits(0), read_only(np.empty(0, np.uint8)), keys, counts), every)
         keys.sort(axis=1)
         return decode(keys[:, ::-1])[1]
 

@@ -9,7 +9,7 @@ from splade.indexing import InvertedIndex
 from splade.kernels.block_max import Scratch, search_all
 from splade.kernels.compiled import read_only
 from splade.kernels.visit import DEPTH, Pipeline
-from splade.records import SparseRows
+from splade.search.work import Work
 
 FEW_DOCS = 4096
 DOCS_PER_RESULT = 256
@@ -25,34 +25,13 @@ class Blocked:
         self._shares = read_only(np.ones(LENGTHS, np.float32))
         self._local = threading.local()
 
-    def __call__(
-        self,
-        queries: SparseRows,
-        first: int,
-        last: int,
-        k: int,
-        floor: np.uint32,
-        allowed: NDArray[np.uint8],
-        keys: NDArray[np.uint64],
-        counts: NDArray[np.int64],
-    ) -> None:
-        """Fill ``keys`` and ``counts`` [last - first, …] for queries ``first`` to ``last``, as `search_all` says."""
-        self._run(queries, first, last, k, floor, allowed, self.shares(k), keys, counts)
+    def __call__(self, work: Work) -> None:
+        """Fill ``keys`` and ``counts``, as `search_all` says."""
+        self._run(work, self.shares(work.k))
 
-    def _run(
-        self,
-        queries: SparseRows,
-        first: int,
-        last: int,
-        k: int,
-        floor: np.uint32,
-        allowed: NDArray[np.uint8],
-        shares: NDArray[np.float32],
-        keys: NDArray[np.uint64],
-        counts: NDArray[np.int64],
-    ) -> None:
-        longest = int(np.diff(queries.offsets[first : last + 1]).max(initial=1))
-        scratch, streams = self._scratch(k, longest), self.streams(k)
+    def _run(self, work: Work, shares: NDArray[np.float32]) -> None:
+        queries, first, last, k, floor, allowed, keys, counts = work
+        scratch, streams = self._scratch(k, work.longest), self.streams(k)
         search_all(self._blocks, queries, first, last, k, floor, allowed, streams, shares, scratch, keys, counts)
 
     def shares(self, k: int) -> NDArray[np.float32]:  # noqa: ARG002

@@ -1,12 +1,9 @@
 """The strategy that every other is held to: plain postings, no layout, few lines."""
 
-import numpy as np
-from numpy.typing import NDArray
-
 from splade.indexing import InvertedIndex
 from splade.kernels.compiled import read_only_rows
 from splade.kernels.reference import score_all
-from splade.records import SparseRows
+from splade.search.work import Work
 
 
 class Reference:
@@ -23,17 +20,8 @@ class Reference:
         self._n_docs = index.n_docs
         self._range_docs = int(range_docs)
 
-    def __call__(
-        self,
-        queries: SparseRows,
-        first: int,
-        last: int,
-        k: int,
-        floor: np.uint32,
-        allowed: NDArray[np.uint8],
-        keys: NDArray[np.uint64],
-        counts: NDArray[np.int64],
-    ) -> None:
-        """Fill ``keys`` [last - first, k] for queries ``first`` to ``last``, as `score_all` says; no counts."""
+    def __call__(self, work: Work) -> None:
+        """Fill ``keys``, as `score_all` says; there are no counts."""
+        queries, first, last, k, floor, allowed, keys, counts = work
         counts[:] = -1
         score_all(self._postings, queries, first, last, self._n_docs, k, floor, allowed, self._range_docs, keys)

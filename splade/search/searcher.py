@@ -11,13 +11,14 @@ from numpy.typing import ArrayLike, NDArray
 from splade.files import InputError
 from splade.indexing import InvertedIndex
 from splade.kernels.compiled import read_only, read_only_rows
-from splade.kernels.sparse import from_matrix
+from splade.kernels.sparse import from_matrix, slice_rows
 from splade.kernels.topk import decode, score_bits
 from splade.records import Ranking, SparseBatch, SparseRows
 from splade.search.approximate import Approximate
 from splade.search.blocked import Auto, BlockMax, Exhaustive
 from splade.search.reference import Reference
 from splade.search.two_step import TwoStep
+from splade.search.work import Work
 
 TASK = 32  # queries at most that one thread takes at a time; between tasks Ctrl-C is heard
 BATCH = 1024  # queries whose results are held at a time by `search`
@@ -26,24 +27,11 @@ BATCH = 1024  # queries whose results are held at a time by `search`
 class Strategy(Protocol):
     """How the best documents are found. Called from several threads at once.
 
-    Constructed with the index and its own named options; a call fills ``keys`` (`splade.kernels.topk`)
-    [last - first, k] of zeros with the best documents of queries ``first`` to ``last``, in no order.
-    ``k`` is at least 1 and at most the number of documents; ``floor`` are the bits of the score to
-    exceed; ``allowed`` is empty or has a 0 for each document to leave out. ``counts`` [last - first, 3],
-    zeros, receives what `Counts` holds.
+    Constructed with the index and its own named options; a call fills the ``keys`` (`splade.kernels.topk`) and
+    ``counts`` of its `Work`.
     """
 
-    def __call__(
-        self,
-        queries: SparseRows,
-        first: int,
-        last: int,
-        k: int,
-        floor: np.uint32,
-        allowed: NDArray[np.uint8],
-        keys: NDArray[np.uint64],
-        counts: NDArray[np.int64],
-    ) -> None: ...
+    def __call__(self, work: Work) -> None: ...
 
 
 STRATEGIES: dict[str, Any] = {
@@ -120,7 +108,7 @@ class Searcher:
         self, ids: Sequence[str], rows: SparseRows, k: int, n_threads: int, threshold: float, bitmap: NDArray[np.uint8]
     ) -> Iterator[Ranking]:
         for start in range(0, len(ids), BATCH):
-            part = _slice(rows, start, min(start + BATCH, len(ids)))
+            part = read_only_rows(slice_rows(rows, start, min(start + BATCH, len(ids))))
             docs, scores, _ = self._search(part, k, n_threads, threshold, bitmap)
             for query_id, found, values in zip(ids[start : start + BATCH], docs, scores, strict=True):
                 n = int(np.count_nonzero(found >= 0))
@@ -139,10 +127,11 @@ class Searcher:
         def task(first: int) -> None:
             last = min(first + size, n_queries)
             keys = np.zeros((last - first, room), np.uint64)
-            self.strategy_object(rows, first, last, room, score_bits(threshold), allowed, keys, counts[first:last])
+            self.strategy_object(Work(rows, first, last, room, floor, allowed, keys, counts[first:last]))
             keys.sort(axis=1)
             docs[first:last, :room], scores[first:last, :room] = decode(keys[:, ::-1])
 
+        floor = score_bits(threshold)
         size = max(1, min(TASK, -(-n_queries // (4 * n_threads))))
         starts = range(0, n_queries, size)
         if n_threads == 1 or len(starts) == 1:
@@ -191,10 +180,3 @@ class Searcher:
         bitmap = np.zeros(n_docs, np.uint8)
         bitmap[listed.astype(np.int64)] = 1
         return read_only(bitmap)
-
-
-def _slice(rows: SparseRows, start: int, stop: int) -> SparseRows:
-    first, last = rows.offsets[start], rows.offsets[stop]
-    return SparseRows(
-        read_only(rows.offsets[start : stop + 1] - first), rows.columns[first:last], rows.weights[first:last]
-    )

@@ -1,13 +1,13 @@
 """Two-step search: the heaviest query terms find candidates, the whole query ranks them."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from splade.indexing import InvertedIndex
 from splade.kernels.compiled import read_only
 from splade.kernels.two_step import rescore_all
 from splade.records import SparseRows
 from splade.search.blocked import BlockMax
+from splade.search.work import Work
 
 
 class TwoStep(BlockMax):
@@ -27,24 +27,14 @@ class TwoStep(BlockMax):
         positions[self._blocks.order] = np.arange(index.n_docs, dtype=np.uint32)
         self._positions = read_only(positions)
 
-    def __call__(
-        self,
-        queries: SparseRows,
-        first: int,
-        last: int,
-        k: int,
-        floor: np.uint32,
-        allowed: NDArray[np.uint8],
-        keys: NDArray[np.uint64],
-        counts: NDArray[np.int64],
-    ) -> None:
+    def __call__(self, work: Work) -> None:
         """As the other strategies; ``counts`` are of both steps."""
+        queries, first, last, k, floor, allowed, keys, counts = work
         n_candidates = min(k * self._depth, int(self._blocks.n_docs))
         found = np.zeros((last - first, n_candidates), np.uint64)
         short = shortened(queries, first, last, self._terms)
-        super().__call__(short, 0, last - first, n_candidates, np.uint32(0), allowed, found, counts)
-        longest = int(np.diff(queries.offsets[first : last + 1]).max(initial=1))
-        scratch = self._scratch(k, longest)
+        super().__call__(Work(short, 0, last - first, n_candidates, np.uint32(0), allowed, found, counts))
+        scratch = self._scratch(k, work.longest)
         chosen = np.zeros(int(self._blocks.n_docs), np.uint8)
         found.flags.writeable = False
         where = (self._positions, found, chosen, scratch)

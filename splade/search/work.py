@@ -1,0 +1,26 @@
+"""What a searcher asks of a strategy at a time."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from splade.records import SparseRows
+
+
+class Work(NamedTuple):
+    """Queries ``first`` to ``last`` of some, and the arrays that their answers go into."""
+
+    queries: SparseRows
+    first: int
+    last: int
+    k: int  # at least 1, at most the number of documents
+    floor: np.uint32  # the bits of the score to exceed
+    allowed: NDArray[np.uint8]  # empty, or a 0 for each document to leave out
+    keys: NDArray[np.uint64]  # [last - first, k] of zeros; receives the best documents, in no order
+    counts: NDArray[np.int64]  # [last - first, 3] of zeros; receives what `Counts` holds
+
+    @property
+    def longest(self) -> int:
+        """The most terms that one of the queries has, at least 1."""
+        return int(np.diff(self.queries.offsets[self.first : self.last + 1]).max(initial=1))
