@@ -1,30 +1,34 @@
-"""The blocked layout of an index: derived from its postings, stored beside them, found again."""
+"""The blocked layout of an index: how it is derived from vectors, and found again in stored arrays."""
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from pathlib import Path
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from splade.indexing.clustering import cluster_order
-from splade.indexing.storage import ArrayWriter, map_array
+from splade.indexing.pruning import Pruned, Pruning, prune_postings
+from splade.indexing.sources import Source
 from splade.indexing.weights import Codec
 from splade.kernels.blocks import SHORT, STRIDE, Blocks
 from splade.kernels.compiled import read_only
 from splade.kernels.layout import fill, is_head, measure, sort_by_position
 from splade.records import SparseRows
 
-CHUNK = 8 << 20  # postings laid out at a time by a thread
+MOST_POSTINGS, FEWEST_POSTINGS = 8 << 20, 1 << 16  # laid out at a time by a thread
+MOST_TERMS = 4096
+BYTES = 40  # held per posting while it is laid out
+MIB = 1 << 20
 PREFIX = "block_"  # of the names of the stored arrays
 CLUSTERED = 8192  # documents from which on neighbours are made alike, unless told otherwise
 NAMES = (
     "order", "local", "impacts", "runs", "skips", "head_rows", "head", "tail_offsets", "tail_blocks", "tail_bounds",
     "steps", "scale", "shape",
 )  # fmt: skip
+STORED = tuple(PREFIX + name for name in NAMES)
 
 Write = Callable[[str, NDArray[Any]], None]
 
@@ -42,7 +46,8 @@ class Layout(NamedTuple):
     ``weights`` is how weights are kept: "float32", "float16", or "uint8" (`splade.indexing.weights`).
     ``cluster`` makes similar documents neighbours, which is what lets blocks be left out; None means
     from 8192 documents on. ``seed`` draws the clusters' centres; the same seed gives the same bytes,
-    whatever ``n_threads``, of which None means as many as there are processors, at most 8.
+    whatever ``n_threads``, of which None means as many as there are processors, at most 8. ``prune_…``
+    are the rules of `Pruning`.
     """
 
     weights: str = "float32"
@@ -50,11 +55,45 @@ class Layout(NamedTuple):
     seed: int = 0
     n_threads: int | None = None
     shape: Shape = Shape()
+    prune_top_terms: int | None = None
+    prune_min_weight: float = 0.0
+    prune_term_quantile: float = 0.0
 
     @property
     def threads(self) -> int:
         """Threads to build with."""
         return self.n_threads or min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1, 8)
+
+    @property
+    def pruning(self) -> Pruning:
+        """The rules of static pruning; ValueError where one makes no sense."""
+        return Pruning(self.prune_top_terms, self.prune_min_weight, self.prune_term_quantile).checked()
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What decides the bytes of an index, as JSON holds it."""
+        return {**self._replace(n_threads=None)._asdict(), "shape": list(self.shape)}
+
+
+class Account(NamedTuple):
+    """What was laid out, and what was left out."""
+
+    n_postings: int
+    terms_left: int  # terms with a posting
+    docs_left: int  # documents with a posting; -1 where nothing was pruned
+    pruned: Pruned
+
+    def empty_docs(self, before: int, n_docs: int) -> int:
+        """Documents without a posting, of which there were ``before`` before pruning."""
+        return before if self.docs_left < 0 else n_docs - self.docs_left
+
+    def report(self, rules: Pruning, postings: int, by_document: int, terms: int) -> Pruned | None:
+        """The whole account, given the number of postings and terms there were; None where there is no rule."""
+        if not rules.prunes:
+            return None
+        return self.pruned._replace(
+            postings_before=postings, by_document=by_document, terms_lost=terms - self.terms_left
+        )
 
 
 class Part(NamedTuple):
@@ -70,46 +109,16 @@ class Part(NamedTuple):
     tail_blocks: NDArray[Any]
     tail_bounds: NDArray[np.uint8]
     steps: NDArray[np.float32]
+    lengths: NDArray[np.int64]  # postings of each term
+    pruned: Pruned
 
 
-def block_arrays(postings: SparseRows, n_docs: int, codec: Codec, layout: Layout) -> dict[str, NDArray[Any]]:
-    """The arrays of the layout under their stored names, in memory."""
-    pieces: dict[str, list[NDArray[Any]]] = {}
-    order = choose_order(postings, n_docs, layout)
-    lay_out(postings, order, codec, layout.shape, layout.threads, lambda n, a: pieces.setdefault(n, []).append(a))
-    return {PREFIX + name: read_only(np.concatenate(parts)) for name, parts in pieces.items()}
-
-
-def write_blocks(
-    folder: Path, entries: Mapping[str, dict[str, Any]], n_docs: int, codec: Codec, layout: Layout
-) -> dict[str, dict[str, Any]]:
-    """Derive the layout from the postings that stand in ``folder`` and write it there; returns header entries."""
-    postings = SparseRows(*(map_array(folder, name, entries[name]) for name in ("offsets", "columns", "weights")))
-    order = choose_order(postings, n_docs, layout)
-    writers: dict[str, ArrayWriter] = {}
-    with ExitStack() as stack:
-
-        def write(name: str, array: NDArray[Any]) -> None:
-            if name not in writers:
-                dtype = array.dtype.newbyteorder("<")
-                writers[name] = stack.enter_context(ArrayWriter(folder, PREFIX + name, dtype))
-            writers[name].write(array)
-
-        lay_out(postings, order, codec, layout.shape, layout.threads, write)
-    return {PREFIX + name: writer.entry for name, writer in writers.items()}
-
-
-def choose_order(postings: SparseRows, n_docs: int, layout: Layout) -> NDArray[np.uint32]:
+def choose_order(source: Source, layout: Layout) -> NDArray[np.uint32]:
     """The document at each position."""
-    wanted = n_docs >= CLUSTERED if layout.cluster is None else layout.cluster
-    if not wanted or n_docs < 2:
-        return np.arange(n_docs, dtype=np.uint32)
-    return cluster_order(postings, n_docs, layout.seed, layout.threads)
-
-
-def has_blocks(arrays: Mapping[str, NDArray[Any]]) -> bool:
-    """Whether the layout was stored."""
-    return all(PREFIX + name in arrays for name in NAMES)
+    wanted = source.n_docs >= CLUSTERED if layout.cluster is None else layout.cluster
+    if not wanted or source.n_docs < 2:
+        return np.arange(source.n_docs, dtype=np.uint32)
+    return cluster_order(source, layout.seed, layout.threads)
 
 
 def blocks_from(arrays: Mapping[str, NDArray[Any]]) -> Blocks:
@@ -134,84 +143,110 @@ def stride(n_blocks: int) -> int:
     return -(-max(n_blocks, 1) // STRIDE) * STRIDE
 
 
-def lay_out(
-    postings: SparseRows, order: NDArray[np.uint32], codec: Codec, shape: Shape, n_threads: int, write: Write
-) -> None:
-    """Hand every array of the layout to ``write``, by name, in pieces that follow one another.
+def lay_out(source: Source, codec: Codec, layout: Layout, write: Write, *, memory_mb: int = 1024) -> Account:
+    """Hand every array of an index but its ids to ``write``, by stored name, in pieces that follow one another.
 
-    ``order`` is the document at each position. Memory: two chunks of terms per thread, about
-    200 MB, and 4 bytes per document.
+    Memory: ``memory_mb`` MiB, or 40 bytes per posting of one term of each thread where that is more;
+    besides, 28 bytes per document and what `Source.documents` holds.
     """
-    n_docs, n_terms = len(order), len(postings.offsets) - 1
+    order = choose_order(source, layout)
+    n_docs, n_terms = len(order), len(source.offsets) - 1
     positions = np.empty(n_docs, np.uint32)
     positions[order] = np.arange(n_docs, dtype=np.uint32)
-    n_blocks = -(-n_docs // (1 << shape.block_bits))
+    positions = read_only(positions)
+    n_blocks = -(-n_docs // (1 << layout.shape.block_bits))
+    seen = np.zeros(n_docs if layout.pruning.prunes else 0, np.bool_)
     skips = rows = 0
-    tail = np.zeros(n_terms + 1, np.int64)
+    pruned = Pruned()
+    lengths, tail = np.zeros(n_terms + 1, np.int64), np.zeros(n_terms + 1, np.int64)
     head_rows = np.full(n_terms, -1, np.int32)
 
-    def lay(terms: tuple[int, int]) -> Part:
-        return _lay_terms(postings, *terms, read_only(positions), codec, shape, n_blocks)
+    def lay(first: int, last: int) -> Part:
+        postings, left_out = prune_postings(source.of_terms(first, last), layout.pruning)
+        if seen.size:
+            seen[postings.columns] = True
+        return _lay_terms(postings, positions, codec, layout.shape, n_blocks, left_out)
 
+    most = memory_mb * MIB // BYTES // (layout.threads + 1)
+    ranges = list(_term_ranges(source.offsets, min(max(most, FEWEST_POSTINGS), MOST_POSTINGS)))
+    for (first, last), part in _ahead(lay, ranges, layout.threads):
+        run_lengths = part.runs[:, 1:, 0] - part.runs[:, :-1, 0]
+        part.runs[:, :-1, 1] += np.where(run_lengths > SHORT, np.uint32(skips), np.uint32(0))
+        skips += len(part.skips)
+        head_rows[first:last][part.in_head] = np.arange(rows, rows + len(part.head), dtype=np.int32)
+        rows += len(part.head)
+        lengths[first + 1 : last + 1] = part.lengths
+        tail[first + 1 : last + 1] = np.where(part.in_head, 0, part.reach)
+        pruned += part.pruned
+        for name in ("local", "impacts", "runs", "skips", "head", "tail_blocks", "tail_bounds", "steps"):
+            write(PREFIX + name, getattr(part, name).reshape(-1))
+    write("offsets", np.cumsum(lengths))
+    write(PREFIX + "order", order)
+    write(PREFIX + "head_rows", head_rows)
+    write(PREFIX + "tail_offsets", np.cumsum(tail))
+    write(PREFIX + "shape", np.array(layout.shape, np.int64))
+    write(PREFIX + "scale", np.array([codec.scale], np.float32))
+    n_left = int(seen.sum()) if seen.size else -1
+    return Account(int(lengths.sum()), int(np.count_nonzero(lengths)), n_left, pruned)
+
+
+def _ahead(
+    lay: Callable[[int, int], Part], ranges: list[tuple[int, int]], n_threads: int
+) -> Iterator[tuple[tuple[int, int], Part]]:
+    """Each range and its part, in order, while threads work on the next ones: not on all, since parts take room."""
     with ThreadPoolExecutor(n_threads) as pool:
-        ranges = list(_term_ranges(postings.offsets))
-        for at in range(0, len(ranges), n_threads):  # not all at once: parts wait for their turn to be written
-            for (first, last), part in zip(
-                ranges[at : at + n_threads], pool.map(lay, ranges[at : at + n_threads]), strict=True
-            ):
-                lengths = part.runs[:, 1:, 0] - part.runs[:, :-1, 0]
-                part.runs[:, :-1, 1] += np.where(lengths > SHORT, np.uint32(skips), np.uint32(0))
-                skips += len(part.skips)
-                head_rows[first:last][part.in_head] = np.arange(rows, rows + len(part.head), dtype=np.int32)
-                rows += len(part.head)
-                tail[first + 1 : last + 1] = np.where(part.in_head, 0, part.reach)
-                for name in ("local", "impacts", "runs", "skips", "head", "tail_blocks", "tail_bounds", "steps"):
-                    write(name, getattr(part, name).reshape(-1))
-    write("order", order)
-    write("head_rows", head_rows)
-    write("tail_offsets", np.cumsum(tail))
-    write("shape", np.array([shape.range_bits, shape.block_bits], np.int64))
-    write("scale", np.array([codec.scale], np.float32))
+        under_way: deque[tuple[tuple[int, int], Future[Part]]] = deque()
+        try:
+            for terms in ranges:
+                under_way.append((terms, pool.submit(lay, *terms)))
+                if len(under_way) > n_threads:
+                    done, part = under_way.popleft()
+                    yield done, part.result()
+            while under_way:
+                done, part = under_way.popleft()
+                yield done, part.result()
+        finally:
+            for _, part in under_way:
+                part.cancel()
 
 
-def _term_ranges(offsets: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
-    """Ranges of terms that cover all, each of at most CHUNK postings and 4096 terms, or of one term."""
+def _term_ranges(offsets: NDArray[np.int64], most: int) -> Iterator[tuple[int, int]]:
+    """Ranges of terms that cover all, each of at most ``most`` postings and MOST_TERMS terms, or of one term."""
     first, n_terms = 0, len(offsets) - 1
     while first < n_terms:
-        last = int(np.searchsorted(offsets, offsets[first] + CHUNK, side="right")) - 1
-        last = min(max(last, first + 1), first + 4096, n_terms)
+        last = int(np.searchsorted(offsets, offsets[first] + most, side="right")) - 1
+        last = min(max(last, first + 1), first + MOST_TERMS, n_terms)
         yield first, last
         first = last
 
 
 def _lay_terms(
     postings: SparseRows,
-    first: int,
-    last: int,
     positions: NDArray[np.uint32],
     codec: Codec,
     shape: Shape,
     n_blocks: int,
+    pruned: Pruned,
 ) -> Part:
-    begin, end = int(postings.offsets[first]), int(postings.offsets[last])
+    n_terms, n_postings = len(postings.offsets) - 1, len(postings.columns)
     range_bits, block_bits = shape
     n_ranges = -(-len(positions) // (1 << range_bits))
-    offsets = read_only(postings.offsets)
-    weights = codec.encode(postings.weights[begin:end])
-    local, impacts = np.empty(end - begin, np.uint16), np.empty(end - begin, weights.dtype)
-    runs = np.zeros((last - first, n_ranges + 1, 2), np.uint32)
-    columns = read_only(postings.columns[begin:end])
-    sort_by_position(offsets, columns, read_only(weights), positions, first, last, range_bits, local, impacts, runs)
-    steps, reach = np.zeros(last - first, np.float32), np.zeros(last - first, np.int64)
+    offsets, columns = read_only(postings.offsets), read_only(postings.columns)
+    weights = read_only(codec.encode(postings.weights))
+    local, impacts = np.empty(n_postings, np.uint16), np.empty(n_postings, weights.dtype)
+    runs = np.zeros((n_terms, n_ranges + 1, 2), np.uint32)
+    sort_by_position(offsets, columns, weights, positions, range_bits, local, impacts, runs)
+    steps, reach = np.zeros(n_terms, np.float32), np.zeros(n_terms, np.int64)
     scale = np.float32(codec.scale)
-    used = measure(offsets, first, last, range_bits, block_bits, local, impacts, scale, runs, steps, reach)
+    used = measure(offsets, range_bits, block_bits, local, impacts, scale, runs, steps, reach)
     in_head = is_head(reach, n_blocks)
     skips, head = np.zeros(used, np.uint16), np.zeros((int(in_head.sum()), stride(n_blocks)), np.uint8)
     n_tail = int(reach[~in_head].sum())
     tail_blocks = np.empty(n_tail, np.uint16 if n_blocks <= 1 << 16 else np.uint32)
     tail_bounds = np.empty(n_tail, np.uint8)
     fill(
-        offsets, first, last, range_bits, block_bits, n_blocks, local, impacts, scale, runs, steps, reach,
+        offsets, range_bits, block_bits, n_blocks, local, impacts, scale, runs, steps, reach,
         skips, head, tail_blocks, tail_bounds,
     )  # fmt: skip
-    return Part(local, impacts, runs, skips, in_head, head, reach, tail_blocks, tail_bounds, steps)
+    lengths = np.diff(offsets)
+    return Part(local, impacts, runs, skips, in_head, head, reach, tail_blocks, tail_bounds, steps, lengths, pruned)

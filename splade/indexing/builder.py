@@ -1,9 +1,10 @@
 """Building an index of any size in bounded memory, so that an interrupted build can be continued."""
 
+import hashlib
 import logging
 import shutil
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,12 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splade.files import InputError, check_writable, replace_folder
-from splade.indexing.blocked import Layout, write_blocks
+from splade.indexing.blocked import Layout, lay_out
 from splade.indexing.doc_ids import DocIds, pack, refuse_too_many
 from splade.indexing.inverted_index import FOLDER, InvertedIndex, building_folder, plain_metadata
-from splade.indexing.merge import merge
+from splade.indexing.pruning import prune_documents
 from splade.indexing.segments import Journal, Segment
-from splade.indexing.storage import DTYPES, ArrayWriter, disk_errors, write_header
+from splade.indexing.sources import OnDisk
+from splade.indexing.storage import TableWriter, disk_errors, write_header
+from splade.indexing.vocabulary import Vocabulary, unpack
 from splade.indexing.weights import codec_for
 from splade.kernels.faults import LARGEST, find_fault
 from splade.kernels.ids import hash_ids
@@ -36,49 +39,65 @@ class Added(NamedTuple):
     text: NDArray[np.uint8]  # their ids in UTF-8, one after the other
     starts: NDArray[np.int64]  # where each id begins, and the end
     last_id: str
+    empty: int  # documents without terms, as they came
+    pruned: int  # postings that were left out
+    terms: NDArray[np.int32]  # those that occurred, where postings were left out
 
 
 class IndexBuilder:
     """Takes documents' vectors in order and writes the index at ``path``.
 
     Vectors are gathered up to ``memory_mb``, turned into postings and stored as a segment; `finish`
-    merges the segments. The index appears at ``path`` whole, when all is done, and an index there
+    lays the index out from the segments. The index appears at ``path`` whole, when all is done, and an index there
     stays usable until then. With ``resume`` a build that was stopped, in whatever way, goes on
     after its last whole segment: ``n_docs`` documents are there already, ``last_id`` is the last of
     them, and the finished index has the same bytes as one built in one go. A left-over build with
-    another vocabulary size, fingerprint or metadata is removed, with a warning. ``layout`` are the
-    named choices of `Layout`, made when the segments are merged.
+    another vocabulary, fingerprint, pruning of documents or metadata is removed, with a warning. ``layout`` are the
+    named choices of `Layout`.
 
-    Memory: ``memory_mb`` (MiB) for vectors and merging; besides, per document, its id twice and 40 bytes.
+    Without ``vocab_size``, there are as many terms as the widest batch has. ``vocabulary`` tells what terms are
+    called and is stored with the index, as it is when `finish` is called; where a build is continued, an empty one
+    is given the terms that the stored segments know, so that their numbers stay.
+
+    Memory: ``memory_mb`` (MiB) for vectors and laying out; besides, per document, its id twice and 60 bytes, and
+    40 bytes for each posting of the most frequent term.
     """
 
     def __init__(
         self,
         path: str | Path,
-        vocab_size: int,
+        vocab_size: int | None = None,
         *,
+        vocabulary: Vocabulary | None = None,
         fingerprint: str = "",
         metadata: Mapping[str, Any] | None = None,
         memory_mb: int = 1024,
         resume: bool = False,
         **layout: Any,
     ) -> None:
-        if not 1 <= vocab_size <= LARGEST:
+        if vocab_size is not None and not 1 <= vocab_size <= LARGEST:
             raise ValueError(f"vocab_size must be in [1, {LARGEST}], got {vocab_size}")
         if memory_mb < 1:
             raise ValueError(f"memory_mb must be at least 1, got {memory_mb}")
-        self.path, self.vocab_size, self.fingerprint = Path(path), vocab_size, fingerprint
+        self.path, self.fingerprint = Path(path), fingerprint
         self.metadata = plain_metadata(metadata)
-        self._budget = int(memory_mb) * MIB
+        self._fixed_size, self._width, self._memory_mb = vocab_size, 1, int(memory_mb)
         self._layout = Layout(**layout)
         codec_for(self._layout.weights, 0)  # an unknown name is told now, not when all is done
+        self._vocabulary = vocabulary
         identity = {"vocab_size": vocab_size, "fingerprint": fingerprint, "metadata": self.metadata}
+        identity |= {"vocabulary": _digest(vocabulary), "top_terms": self._layout.pruning.top_terms}
         check_writable(self.path)
         with self._disk_errors():
             self._journal: Journal | None = Journal(building_folder(self.path), identity, resume=resume)
         self._hashes: list[NDArray[np.uint64]] = []  # of the ids of each stored segment
         self._open: list[Added] = []  # what is not stored yet; its one list, so that an interrupt leaves it whole
         self._read_stored(self._journal)
+
+    @property
+    def vocab_size(self) -> int:
+        """Terms of the index, those seen so far where none were promised."""
+        return self._fixed_size or max(self._width, len(self._vocabulary or ()))
 
     @property
     def n_docs(self) -> int:
@@ -103,23 +122,32 @@ class IndexBuilder:
         Repeated ids are noticed when a segment is stored, at the latest in `finish`.
         """
         journal = self._alive()
-        if batch.vocab_size != self.vocab_size:
+        if self._fixed_size not in (None, batch.vocab_size):
             raise InputError(f"vectors over {batch.vocab_size} terms do not fit an index over {self.vocab_size}")
         n_docs = len(batch.rows.offsets) - 1
         if len(batch.ids) != n_docs:
             raise ValueError(f"{len(batch.ids)} ids for {n_docs} rows")
-        fault = find_fault(batch.rows, self.vocab_size)
+        fault = find_fault(batch.rows, batch.vocab_size)
         if fault:
             raise InputError(f"document {batch.ids[fault.row]!r}: {fault.problem}")
         refuse_too_many(self.n_docs + n_docs)
+        self._width = max(self._width, batch.vocab_size)
         if n_docs == 0:
             return
-        offsets, columns, weights = batch.rows
-        rows = SparseRows(offsets.copy(), columns.copy(), weights.copy())
-        self._open.append(Added(rows, *pack(batch.ids), batch.ids[-1]))
+        self._open.append(self._added(batch))
         open_bytes = sum(array.nbytes for added in self._open for array in (*added.rows, added.text, added.starts))
-        if 2 * open_bytes >= self._budget:  # as much again for the postings made of them
+        if 2 * open_bytes >= self._memory_mb * MIB:  # as much again for the postings made of them
             self._store(journal)
+
+    def _added(self, batch: SparseBatch) -> Added:
+        offsets, columns, weights = batch.rows
+        rows = prune_documents(batch.rows, self._layout.pruning.top_terms)
+        pruned = len(columns) - len(rows.columns)
+        if not pruned:
+            rows = SparseRows(offsets.copy(), columns.copy(), weights.copy())
+        empty = int((np.diff(offsets) == 0).sum())
+        terms = np.unique(columns) if pruned else np.zeros(0, np.int32)
+        return Added(rows, *pack(batch.ids), batch.ids[-1], empty, pruned, terms)
 
     def checkpoint(self) -> None:
         """Store the documents added so far, so that a later build continues after them."""
@@ -160,8 +188,14 @@ class IndexBuilder:
 
     def _read_stored(self, journal: Journal) -> None:
         """Take the stored segments as what there is, and nothing as open."""
-        self._hashes = [np.array(table.arrays["id_hashes"]) for table in journal.tables()]
+        tables = journal.tables()
+        self._hashes = [np.array(table.arrays["id_hashes"]) for table in tables]
+        self._width = max([1, *(segment.vocab_size for segment in journal.segments)])
         self._open = []
+        if self._vocabulary is not None and len(self._vocabulary) == 0:
+            for table in tables:
+                for term in unpack(table.arrays["term_text"], table.arrays["term_offsets"]):
+                    self._vocabulary.add(term)
 
     def _store(self, journal: Journal) -> None:
         """Write the open segment and start the next one; on an error or an interrupt it stays open, or is stored."""
@@ -177,12 +211,19 @@ class IndexBuilder:
             name=f"{len(journal.segments):05d}",
             n_docs=sum(len(rows.offsets) - 1 for rows in all_rows),
             n_postings=len(postings.columns),
-            empty_docs=sum(int((np.diff(rows.offsets) == 0).sum()) for rows in all_rows),
+            empty_docs=sum(added.empty for added in self._open),
+            vocab_size=self.vocab_size,
+            largest=float(postings.weights.max(initial=0)),
+            pruned=sum(added.pruned for added in self._open),
             last_id=self.last_id,
         )
-        ids = {"id_text": text, "id_offsets": offsets, "id_hashes": hashes}
+        arrays = postings._asdict() | {"id_text": text, "id_offsets": offsets, "id_hashes": hashes}
+        if self._vocabulary is not None:
+            arrays |= self._vocabulary.arrays(self._terms_stored(journal))
+        if self._layout.pruning.top_terms is not None:
+            arrays["terms_before"] = np.unique(np.concatenate([added.terms for added in self._open]))
         with self._disk_errors():
-            journal.add(segment, postings._asdict() | ids)
+            journal.add(segment, arrays)
         self._hashes.append(hashes)
         self._open = []
         logger.debug("%s: segment %s, %d documents so far", self.path, segment.name, self._stored)
@@ -195,36 +236,50 @@ class IndexBuilder:
             joined = _joined([text for text, _ in stored] + [text], [offsets for _, offsets in stored] + [offsets])
             DocIds.from_packed(*joined, np.concatenate([*self._hashes, hashes]))
 
+    def _terms_stored(self, journal: Journal) -> int:
+        return sum(len(table.arrays["term_offsets"]) - 1 for table in journal.tables())
+
     def _write_index(self, journal: Journal, folder: Path) -> None:
-        tables = journal.tables()
-        starts = [np.array(table.arrays["offsets"]) for table in tables]
-        largest = max((float(table.arrays["weights"].max(initial=0)) for table in tables), default=0.0)
+        segments = journal.segments
+        largest = max((segment.largest for segment in segments), default=0.0)
         codec = codec_for(self._layout.weights, largest)
-        with ExitStack() as stack:
-            writers = {name: stack.enter_context(ArrayWriter(folder, name, DTYPES[name])) for name in DTYPES}
-            write = {
-                "columns": writers["columns"].write,
-                "weights": lambda weights: writers["weights"].write(codec.keep(weights)),
-            }
-            writers["offsets"].write(merge(journal.folders(), starts, self._budget // 2, write))
-            text, offsets = _joined(
-                [table.arrays["id_text"] for table in tables], [table.arrays["id_offsets"] for table in tables]
-            )
-            hashes = np.concatenate([np.empty(0, np.uint64), *self._hashes])
-            for name, array in DocIds.from_packed(text, offsets, hashes).arrays.items():
-                writers[name].write(array)
-        entries = {name: writer.entry for name, writer in writers.items()}
-        entries |= write_blocks(folder, entries, self._stored, codec, self._layout)
+        source = OnDisk(journal.folders(), segments, self.vocab_size)
+        with TableWriter(folder) as table:
+            account = lay_out(source, codec, self._layout, table.write, memory_mb=self._memory_mb)
+            for name, array in (self._all_ids(journal).arrays | self._all_terms()).items():
+                table.write(name, array)
+        before = sum(segment.n_postings + segment.pruned for segment in segments)
+        by_document = sum(segment.pruned for segment in segments)
+        pruned = account.report(self._layout.pruning, before, by_document, self._terms_before(journal, source))
         header = {
             "n_docs": self._stored,
             "vocab_size": self.vocab_size,
-            "n_postings": writers["columns"].length,
-            "empty_docs": sum(segment.empty_docs for segment in journal.segments),
+            "n_postings": account.n_postings,
+            "empty_docs": account.empty_docs(sum(segment.empty_docs for segment in segments), self._stored),
             "fingerprint": self.fingerprint,
             "metadata": self.metadata,
             "weights": list(codec),
         }
-        write_header(folder, "index", header, entries)
+        if pruned:
+            header["pruned"] = pruned._asdict()
+            logger.info("%s: %s", self.path, pruned)
+        write_header(folder, "index", header, table.entries)
+
+    def _all_ids(self, journal: Journal) -> DocIds:
+        tables = journal.tables()
+        text, offsets = _joined(
+            [table.arrays["id_text"] for table in tables], [table.arrays["id_offsets"] for table in tables]
+        )
+        return DocIds.from_packed(text, offsets, np.concatenate([np.empty(0, np.uint64), *self._hashes]))
+
+    def _all_terms(self) -> dict[str, NDArray[Any]]:
+        return {} if self._vocabulary is None else self._vocabulary.arrays()
+
+    def _terms_before(self, journal: Journal, source: OnDisk) -> int:
+        """The number of terms that documents had before any pruning."""
+        kept = np.flatnonzero(np.diff(source.offsets))
+        lost = [table.arrays["terms_before"] for table in journal.tables() if "terms_before" in table.arrays]
+        return len(np.unique(np.concatenate([kept, *lost])))
 
     def _alive(self) -> Journal:
         if self._journal is None:
@@ -236,6 +291,13 @@ class IndexBuilder:
         return disk_errors(
             self.path, f"Correct this and run the same again: it continues after what is whole in {kept}"
         )
+
+
+def _digest(vocabulary: Vocabulary | None) -> str | None:
+    """What tells one complete vocabulary from another; "" for one that is still to be filled."""
+    if vocabulary is None:
+        return None
+    return hashlib.sha256("\n".join(vocabulary).encode()).hexdigest()[:16] if len(vocabulary) else ""
 
 
 def _joined(

@@ -1,20 +1,26 @@
 """The index: the document matrix transposed, with string ids, in memory or mapped from disk."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from splade.files import InputError, whole_folder
-from splade.indexing.blocked import Layout, block_arrays, blocks_from, has_blocks
+from splade.indexing.blocked import PREFIX, STORED, Layout, blocks_from, lay_out
 from splade.indexing.doc_ids import DocIds, refuse_too_many
+from splade.indexing.pruning import Pruned, prune_documents
+from splade.indexing.sources import InMemory
 from splade.indexing.storage import DTYPES, CorruptIndexError, Table, disk_errors, read_table, write_table
+from splade.indexing.vocabulary import Vocabulary
 from splade.indexing.weights import Codec, codec_for
 from splade.kernels.blocks import Blocks
-from splade.kernels.sparse import from_matrix, transpose
+from splade.kernels.compiled import read_only
+from splade.kernels.restore import postings_of, vectors_of
+from splade.kernels.sparse import from_matrix
 from splade.records import SparseRows
 
 FOLDER = "inverted_index"  # within the folder that the user names; nothing beside it is ever touched
@@ -24,9 +30,12 @@ COUNTS = ("n_docs", "vocab_size", "n_postings", "empty_docs")
 class InvertedIndex:
     """Postings by term, immutable; document number is the position in the id table.
 
-    ``postings`` are sparse rows with terms as rows and document numbers as columns; ``arrays`` are
-    all stored arrays by name, those included; ``fingerprint`` names the encoder that made the
-    vectors ("" where unknown); ``path`` is the folder it was opened from or saved to, or None.
+    ``arrays`` are all stored arrays by name; ``blocks`` the postings among them, as strategies search them;
+    ``fingerprint`` names the encoder that made the vectors ("" where unknown); ``vocabulary`` tells
+    what terms are called, or is None; ``path`` is the folder it was opened from or saved to, or None.
+
+    Nothing is stored twice: `postings` by document number and `vectors` by document are read back from the
+    blocks. There are no forward rows, since no strategy rescores: blocks are scored with the weights kept.
     """
 
     def __init__(
@@ -38,28 +47,40 @@ class InvertedIndex:
         metadata: Mapping[str, Any] | None = None,
         path: Path | None = None,
         codec: Codec | None = None,
+        pruned: Pruned | None = None,
     ) -> None:
         self.arrays = dict(arrays)
-        self.postings = SparseRows(self.arrays["offsets"], self.arrays["columns"], self.arrays["weights"])
+        self.blocks: Blocks = blocks_from(self.arrays)
         self.doc_ids = DocIds.from_arrays(self.arrays)
         self.n_docs = len(self.doc_ids)
-        self.vocab_size = len(self.postings.offsets) - 1
-        self.n_postings = len(self.postings.columns)
-        self._blocks: Blocks | None = None
+        self.vocab_size = len(self.blocks.offsets) - 1
+        self.n_postings = len(self.blocks.local)
         self.empty_docs = empty_docs
         self.fingerprint = fingerprint
         self.metadata = plain_metadata(metadata)
         self.path = path
         self.codec = codec or Codec("float32", 1.0)
+        self.pruned = pruned
 
     @property
-    def blocks(self) -> Blocks:
-        """The layout that strategies search; made now, in memory, where it was not stored."""
-        if self._blocks is None:
-            if not has_blocks(self.arrays):
-                self.arrays |= block_arrays(self.postings, self.n_docs, self.codec, Layout())
-            self._blocks = blocks_from(self.arrays)
-        return self._blocks
+    def postings(self) -> SparseRows:
+        """Sparse rows with terms as rows and document numbers as columns; made anew, 8 bytes per posting."""
+        return postings_of(self.blocks, 0, self.vocab_size, np.arange(self.n_docs, dtype=np.int32))
+
+    def vectors(self, docs: ArrayLike) -> SparseRows:
+        """The vectors of document numbers, a row of terms each, in their order.
+
+        Reads every range of 32,768 documents that one of them is in: ask for many at a time.
+        """
+        numbers = np.asarray(docs, np.int64)
+        if numbers.size and not 0 <= numbers.min() <= numbers.max() < self.n_docs:
+            raise IndexError(f"document numbers must be in [0, {self.n_docs}), got {numbers.min()} to {numbers.max()}")
+        return vectors_of(self.blocks, numbers)
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary | None:
+        """What terms are called, where that is known."""
+        return Vocabulary.from_arrays(self.arrays)
 
     @classmethod
     def from_csr(
@@ -69,14 +90,15 @@ class InvertedIndex:
         *,
         fingerprint: str = "",
         metadata: Mapping[str, Any] | None = None,
+        vocabulary: Iterable[str] | None = None,
         **layout: Any,
     ) -> "InvertedIndex":
         """The index of a document matrix [n_docs, vocab_size], in memory.
 
         ``matrix`` is a CSR matrix as SciPy's or a `SparseBatch`. Without ``doc_ids``, documents are
-        called by the batch's ids, or by their numbers. ``layout`` are the
-        named choices of `Layout`: how weights are kept, whether documents are clustered, threads to
-        build with. ValueError for weights that are negative or
+        called by the batch's ids, or by their numbers. ``vocabulary`` are the terms as strings, by number. ``layout``
+        are the named choices of `Layout`: how weights are kept, whether documents are clustered, what is pruned,
+        threads to build with. ValueError for weights that are negative or
         not finite; InputError where ids repeat or their number is not that of the rows.
         """
         rows, width, ids = from_matrix(matrix)
@@ -90,10 +112,22 @@ class InvertedIndex:
         table = DocIds.from_strings(names)
         choices = Layout(**layout)
         codec = codec_for(choices.weights, float(rows.weights.max(initial=0)))
-        postings = transpose(rows._replace(weights=codec.keep(rows.weights)), width)
-        arrays = postings._asdict() | table.arrays | block_arrays(postings, n_docs, codec, choices)
-        empty = int((np.diff(rows.offsets) == 0).sum())
-        return cls(arrays, empty_docs=empty, fingerprint=fingerprint, metadata=metadata, codec=codec)
+        pieces: dict[str, list[NDArray[Any]]] = {}
+        kept = prune_documents(rows, choices.pruning.top_terms)
+        source = InMemory(kept, width)
+        account = lay_out(source, codec, choices, lambda name, array: pieces.setdefault(name, []).append(array))
+        arrays = table.arrays | {name: read_only(np.concatenate(parts)) for name, parts in pieces.items()}
+        if vocabulary is not None:
+            arrays |= Vocabulary(vocabulary).arrays()
+        before, terms = len(rows.columns), np.unique(rows.columns).size
+        return cls(
+            arrays,
+            empty_docs=account.empty_docs(int((np.diff(rows.offsets) == 0).sum()), n_docs),
+            fingerprint=fingerprint,
+            metadata=metadata,
+            codec=codec,
+            pruned=account.report(choices.pruning, before, before - len(kept.columns), terms),
+        )
 
     @classmethod
     def open(cls, path: str | Path, *, verify: bool = True) -> "InvertedIndex":
@@ -114,7 +148,8 @@ class InvertedIndex:
             fingerprint=table.header["fingerprint"],
             metadata=table.header["metadata"],
             path=path,
-            codec=Codec(*table.header.get("weights", ("float32", 1.0))),
+            codec=Codec(*table.header["weights"]),
+            pruned=Pruned(**table.header["pruned"]) if "pruned" in table.header else None,
         )
 
     def save(self, path: str | Path) -> None:
@@ -132,7 +167,8 @@ class InvertedIndex:
     def header(self) -> dict[str, Any]:
         """Counts, fingerprint and metadata, as they are stored."""
         counts = {name: int(getattr(self, name)) for name in COUNTS}
-        return counts | {"fingerprint": self.fingerprint, "metadata": self.metadata, "weights": list(self.codec)}
+        said = {"fingerprint": self.fingerprint, "metadata": self.metadata, "weights": list(self.codec)}
+        return counts | said | ({"pruned": self.pruned._asdict()} if self.pruned else {})
 
     def __repr__(self) -> str:
         where = f" at {self.path}" if self.path else ""
@@ -162,18 +198,19 @@ def _no_index(path: Path) -> str:
 
 def _check_lengths(folder: Path, table: Table) -> None:
     header, arrays = table
-    missing = [name for name in DTYPES if name not in arrays]
+    missing = [name for name in (*DTYPES, *STORED) if name not in arrays]
     if missing:
         raise CorruptIndexError(f"{folder}: the header lists no array {missing[0]!r}. Build the index again")
     lengths = {
         "offsets": header["vocab_size"] + 1,
-        "columns": header["n_postings"],
-        "weights": header["n_postings"],
+        f"{PREFIX}local": header["n_postings"],
+        f"{PREFIX}order": header["n_docs"],
         "id_offsets": header["n_docs"] + 1,
         "id_hashes": header["n_docs"],
         "id_order": header["n_docs"],
     }
-    for name, dtype in DTYPES.items():
+    for name in (*DTYPES, f"{PREFIX}local", f"{PREFIX}order"):
+        dtype = DTYPES.get(name, arrays[name].dtype)
         found = arrays[name]
         if found.dtype != dtype or found.size != lengths.get(name, found.size):
             raise CorruptIndexError(

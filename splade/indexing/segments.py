@@ -3,7 +3,8 @@
 ``.NAME.building/`` stands beside the index NAME that is being built:
 
 - ``journal.json``: what is being built, and the whole segments in order; rewritten whole after each.
-- ``00000``, ``00001``, …: a segment, a table of the same format as an index, over its documents only.
+- ``00000``, ``00001``, …: a segment, a table of its documents' postings by term, their ids, and the terms
+  that it added to a vocabulary.
 - ``lock``: held by the process that builds.
 
 What the journal does not list is not there: leftovers are removed when the build is continued.
@@ -40,6 +41,9 @@ class Segment(NamedTuple):
     n_docs: int
     n_postings: int
     empty_docs: int
+    vocab_size: int
+    largest: float  # weight, 0 without postings
+    pruned: int  # postings left out of its documents before it was stored
     last_id: str | None  # None in a segment without documents
 
 

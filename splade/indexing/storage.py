@@ -14,7 +14,7 @@ import json
 import zlib
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -32,8 +32,6 @@ PARALLEL_CHECKS = 4
 
 DTYPES: dict[str, np.dtype[Any]] = {
     "offsets": np.dtype("<i8"),  # [vocab_size + 1] where each term's postings begin
-    "columns": np.dtype("<i4"),  # [n_postings] document numbers, increasing within a term
-    "weights": np.dtype("<f4"),  # [n_postings]
     "id_offsets": np.dtype("<i8"),  # [n_docs + 1] where each document's id begins
     "id_text": np.dtype("u1"),  # the ids in UTF-8, one after the other
     "id_hashes": np.dtype("<u8"),  # [n_docs] in an index sorted, in a segment in document order
@@ -96,14 +94,42 @@ class ArrayWriter:
         self.length += exact.size
 
 
+class TableWriter:
+    """Appends to any number of arrays in ``folder``, each begun when its name is first written."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._stack = ExitStack()
+        self._writers: dict[str, ArrayWriter] = {}
+
+    def __enter__(self) -> "TableWriter":
+        self._stack.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)
+
+    @property
+    def entries(self) -> dict[str, dict[str, Any]]:
+        """The lines of the header."""
+        return {name: writer.entry for name, writer in self._writers.items()}
+
+    def write(self, name: str, array: NDArray[Any]) -> None:
+        """Append the elements of a flat array to the array ``name``."""
+        if name not in self._writers:
+            writer = ArrayWriter(self._folder, name, array.dtype.newbyteorder("<"))
+            self._writers[name] = self._stack.enter_context(writer)
+        self._writers[name].write(array)
+
+
 def write_table(folder: Path, kind: str, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write whole arrays and their header into an existing, empty folder."""
-    entries = {}
-    for name, array in arrays.items():
-        with ArrayWriter(folder, name, array.dtype.newbyteorder("<")) as writer:
-            writer.write(array)
-        entries[name] = writer.entry
-    write_header(folder, kind, header, entries)
+    with TableWriter(folder) as table:
+        for name, array in arrays.items():
+            table.write(name, array)
+    write_header(folder, kind, header, table.entries)
 
 
 def write_header(folder: Path, kind: str, header: Mapping[str, Any], entries: Mapping[str, dict[str, Any]]) -> None:

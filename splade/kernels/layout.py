@@ -1,7 +1,7 @@
 """Laying postings out in blocks, a chunk of terms at a time: see `splade.kernels.blocks`.
 
-Three passes over the terms ``first`` to ``last`` of a chunk, each over arrays that start with the
-chunk's first term: `sort_by_position`, then `measure`, which says how large the rest is, then `fill`.
+Three passes over the terms of a chunk, whose postings begin at ``offsets`` [terms + 1], from 0:
+`sort_by_position`, then `measure`, which says how large the rest is, then `fill`.
 """
 
 import numpy as np
@@ -12,21 +12,20 @@ from splade.kernels.intrinsics import as_weight, trailing_zeros
 
 
 @kernel
-def sort_by_position(offsets, columns, weights, positions, first, last, range_bits, local, impacts, runs):  # type: ignore[no-untyped-def]
+def sort_by_position(offsets, columns, weights, positions, range_bits, local, impacts, runs):  # type: ignore[no-untyped-def]
     """Write postings in increasing order of their documents' ``positions``, and where runs begin.
 
-    ``columns`` and ``weights`` are the chunk's; ``weights`` and ``impacts`` have one dtype; ``runs``
-    is uint32 [terms, n_ranges + 1, 2], zeroed. A frequent term's postings are put in order through
-    a set of bits, another's by sorting.
+    ``weights`` and ``impacts`` have one dtype; ``runs`` is uint32 [terms, n_ranges + 1, 2], zeroed. A
+    frequent term's postings are put in order through a set of bits, another's by sorting.
     """
     n_docs, n_ranges = positions.size, runs.shape[1] - 1
     mask = np.uint64((1 << range_bits) - 1)
     table = np.empty(n_docs, impacts.dtype)
     present = np.zeros((n_docs + 63) // 64, np.uint64)
     one, six, half = np.uint64(1), np.uint64(6), np.uint64(32)
-    for term in range(first, last):
-        begin, end = offsets[term] - offsets[first], offsets[term + 1] - offsets[first]
-        run = runs[term - first]
+    for term in range(offsets.size - 1):
+        begin, end = offsets[term], offsets[term + 1]
+        run = runs[term]
         at = begin
         if (end - begin) * 32 > n_docs:
             for p in range(begin, end):
@@ -59,19 +58,19 @@ def sort_by_position(offsets, columns, weights, positions, first, last, range_bi
 
 
 @kernel
-def measure(offsets, first, last, range_bits, block_bits, local, impacts, scale, runs, steps, reach):  # type: ignore[no-untyped-def]
+def measure(offsets, range_bits, block_bits, local, impacts, scale, runs, steps, reach):  # type: ignore[no-untyped-def]
     """Write the terms' ``steps`` (float32) and the number of blocks they reach (int64), and number skip tables.
 
     Returns the length of all skip tables of the chunk.
     """
     used = 0
     shift = np.uint64(block_bits)
-    for term in range(first, last):
-        begin = offsets[term] - offsets[first]
+    for term in range(offsets.size - 1):
+        begin = offsets[term]
         most = np.float32(0)
         blocks = 0
         for r in range(runs.shape[1] - 1):
-            start, stop = np.int64(runs[term - first, r, 0]), np.int64(runs[term - first, r + 1, 0])
+            start, stop = np.int64(runs[term, r, 0]), np.int64(runs[term, r + 1, 0])
             previous = np.int64(-1)
             for p in range(begin + start, begin + stop):
                 most = max(most, as_weight(impacts[p]) * scale)
@@ -79,10 +78,10 @@ def measure(offsets, first, last, range_bits, block_bits, local, impacts, scale,
                 blocks += block != previous
                 previous = block
             if stop - start > SHORT:
-                runs[term - first, r, 1] = used
+                runs[term, r, 1] = used
                 used += (1 << slot_bits(stop - start, range_bits - block_bits)) + 1
-        steps[term - first] = step_above(most)
-        reach[term - first] = blocks
+        steps[term] = step_above(most)
+        reach[term] = blocks
     return used
 
 
@@ -114,21 +113,21 @@ def is_head(reach, n_blocks):  # type: ignore[no-untyped-def]
 
 @kernel
 def fill(  # type: ignore[no-untyped-def]
-    offsets, first, last, range_bits, block_bits, n_blocks, local, impacts, scale, runs, steps, reach,
+    offsets, range_bits, block_bits, n_blocks, local, impacts, scale, runs, steps, reach,
     skips, head, tail_blocks, tail_bounds,
 ):  # fmt: skip
     """Write skip tables and bounds. ``head`` is zeroed; the tail is as long as the reach of its terms."""
     row = at = 0
-    for term in range(first, last):
-        begin = offsets[term] - offsets[first]
-        step = steps[term - first]
-        in_head = is_head(reach[term - first], n_blocks)
+    for term in range(offsets.size - 1):
+        begin = offsets[term]
+        step = steps[term]
+        in_head = is_head(reach[term], n_blocks)
         for r in range(runs.shape[1] - 1):
-            start, stop = np.int64(runs[term - first, r, 0]), np.int64(runs[term - first, r + 1, 0])
+            start, stop = np.int64(runs[term, r, 0]), np.int64(runs[term, r + 1, 0])
             if stop - start > SHORT:
                 bits = slot_bits(stop - start, range_bits - block_bits)
                 run = local[begin + start : begin + stop]
-                fill_skips(run, range_bits - bits, skips, runs[term - first, r, 1], bits)
+                fill_skips(run, range_bits - bits, skips, runs[term, r, 1], bits)
             p = begin + start
             while p < begin + stop:
                 block = np.int64(local[p]) >> block_bits

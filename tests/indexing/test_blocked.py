@@ -3,10 +3,9 @@ import pytest
 
 from splade.files import InputError
 from splade.indexing import IndexBuilder, InvertedIndex
-from splade.indexing.blocked import PREFIX, Shape, has_blocks
+from splade.indexing.blocked import Shape
 from splade.indexing.weights import codec_for
 from splade.kernels.sparse import to_dense, transpose
-from splade.search import Searcher
 from tests.kernels.cases import batch, random_batch
 
 SHAPE = Shape(range_bits=8, block_bits=6)
@@ -72,8 +71,8 @@ def test_similar_documents_become_neighbours():
 
 def test_the_layout_does_not_depend_on_threads(monkeypatch):
     documents = random_batch(3, 3000, 40)
-    monkeypatch.setattr("splade.indexing.blocked.CHUNK", 2000)
-    monkeypatch.setattr("splade.indexing.clustering.CHUNK", 700)
+    monkeypatch.setattr("splade.indexing.blocked.MOST_POSTINGS", 2000)
+    monkeypatch.setattr("splade.indexing.sources.CHUNK", 700)
     one = InvertedIndex.from_csr(documents, cluster=True, n_threads=1).arrays
     many = InvertedIndex.from_csr(documents, cluster=True, n_threads=5).arrays
     monkeypatch.undo()
@@ -101,18 +100,6 @@ def test_a_built_index_has_the_bytes_of_one_made_in_memory(tmp_path):
     assert built.codec == direct.codec
     for name, array in direct.arrays.items():
         np.testing.assert_array_equal(built.arrays[name], array, err_msg=name)
-
-
-def test_an_index_stored_without_the_layout_gets_it_when_it_is_searched(tmp_path):
-    documents, queries = random_batch(5, 400, 30), random_batch(6, 5, 30)
-    index = InvertedIndex.from_csr(documents)
-    expected = Searcher(index).search_csr(queries, 9)
-    for name in [name for name in index.arrays if name.startswith(PREFIX)]:
-        del index.arrays[name]
-    index.save(tmp_path / "old")
-    opened = InvertedIndex.open(tmp_path / "old")
-    assert not has_blocks(opened.arrays)
-    assert (Searcher(opened).search_csr(queries, 9)[0] == expected[0]).all()
 
 
 @pytest.mark.parametrize("name", ["float32", "float16", "uint8"])

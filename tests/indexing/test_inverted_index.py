@@ -6,13 +6,15 @@ import pytest
 
 from splade.files import InputError
 from splade.indexing import CorruptIndexError, InvertedIndex
+from splade.indexing.blocked import STORED, Shape
 from splade.indexing.inverted_index import FOLDER
 from splade.indexing.storage import DTYPES, HEADER
 from splade.kernels.sparse import to_dense, transpose
 from splade.search import Searcher
 from tests.kernels.cases import batch, random_batch
 
-FILES = [HEADER, *(f"{name}.bin" for name in DTYPES)]
+EMPTY = ("block_skips", "block_tail_blocks", "block_tail_bounds")  # in an index as small as the one here
+FILES = [HEADER, *(f"{name}.bin" for name in (*DTYPES, *STORED) if name not in EMPTY)]
 
 
 @pytest.fixture(scope="module")
@@ -93,9 +95,11 @@ def test_a_change_in_a_later_piece_of_a_file_is_found(tmp_path, monkeypatch):
     monkeypatch.setattr("splade.indexing.storage.PIECE", 64)
     path = tmp_path / "index"
     InvertedIndex.from_csr(random_batch(0, 50, 30)).save(path)
-    file = path / FOLDER / "columns.bin"
+    file = path / FOLDER / "block_local.bin"
     content = bytearray(file.read_bytes())
-    assert len(json.loads((path / FOLDER / HEADER).read_text())["arrays"]["columns"]["crc32"]) == -(-len(content) // 64)
+    assert len(json.loads((path / FOLDER / HEADER).read_text())["arrays"]["block_local"]["crc32"]) == -(
+        -len(content) // 64
+    )
     content[200] ^= 1
     file.write_bytes(content)
     with pytest.raises(CorruptIndexError, match="from byte 192"):
@@ -188,3 +192,21 @@ def test_metadata_that_json_cannot_hold_is_refused():
 def test_bare_rows_do_not_make_an_index():
     with pytest.raises(TypeError, match="size of the vocabulary"):
         InvertedIndex.from_csr(batch([[1.0]]).rows)
+
+
+def test_vectors_are_read_back_in_the_order_asked():
+    documents = random_batch(2, 900, 30)
+    index = InvertedIndex.from_csr(documents, cluster=True, shape=Shape(8, 6))
+    docs = [7, 899, 0, 7, 450]
+    assert (to_dense(index.vectors(docs), 30) == to_dense(documents.rows, 30)[docs]).all()
+    assert len(index.vectors([]).offsets) == 1
+    with pytest.raises(IndexError, match=r"in \[0, 900\), got 3 to 900"):
+        index.vectors([3, 900])
+
+
+def test_an_index_takes_no_more_than_eight_bytes_a_posting(tmp_path):
+    documents = random_batch(4, 20000, 500, 0.2)
+    for weights, most in (("float32", 8), ("float16", 6), ("uint8", 5)):
+        InvertedIndex.from_csr(documents, weights=weights).save(tmp_path / weights)
+        size = sum(file.stat().st_size for file in (tmp_path / weights / FOLDER).iterdir())
+        assert size < most * len(documents.rows.columns)

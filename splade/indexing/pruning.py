@@ -1,0 +1,92 @@
+"""Static pruning: postings that an index does without, and the account of them."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from splade.kernels.compiled import read_only_rows
+from splade.kernels.pruning import keep_heaviest, keep_of_terms
+from splade.records import SparseRows
+
+
+class Pruning(NamedTuple):
+    """Three rules, each off by default, applied in this order.
+
+    ``top_terms`` keeps that many of the heaviest terms of each document; ``min_weight`` drops lighter postings;
+    ``term_quantile`` drops that share of each term's postings, the lightest. The last two never
+    take a term's heaviest posting. The rules are those compared by Lassance, Lupart, Déjean, Clinchant and
+    Tonellotto, "A Static Pruning Study on Sparse Neural Retrievers" (2023): document-centric, agnostic
+    and term-centric.
+    """
+
+    top_terms: int | None = None
+    min_weight: float = 0.0
+    term_quantile: float = 0.0
+
+    def checked(self) -> "Pruning":
+        """Itself; ValueError where a rule makes no sense."""
+        if self.top_terms is not None and self.top_terms < 1:
+            raise ValueError(f"prune_top_terms must be at least 1, or None to keep all terms, got {self.top_terms}")
+        if not 0 <= self.min_weight < np.inf:
+            raise ValueError(f"prune_min_weight must be 0 or more, got {self.min_weight}")
+        if not 0 <= self.term_quantile < 1:
+            raise ValueError(f"prune_term_quantile must be in [0, 1), got {self.term_quantile}")
+        return self
+
+    @property
+    def prunes_terms(self) -> bool:
+        """Whether a rule needs to see a term's postings."""
+        return self.min_weight > 0 or self.term_quantile > 0
+
+    @property
+    def prunes(self) -> bool:
+        """Whether anything is left out."""
+        return self.top_terms is not None or self.prunes_terms
+
+
+class Pruned(NamedTuple):
+    """How many postings each rule left out, of how many; and the terms that no document has any more."""
+
+    postings_before: int = 0
+    by_document: int = 0
+    by_weight: int = 0
+    by_term: int = 0
+    terms_lost: int = 0
+
+    def __add__(self, other: "Pruned") -> "Pruned":  # type: ignore[override]
+        return Pruned(*(one + two for one, two in zip(self, other, strict=True)))
+
+    @property
+    def share(self) -> float:
+        """Share of the postings that were left out."""
+        return (self.by_document + self.by_weight + self.by_term) / max(self.postings_before, 1)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.share:.1%} of {self.postings_before} postings pruned ({self.by_document} by document, "
+            f"{self.by_weight} by weight, {self.by_term} by term), {self.terms_lost} terms lost"
+        )
+
+
+def prune_documents(rows: SparseRows, top_terms: int | None) -> SparseRows:
+    """Rows of no more than ``top_terms`` entries, the heaviest; of equal weights, the smaller terms."""
+    if top_terms is None or int(np.diff(rows.offsets).max(initial=0)) <= top_terms:
+        return rows
+    keep = np.zeros(len(rows.columns), np.bool_)
+    keep_heaviest(read_only_rows(rows), top_terms, keep)
+    return _kept(rows, keep)
+
+
+def prune_postings(postings: SparseRows, rules: Pruning) -> tuple[SparseRows, Pruned]:
+    """Postings, a row per term, without those that the last two rules leave out."""
+    if not rules.prunes_terms:
+        return postings, Pruned()
+    keep = np.zeros(len(postings.columns), np.bool_)
+    least = np.float32(rules.min_weight)
+    by_weight, by_term = keep_of_terms(read_only_rows(postings), least, rules.term_quantile, keep)
+    return _kept(postings, keep), Pruned(by_weight=int(by_weight), by_term=int(by_term))
+
+
+def _kept(rows: SparseRows, keep: np.ndarray) -> SparseRows:
+    before = np.concatenate([[0], np.cumsum(keep)])
+    return read_only_rows(SparseRows(before[rows.offsets], rows.columns[keep], rows.weights[keep]))

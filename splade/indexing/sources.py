@@ -1,0 +1,183 @@
+"""Where the vectors of an index under construction are: in memory, or in segments on disk.
+
+An index is laid out in two walks: over the documents, to see which are alike, and over the terms, whose
+postings become its runs. A source can be walked in both ways, any number of times, in bounded memory.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from splade.indexing.segments import Segment
+from splade.kernels.blocks import Blocks
+from splade.kernels.cluster import rows_between
+from splade.kernels.compiled import kernel, read_only, read_only_rows
+from splade.kernels.restore import NO_ROW, postings_of, rows_of_range
+from splade.kernels.sparse import concatenate, slice_rows, transpose
+from splade.records import SparseRows
+
+CHUNK = 1 << 16  # documents whose vectors are handed out at a time
+DTYPES: dict[str, np.dtype[Any]] = {
+    "columns": np.dtype("<i4"),  # of a segment: document numbers, increasing within a term
+    "weights": np.dtype("<f4"),
+}
+
+
+class Documents(NamedTuple):
+    """Some documents: their numbers, and their vectors as rows of terms."""
+
+    docs: NDArray[np.int64]
+    rows: SparseRows
+
+
+class Source(Protocol):
+    """Vectors that can be walked by document and by term."""
+
+    n_docs: int
+    offsets: NDArray[np.int64]  # [V + 1] where each term's postings would begin if all were in one array
+
+    def of_terms(self, first: int, last: int) -> SparseRows:
+        """The postings of the terms ``first`` to ``last``: a row per term, document numbers increasing."""
+
+    def documents(self) -> Iterator[Documents]:
+        """Every document once, CHUNK or fewer at a time."""
+
+
+class InMemory:
+    """The rows of a matrix; 8 bytes per posting for their transposition."""
+
+    def __init__(self, rows: SparseRows, n_terms: int) -> None:
+        self._rows = read_only_rows(rows)
+        self._postings = transpose(rows, n_terms)
+        self.n_docs, self.offsets = len(rows.offsets) - 1, self._postings.offsets
+
+    def of_terms(self, first: int, last: int) -> SparseRows:
+        """The postings of the terms ``first`` to ``last``: views."""
+        return slice_rows(self._postings, first, last)
+
+    def documents(self) -> Iterator[Documents]:
+        """Every document once, in order."""
+        for first in range(0, self.n_docs, CHUNK):
+            last = min(first + CHUNK, self.n_docs)
+            yield Documents(np.arange(first, last), read_only_rows(slice_rows(self._rows, first, last)))
+
+
+class OnDisk:
+    """Segments one after the other; a segment's postings are by term, with document numbers of the whole.
+
+    Files are read, not mapped, so that what is held is what is counted: the postings that `of_terms`
+    returns, twice while they are joined, and one segment at a time in `documents`.
+    """
+
+    def __init__(self, folders: Sequence[Path], segments: Sequence[Segment], n_terms: int) -> None:
+        self._folders = folders
+        self._sizes = [segment.n_docs for segment in segments]
+        self.n_docs = sum(self._sizes)
+        self._starts = [_padded(np.fromfile(folder / "offsets.bin", "<i8"), n_terms) for folder in folders]
+        self.offsets: NDArray[np.int64] = np.add.reduce([np.zeros(n_terms + 1, np.int64), *self._starts], axis=0)
+
+    def of_terms(self, first: int, last: int) -> SparseRows:
+        """The postings of the terms ``first`` to ``last``. A later segment's documents have larger numbers."""
+        offsets = self.offsets[first : last + 1] - self.offsets[first]
+        columns, weights = (self._join(name, offsets, first, last) for name in ("columns", "weights"))
+        return SparseRows(read_only(offsets), read_only(columns), read_only(weights))
+
+    def documents(self) -> Iterator[Documents]:
+        """Every document once, in order."""
+        start = 0
+        for folder, offsets, n_docs in zip(self._folders, self._starts, self._sizes, strict=True):
+            columns, weights = (_read(folder, name, 0, -1) for name in ("columns", "weights"))
+            postings = read_only_rows(SparseRows(offsets, columns, weights))
+            cursors = offsets[:-1].copy()
+            for first in range(start, start + n_docs, CHUNK):
+                last = min(first + CHUNK, start + n_docs)
+                ends = np.zeros(last - first + 1, np.int64)
+                rows = SparseRows(ends, *rows_between(postings, cursors, first, last, ends))
+                yield Documents(np.arange(first, last), read_only_rows(rows))
+            start += n_docs
+
+    def _join(self, name: str, offsets: NDArray[np.int64], first: int, last: int) -> NDArray[Any]:
+        """The parts of an array that belong to the terms, from all segments, interleaved by term."""
+        joined = np.empty(offsets[-1], np.int32)
+        cursors = offsets[:-1].copy()
+        for folder, starts in zip(self._folders, self._starts, strict=True):
+            part = _read(folder, name, int(starts[first]), int(starts[last] - starts[first]))
+            deal(read_only(part.view(np.int32)), read_only(starts[first : last + 1]), cursors, joined)
+        return joined.view(DTYPES[name])
+
+
+class Stored:
+    """Documents of finished indexes, numbered anew; walked by document in the order they are laid out in.
+
+    ``parts`` are the blocks of each index and the new number of each of its documents, -1 for those left out.
+    """
+
+    def __init__(self, parts: Sequence[tuple[Blocks, NDArray[np.int32]]], n_terms: int) -> None:
+        self._parts = parts
+        self.n_docs = sum(int(np.count_nonzero(numbers >= 0)) for _, numbers in parts)
+        starts = [_padded(blocks.offsets, n_terms) for blocks, _ in parts]
+        self.offsets: NDArray[np.int64] = np.add.reduce([np.zeros(n_terms + 1, np.int64), *starts], axis=0)
+
+    def of_terms(self, first: int, last: int) -> SparseRows:
+        """The postings of the terms ``first`` to ``last``. A later index's documents have larger numbers."""
+        found = [self._postings(blocks, numbers, first, last) for blocks, numbers in self._parts]
+        offsets = np.add.reduce([part.offsets for part in found])
+        columns, weights = np.empty(offsets[-1], np.int32), np.empty(offsets[-1], np.int32)
+        for array, joined in (("columns", columns), ("weights", weights)):
+            cursors = offsets[:-1].copy()
+            for part in found:
+                deal(read_only(getattr(part, array).view(np.int32)), part.offsets, cursors, joined)
+        return read_only_rows(SparseRows(offsets, columns, weights.view(np.float32)))
+
+    def documents(self) -> Iterator[Documents]:
+        """Every document once, a range at a time."""
+        for blocks, numbers in self._parts:
+            for r in range(int(blocks.n_ranges)):
+                docs, rows = rows_of_range(blocks, r)
+                left = np.flatnonzero(numbers[docs] >= 0)
+                if len(left) < len(docs):
+                    rows = concatenate([NO_ROW, *(slice_rows(rows, int(row), int(row) + 1) for row in left)])
+                    rows = read_only_rows(slice_rows(rows, 1, len(left) + 1))
+                yield Documents(numbers[docs[left]].astype(np.int64), rows)
+
+    def _postings(self, blocks: Blocks, numbers: NDArray[np.int32], first: int, last: int) -> SparseRows:
+        known = min(last, len(blocks.offsets) - 1)
+        if first >= known:
+            return read_only_rows(SparseRows(np.zeros(last - first + 1, np.int64), *NO_ROW[1:]))
+        rows = postings_of(blocks, first, known, numbers)
+        return rows._replace(offsets=read_only(_padded(rows.offsets, last - first)))
+
+
+def take(source: Source, chosen: NDArray[np.integer]) -> SparseRows:
+    """The vectors of the ``chosen`` documents as rows in their order; walks over all documents once."""
+    places = np.full(source.n_docs, -1, np.int32)
+    places[chosen] = np.arange(len(chosen), dtype=np.int32)
+    found = [NO_ROW] * len(chosen)
+    for docs, rows in source.documents():
+        for row in np.flatnonzero(places[docs] >= 0).tolist():
+            found[places[docs[row]]] = slice_rows(rows, row, row + 1)
+    return read_only_rows(concatenate(found))
+
+
+def _padded(offsets: NDArray[np.int64], n_terms: int) -> NDArray[np.int64]:
+    """Offsets over ``n_terms`` terms, of which a segment may have known fewer."""
+    return np.concatenate([offsets, np.full(n_terms + 1 - len(offsets), offsets[-1])])
+
+
+def _read(folder: Path, name: str, skipped: int, count: int) -> NDArray[Any]:
+    dtype = DTYPES[name]
+    return np.fromfile(folder / f"{name}.bin", dtype, count, offset=skipped * dtype.itemsize)
+
+
+@kernel
+def deal(part, starts, cursors, joined):  # type: ignore[no-untyped-def]
+    """Append each term's slice of ``part`` at its place in ``joined``, which ``cursors`` keeps."""
+    for term in range(cursors.size):
+        place = cursors[term]
+        for p in range(starts[term] - starts[0], starts[term + 1] - starts[0]):
+            joined[place] = part[p]
+            place += 1
+        cursors[term] = place
