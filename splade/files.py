@@ -124,15 +124,28 @@ def check_writable(folder: str | Path) -> None:
 
 
 def replace_folder(new: Path, path: Path) -> None:
-    """Move the folder ``new`` to ``path``; what was there goes once the new one stands."""
+    """Move the folder ``new`` to ``path``; what was there goes once the new one stands.
+
+    Between the two moves there is nothing at ``path``; where a kill strikes just then, `standing` finds what was there.
+    """
     sync_tree(new)
-    old = path.with_name(f".{path.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
+    old = _put_aside(path)
     if path.exists():
+        shutil.rmtree(old, ignore_errors=True)
         path.replace(old)
     new.replace(path)
     _sync(path.parent)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def standing(path: Path) -> Path:
+    """``path``, or the folder that was put aside where its replacement was killed half-way."""
+    old = _put_aside(path)
+    return old if old.is_dir() and not path.exists() else path
+
+
+def _put_aside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.old")
 
 
 def sync_tree(folder: Path) -> None:

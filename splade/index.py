@@ -7,13 +7,13 @@ from omegaconf import DictConfig
 from splade.chosen_model import retriever_from
 from splade.config import command
 from splade.data.collections import open_collection
-from splade.indexing import InvertedIndex
+from splade.indexing import Index
 from splade.pipeline import encoder_from, index_collection
 
 logger = logging.getLogger(__name__)
 
 
-def index(cfg: DictConfig) -> InvertedIndex:
+def index(cfg: DictConfig) -> Index:
     """Index ``data.COLLECTION_PATH`` into ``config.index_dir``; an interrupted run is continued."""
     collection = open_collection(cfg.index.collection)
     encoder = encoder_from(cfg, retriever_from(cfg), "document")

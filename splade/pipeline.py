@@ -15,7 +15,7 @@ from splade.encoding import Encoder
 from splade.evaluation.efficiency import latency_summary
 from splade.evaluation.runs import write_run
 from splade.files import InputError, read_json, write_json
-from splade.indexing import IndexBuilder, InvertedIndex
+from splade.indexing import Index, IndexBuilder, InvertedIndex
 from splade.indexing.statistics import expected_flops, posting_counts, statistics
 from splade.kernels.sparse import slice_rows
 from splade.models import SparseRetriever
@@ -35,7 +35,7 @@ def encoder_from(cfg: DictConfig, model: SparseRetriever, side: str) -> Encoder:
     return Encoder(model, side, batch_size=cfg.encoder.batch_size, fp16=cfg.encoder.fp16)
 
 
-def check_fingerprint(index: InvertedIndex, model: SparseRetriever, force: bool = False) -> str:
+def check_fingerprint(index: Index, model: SparseRetriever, force: bool = False) -> str:
     """The model's fingerprint; refuses to search an index that another model made, unless ``force``."""
     mine = model.fingerprint()
     if index.fingerprint in ("", mine):
@@ -52,7 +52,7 @@ def check_fingerprint(index: InvertedIndex, model: SparseRetriever, force: bool 
 
 def index_collection(
     encoder: Encoder, collection: Collection, path: str | Path, *, memory_mb: int = 1024, resume: bool = True
-) -> InvertedIndex:
+) -> Index:
     """Encode ``collection`` into an index at ``path``, with its statistics beside it.
 
     An index of the same collection by the same encoder is kept as it is, and an interrupted one is
@@ -79,7 +79,7 @@ def collection_state(collection: Collection) -> dict[str, Any]:
     return state
 
 
-def write_statistics(index: InvertedIndex, folder: str | Path) -> None:
+def write_statistics(index: Index, folder: str | Path) -> None:
     """``index_stats.json`` (with ``L0_d``) and ``index_dist.json`` ({term id: postings}) beside the index."""
     counts = posting_counts(index)
     written = {
@@ -173,7 +173,7 @@ def _stored(path: Path) -> Any:
         return None
 
 
-def _same_index(path: Path, fingerprint: str, origin: dict[str, Any]) -> InvertedIndex | None:
+def _same_index(path: Path, fingerprint: str, origin: dict[str, Any]) -> Index | None:
     """The index at ``path`` if it is whole and of the same encoder and collection; else None."""
     if not path.is_dir():
         return None

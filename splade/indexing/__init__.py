@@ -2,7 +2,21 @@
 
 from splade.indexing.builder import IndexBuilder
 from splade.indexing.doc_ids import DocIds
-from splade.indexing.inverted_index import InvertedIndex
+from splade.indexing.inverted_index import Index, InvertedIndex
+from splade.indexing.segmented import SegmentedIndex
 from splade.indexing.storage import CorruptIndexError
+from splade.indexing.updates import IndexAppender, delete, merge
+from splade.indexing.vocabulary import Vocabulary
 
-__all__ = ["CorruptIndexError", "DocIds", "IndexBuilder", "InvertedIndex"]
+__all__ = [
+    "CorruptIndexError",
+    "DocIds",
+    "Index",
+    "IndexAppender",
+    "IndexBuilder",
+    "InvertedIndex",
+    "SegmentedIndex",
+    "Vocabulary",
+    "delete",
+    "merge",
+]

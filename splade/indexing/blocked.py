@@ -72,7 +72,14 @@ class Layout(NamedTuple):
     @property
     def identity(self) -> dict[str, Any]:
         """What decides the bytes of an index, as JSON holds it."""
-        return {**self._replace(n_threads=None)._asdict(), "shape": list(self.shape)}
+        choices = self._asdict() | {"shape": list(self.shape)}
+        del choices["n_threads"]
+        return choices
+
+    @classmethod
+    def from_identity(cls, identity: Mapping[str, Any]) -> "Layout":
+        """The layout that `identity` was taken of."""
+        return cls(**{**identity, "shape": Shape(*identity["shape"])})
 
 
 class Account(NamedTuple):

@@ -19,6 +19,7 @@ from splade.indexing.pruning import prune_documents
 from splade.indexing.segments import Journal, Segment
 from splade.indexing.sources import OnDisk
 from splade.indexing.storage import TableWriter, disk_errors, write_header
+from splade.indexing.update_list import forget_updates
 from splade.indexing.vocabulary import Vocabulary, unpack
 from splade.indexing.weights import codec_for
 from splade.kernels.faults import LARGEST, find_fault
@@ -168,11 +169,12 @@ class IndexBuilder:
                 self._write_index(journal, folder)
                 self.path.mkdir(parents=True, exist_ok=True)
                 replace_folder(folder, self.path / FOLDER)
+                forget_updates(self.path)
             except BaseException:
                 shutil.rmtree(folder, ignore_errors=True)  # on a full disk it would take the room of the next attempt
                 raise
         self.abandon()
-        return InvertedIndex.open(self.path, verify=False)
+        return InvertedIndex.open_base(self.path, verify=False)
 
     def leave(self) -> None:
         """Let go after an error: whole segments stay for a later build, and where there are none, nothing stays."""
@@ -259,6 +261,7 @@ class IndexBuilder:
             "fingerprint": self.fingerprint,
             "metadata": self.metadata,
             "weights": list(codec),
+            "layout": self._layout.identity,
         }
         if pruned:
             header["pruned"] = pruned._asdict()

@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from splade.files import InputError, whole_folder
+from splade.files import InputError, standing, whole_folder
 from splade.indexing.blocked import PREFIX, STORED, Layout, blocks_from, lay_out
 from splade.indexing.doc_ids import DocIds, refuse_too_many
 from splade.indexing.pruning import Pruned, prune_documents
+from splade.indexing.segmented import Part, SegmentedIndex
 from splade.indexing.sources import InMemory
 from splade.indexing.storage import DTYPES, CorruptIndexError, Table, disk_errors, read_table, write_table
+from splade.indexing.update_list import FOLDER as UPDATES
+from splade.indexing.update_list import deleted_docs, forget_updates, read_updates
 from splade.indexing.vocabulary import Vocabulary
 from splade.indexing.weights import Codec, codec_for
 from splade.kernels.blocks import Blocks
@@ -47,6 +50,7 @@ class InvertedIndex:
         metadata: Mapping[str, Any] | None = None,
         path: Path | None = None,
         codec: Codec | None = None,
+        layout: Layout | None = None,
         pruned: Pruned | None = None,
     ) -> None:
         self.arrays = dict(arrays)
@@ -60,7 +64,18 @@ class InvertedIndex:
         self.metadata = plain_metadata(metadata)
         self.path = path
         self.codec = codec or Codec("float32", 1.0)
+        self.layout = (layout or Layout())._replace(n_threads=None)
         self.pruned = pruned
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """Itself, as the only part; see `SegmentedIndex`."""
+        return (Part(self, 0, read_only(np.empty(0, np.uint8))),)
+
+    @property
+    def n_bytes(self) -> int:
+        """The size of all arrays."""
+        return sum(array.nbytes for array in self.arrays.values())
 
     @property
     def postings(self) -> SparseRows:
@@ -126,22 +141,36 @@ class InvertedIndex:
             fingerprint=fingerprint,
             metadata=metadata,
             codec=codec,
+            layout=choices,
             pruned=account.report(choices.pruning, before, before - len(kept.columns), terms),
         )
 
     @classmethod
-    def open(cls, path: str | Path, *, verify: bool = True) -> "InvertedIndex":
+    def open(cls, path: str | Path, *, verify: bool | None = None) -> "InvertedIndex | SegmentedIndex":
         """The index in the folder ``path``, memory-mapped: processes that open it share its pages.
 
-        Header and file sizes are always checked; ``verify`` reads every file once and compares its
-        checksums. Without it, a changed byte may give wrong results or crash the process.
+        A `SegmentedIndex` where documents were appended or deleted (`splade.indexing.updates`). Header and
+        file sizes are always checked; ``verify`` reads every file once and compares its
+        checksums, None does so up to 256 MiB. Without it, a changed byte may give wrong results or crash the process.
         InputError where there is no index, CorruptIndexError where it is not as it was written.
         """
         path = Path(path)
-        if not (path / FOLDER).is_dir():
+        base = cls.open_base(path, verify=verify)
+        updates = read_updates(path, standing(path / FOLDER))
+        if not updates.made:
+            return base
+        appended = [cls.open_base(path / UPDATES / name, verify=verify) for name in updates.segments]
+        return SegmentedIndex([base, *appended], deleted_docs(path, updates, verify=True), path)
+
+    @classmethod
+    def open_base(cls, path: str | Path, *, verify: bool | None = None) -> "InvertedIndex":
+        """What was built at ``path``, without regard to updates."""
+        path = Path(path)
+        folder = standing(path / FOLDER)
+        if not folder.is_dir():
             raise InputError(_no_index(path))
-        table = read_table(path / FOLDER, "index", verify=verify)
-        _check_lengths(path / FOLDER, table)
+        table = read_table(folder, "index", verify=verify)
+        _check_lengths(folder, table)
         return cls(
             table.arrays,
             empty_docs=table.header["empty_docs"],
@@ -149,6 +178,7 @@ class InvertedIndex:
             metadata=table.header["metadata"],
             path=path,
             codec=Codec(*table.header["weights"]),
+            layout=Layout.from_identity(table.header["layout"]),
             pruned=Pruned(**table.header["pruned"]) if "pruned" in table.header else None,
         )
 
@@ -161,6 +191,7 @@ class InvertedIndex:
         remedy = "Free space or choose another folder; what was there before is unchanged"
         with disk_errors(path, remedy), whole_folder(path / FOLDER) as folder:
             write_table(folder, "index", self.header, self.arrays)
+        forget_updates(path)
         self.path = path
 
     @property
@@ -168,11 +199,15 @@ class InvertedIndex:
         """Counts, fingerprint and metadata, as they are stored."""
         counts = {name: int(getattr(self, name)) for name in COUNTS}
         said = {"fingerprint": self.fingerprint, "metadata": self.metadata, "weights": list(self.codec)}
+        said["layout"] = self.layout.identity
         return counts | said | ({"pruned": self.pruned._asdict()} if self.pruned else {})
 
     def __repr__(self) -> str:
         where = f" at {self.path}" if self.path else ""
         return f"<InvertedIndex of {self.n_docs} documents, {self.n_postings} postings{where}>"
+
+
+Index = InvertedIndex | SegmentedIndex
 
 
 def building_folder(path: Path) -> Path:

@@ -11,9 +11,7 @@ What the journal does not list is not there: leftovers are removed when the buil
 """
 
 import logging
-import os
 import shutil
-import weakref
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,12 +19,8 @@ from typing import Any, NamedTuple
 from numpy.typing import NDArray
 
 from splade.files import InputError, read_json, whole_folder, write_json
+from splade.indexing.locks import Lock
 from splade.indexing.storage import FORMAT_VERSION, Table, read_table, write_table
-
-try:
-    import fcntl
-except ImportError:  # not POSIX: two builds of one index at a time are not noticed
-    fcntl = None  # type: ignore[assignment]
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +52,7 @@ class Journal:
         self.folder = folder
         self.identity = {"format_version": FORMAT_VERSION, **identity}
         folder.mkdir(parents=True, exist_ok=True)
-        self._lock()
+        self._lock = Lock(folder / LOCK, "Wait for it, or choose another config.index_dir")
         if not resume and (folder / JOURNAL).exists():
             logger.warning("%s: left by an interrupted build; removed, since resume is off", folder)
         self.segments = self._whole_segments() if resume else []
@@ -87,7 +81,7 @@ class Journal:
     def remove(self) -> None:
         """Remove the folder and all in it."""
         shutil.rmtree(self.folder, ignore_errors=True)
-        self._unlock()
+        self._lock.release()
 
     def _write(self) -> None:
         content = self.identity | {"segments": [segment._asdict() for segment in self.segments]}
@@ -127,19 +121,3 @@ class Journal:
                 shutil.rmtree(entry)
             else:
                 entry.unlink()
-
-    def _lock(self) -> None:
-        """Keep other processes out until this one ends, however it ends."""
-        descriptor = os.open(self.folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
-        self._unlock = weakref.finalize(self, os.close, descriptor)
-        if fcntl is None:
-            return
-        try:
-            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (BlockingIOError, PermissionError) as error:
-            raise InputError(
-                f"{self.folder}: another process is building this index. Wait for it, or choose "
-                "another config.index_dir"
-            ) from error
-        except OSError:  # a file system without locks
-            logger.debug("%s: no file locks here", self.folder)

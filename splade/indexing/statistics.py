@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from splade.indexing.inverted_index import InvertedIndex
+from splade.indexing.inverted_index import Index
 
 
-def statistics(index: InvertedIndex) -> dict[str, int | float]:
+def statistics(index: Index) -> dict[str, int | float]:
     """Counts of an index, under the names that are reported.
 
     ``L0_d`` is the mean number of postings per document (0 without documents), ``empty_docs`` the
@@ -18,13 +18,16 @@ def statistics(index: InvertedIndex) -> dict[str, int | float]:
         "n_postings": index.n_postings,
         "vocab_size": index.vocab_size,
         "empty_docs": index.empty_docs,
-        "index_bytes": sum(array.nbytes for array in index.arrays.values()),
+        "index_bytes": index.n_bytes,
     }
 
 
-def posting_counts(index: InvertedIndex) -> NDArray[np.int64]:
-    """The number of documents that hold each term; int64 [vocab_size]."""
-    return np.diff(index.postings.offsets)
+def posting_counts(index: Index) -> NDArray[np.int64]:
+    """The number of documents that hold each term, deleted ones included until they are merged away; int64 [V]."""
+    counts = np.zeros(index.vocab_size, np.int64)
+    for part in index.parts:
+        counts[: part.segment.vocab_size] += np.diff(part.segment.blocks.offsets)
+    return counts
 
 
 def expected_flops(

@@ -29,6 +29,7 @@ FORMAT_VERSION = 1
 HEADER = "header.json"
 PIECE = 64 << 20  # bytes under one checksum
 PARALLEL_CHECKS = 4
+QUICKLY_VERIFIED = 256 << 20  # bytes
 
 DTYPES: dict[str, np.dtype[Any]] = {
     "offsets": np.dtype("<i8"),  # [vocab_size + 1] where each term's postings begin
@@ -139,16 +140,17 @@ def write_header(folder: Path, kind: str, header: Mapping[str, Any], entries: Ma
     write_json(folder / HEADER, full | {"checksum": _checksum(full)})
 
 
-def read_table(folder: Path, kind: str, *, verify: bool) -> Table:
+def read_table(folder: Path, kind: str, *, verify: bool | None) -> Table:
     """The table in ``folder``, its arrays memory-mapped read-only.
 
-    The header and the size of every file are always checked, the contents if ``verify``.
+    The header and the size of every file are always checked, the contents if ``verify``; None means if
+    they are at most 256 MiB, which takes a fraction of a second.
     CorruptIndexError says which file, what was expected and what was found.
     """
     header = _read_header(folder, kind)
     entries = header.pop("arrays")
     arrays = {name: map_array(folder, name, entry) for name, entry in entries.items()}
-    if verify:
+    if verify or (verify is None and sum(array.nbytes for array in arrays.values()) <= QUICKLY_VERIFIED):
         _verify(folder, entries, arrays)
     return Table(header, arrays)
 

@@ -52,6 +52,16 @@ def vectors_of(blocks: Blocks, docs: NDArray[np.int64]) -> SparseRows:
     return concatenate(found)
 
 
+def lengths_of(blocks: Blocks) -> NDArray[np.int64]:
+    """The number of postings of each document."""
+    by_position = np.zeros(int(blocks.n_ranges) << int(blocks.range_bits), np.int64)
+    for r in range(int(blocks.n_ranges)):
+        count_range(blocks, r, by_position[r << int(blocks.range_bits) :])
+    lengths = np.empty(len(blocks.order), np.int64)
+    lengths[blocks.order] = by_position[: len(lengths)]
+    return lengths
+
+
 @kernel
 def restore_terms(blocks, first, last, numbers, offsets, columns, weights):  # type: ignore[no-untyped-def]
     """Write the postings and their ``offsets`` of the terms; returns how many there are."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from splade.files import InputError
-from splade.indexing import InvertedIndex
+from splade.indexing import Index
 from splade.kernels.compiled import read_only, read_only_rows
 from splade.kernels.sparse import from_matrix, slice_rows
 from splade.kernels.topk import decode, score_bits
@@ -59,7 +59,7 @@ class Searcher:
     has no state of its own: one may serve any number of threads.
     """
 
-    def __init__(self, index: InvertedIndex, strategy: str = "auto", **options: Any) -> None:
+    def __init__(self, index: Index, strategy: str = "auto", **options: Any) -> None:
         if strategy not in STRATEGIES:
             raise ValueError(f"strategy must be one of {', '.join(STRATEGIES)}, got {strategy!r}")
         self.index, self.strategy = index, strategy

@@ -72,7 +72,7 @@ def index(splade, workplace, bad):
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-@pytest.mark.parametrize("file", ["header.json", "weights.bin", "id_text.bin"])
+@pytest.mark.parametrize("file", ["header.json", "block_impacts.bin", "id_text.bin"])
 def test_a_damaged_index_is_refused_by_the_name_of_the_file(file, damage, refused, index, bad):
     shutil.copytree(index, bad / "damaged")
     path = bad / "damaged" / "inverted_index" / file

@@ -93,7 +93,7 @@ def test_all_run_again_changes_nothing(splade, workplace, ran):
     prepared(splade, workplace, ran)
     debug = workplace / "experiments" / "debug"
     outputs = [debug / "out" / "TOY" / name for name in ("run.json", "perf.json")]
-    outputs += [debug / "index" / "inverted_index" / name for name in ("header.json", "weights.bin")]
+    outputs += [debug / "index" / "inverted_index" / name for name in ("header.json", "block_impacts.bin")]
     before = {file: file.read_bytes() for file in outputs}
     trained = (debug / "checkpoint" / "model" / "model.safetensors").stat().st_mtime_ns
     index = (debug / "index" / "inverted_index" / "header.json").stat().st_mtime_ns

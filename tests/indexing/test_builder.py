@@ -291,7 +291,7 @@ def test_two_processes_do_not_build_one_index(tmp_path):
     code = f"from splade.indexing import IndexBuilder; IndexBuilder({str(path)!r}, {V})"
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
-    assert "another process is building this index" in done.stderr
+    assert "another process is writing this index" in done.stderr
     assert builder.finish().n_docs == 20
 
 

@@ -1,0 +1,208 @@
+"""Appending documents to a stored index, deleting from it, and making one of what is left.
+
+An appended batch of documents is an index of its own, built and searched like any other; deleted documents are
+a list. Both cost what is changed, not what is there. `merge` then lays all live documents out anew: the
+result has the bytes of an index built from them in one go (uint8 weights apart, see there).
+"""
+
+import logging
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from splade.files import InputError, standing, whole_folder
+from splade.indexing.blocked import lay_out
+from splade.indexing.builder import IndexBuilder
+from splade.indexing.doc_ids import DocIds
+from splade.indexing.inverted_index import FOLDER, Index, InvertedIndex
+from splade.indexing.locks import Lock
+from splade.indexing.pruning import Pruned
+from splade.indexing.segmented import Part, SegmentedIndex
+from splade.indexing.sources import Stored
+from splade.indexing.storage import TableWriter, disk_errors, write_header, write_table
+from splade.indexing.update_list import FOLDER as UPDATES
+from splade.indexing.update_list import Updates, deleted_docs, read_updates, write_updates
+from splade.indexing.vocabulary import Vocabulary
+from splade.indexing.weights import Codec
+from splade.kernels.ids import hash_ids
+from splade.kernels.restore import lengths_of
+from splade.records import SparseBatch
+
+logger = logging.getLogger(__name__)
+LOCK = "lock"
+UNPRUNED = {"prune_top_terms": None, "prune_min_weight": 0.0, "prune_term_quantile": 0.0}
+REMEDY = "Correct this and run the same again; what is searched is unchanged"
+
+
+class IndexAppender:
+    """Takes documents' vectors in order and appends them to the index at ``path``.
+
+    Works as `IndexBuilder` does, with the terms, the encoder and the layout of the index that is there; ids that it
+    holds are refused. A ``vocabulary`` goes on growing. Nothing changes for readers until `finish`.
+    """
+
+    def __init__(
+        self, path: str | Path, *, memory_mb: int = 1024, resume: bool = False, n_threads: int | None = None
+    ) -> None:
+        self.path = Path(path)
+        self._index = InvertedIndex.open(path, verify=False)
+        self._lock, self._updates = _begin(self.path)
+        self._name = f"{self._updates.made + 1:05d}"
+        known = self._index.vocabulary
+        self.vocabulary = None if known is None else Vocabulary(known)
+        layout = self._index.parts[0].segment.layout._replace(n_threads=n_threads)
+        self._builder = IndexBuilder(
+            self.path / UPDATES / self._name,
+            self._index.vocab_size if known is None else None,
+            vocabulary=self.vocabulary,
+            fingerprint=self._index.fingerprint,
+            memory_mb=memory_mb,
+            resume=resume,
+            **layout._asdict(),
+        )
+
+    @property
+    def n_docs(self) -> int:
+        """Documents added so far, those of a continued run included."""
+        return self._builder.n_docs
+
+    def add(self, batch: SparseBatch) -> None:
+        """Append documents; InputError as `IndexBuilder.add`, and where the index holds one of their ids."""
+        there = self._index.doc_ids.numbers(batch.ids) >= 0
+        if there.any():
+            twin = batch.ids[int(there.argmax())]
+            raise InputError(f"document {twin!r} is in {self.path} already: delete it first, or leave it out")
+        self._builder.add(batch)
+
+    def checkpoint(self) -> None:
+        """Store the documents added so far, so that a later run continues after them."""
+        self._builder.checkpoint()
+
+    def finish(self) -> Index:
+        """Build the new part, make it count, and open the whole. The appender is then spent."""
+        self._builder.finish()
+        segments = (*self._updates.segments, self._name)
+        with disk_errors(self.path, REMEDY):
+            write_updates(self.path, self._updates._replace(segments=segments, made=self._updates.made + 1))
+        self._lock.release()
+        return InvertedIndex.open(self.path, verify=False)
+
+
+def delete(path: str | Path, ids: Sequence[str], *, ignore_missing: bool = False) -> int:
+    """Delete documents by id from the index at ``path``; returns how many.
+
+    InputError where one of them is not there, unless ``ignore_missing``; then nothing is deleted.
+    """
+    path = Path(path)
+    index = InvertedIndex.open(path, verify=False)
+    numbers = np.unique(index.doc_ids.numbers(ids))
+    if numbers.size and numbers[0] < 0:
+        numbers = numbers[1:]
+        if not ignore_missing:
+            missing = [ids[place] for place in np.flatnonzero(index.doc_ids.numbers(ids) < 0).tolist()]
+            raise InputError(
+                f"{path}: {len(missing)} of {len(ids)} documents to delete are not there, the first is {missing[0]!r}. "
+                "Correct the list, or ignore what is missing"
+            )
+    if not numbers.size:
+        return 0
+    lock, updates = _begin(path)
+    name = f"deleted-{updates.made + 1:05d}"
+    docs = np.union1d(deleted_docs(path, updates, verify=True), numbers).astype(np.int32)
+    with disk_errors(path, REMEDY):
+        with whole_folder(path / UPDATES / name) as folder:
+            write_table(folder, "deleted", {}, {"docs": docs})
+        write_updates(path, updates._replace(deleted=name, made=updates.made + 1))
+    if updates.deleted:
+        shutil.rmtree(path / UPDATES / updates.deleted, ignore_errors=True)
+    lock.release()
+    return len(numbers)
+
+
+def merge(path: str | Path, *, memory_mb: int = 1024, n_threads: int | None = None) -> InvertedIndex:
+    """Make one index of all live documents at ``path``, in their order; readers see the old state or the new one.
+
+    The result is that of building from these documents in one go, but for what was pruned before, and for
+    uint8 weights: parts with another scale than the largest are rounded again to multiples of that. Terms
+    keep their numbers. Memory: as `splade.indexing.blocked.lay_out`, and 30 bytes per document.
+    """
+    path = Path(path)
+    index = InvertedIndex.open(path, verify=False)
+    if isinstance(index, InvertedIndex):
+        return index
+    lock, _ = _begin(path)
+    first = index.parts[0].segment
+    numbers = _new_numbers(index)
+    source = Stored(
+        [(part.segment.blocks, new) for part, new in zip(index.parts, numbers, strict=True)], index.vocab_size
+    )
+    codec = Codec(first.codec.name, max(part.segment.codec.scale for part in index.parts))
+    plain = first.layout._replace(
+        n_threads=n_threads, prune_top_terms=None, prune_min_weight=0.0, prune_term_quantile=0.0
+    )
+    with disk_errors(path, REMEDY), whole_folder(path / FOLDER) as folder:
+        with TableWriter(folder) as table:
+            account = lay_out(source, codec, plain, table.write, memory_mb=memory_mb)
+            vocabulary = index.vocabulary
+            arrays = _live_ids(index.parts).arrays | ({} if vocabulary is None else vocabulary.arrays())
+            for name, array in arrays.items():
+                table.write(name, array)
+        counts = {
+            "n_docs": source.n_docs,
+            "vocab_size": index.vocab_size,
+            "n_postings": account.n_postings,
+            "empty_docs": sum(_empty(part) for part in index.parts),
+        }
+        pruned = sum((part.segment.pruned for part in index.parts if part.segment.pruned), start=Pruned())
+        header = first.header | counts | {"weights": list(codec)}
+        header |= {"pruned": pruned._asdict()} if any(pruned) else {}
+        write_header(folder, "index", header, table.entries)
+    shutil.rmtree(path / UPDATES, ignore_errors=True)
+    lock.release()
+    logger.info("%s: merged into one index of %d documents", path, source.n_docs)
+    return InvertedIndex.open_base(path, verify=False)
+
+
+def _begin(path: Path) -> tuple[Lock, Updates]:
+    """Keep other writers out; and the state to change, cleared of what belonged to an earlier base."""
+    folder = path / UPDATES
+    with disk_errors(path, REMEDY):
+        folder.mkdir(exist_ok=True)
+        lock = Lock(folder / LOCK, "Wait for it")
+    updates = read_updates(path, standing(path / FOLDER))
+    if not updates.made:
+        for entry in folder.iterdir():
+            if entry.name.strip("0123456789") in ("", "deleted-"):  # whole, but of another base
+                shutil.rmtree(entry)
+    return lock, updates
+
+
+def _new_numbers(index: SegmentedIndex) -> list[NDArray[np.int32]]:
+    """What each document of each part is numbered when deleted ones have gone; -1 for those."""
+    numbers, start = [], 0
+    for part in index.parts:
+        live = part.live if part.live.size else np.ones(part.segment.n_docs, np.uint8)
+        counted = start + np.cumsum(live, dtype=np.int64)
+        numbers.append(np.where(live, counted - 1, -1).astype(np.int32))
+        start += int(live.sum())
+    return numbers
+
+
+def _live_ids(parts: Sequence[Part]) -> DocIds:
+    texts, lengths = [np.empty(0, np.uint8)], [np.zeros(1, np.int64)]
+    for index, _, live in parts:
+        sizes = np.diff(index.doc_ids.offsets)
+        keep = live.astype(bool) if live.size else np.ones(len(sizes), bool)
+        texts.append(index.doc_ids.text[np.repeat(keep, sizes)])
+        lengths.append(sizes[keep])
+    text, offsets = np.concatenate(texts), np.cumsum(np.concatenate(lengths))
+    return DocIds.from_packed(text, offsets, hash_ids(text, offsets))
+
+
+def _empty(part: Part) -> int:
+    """Live documents without a posting."""
+    empty = lengths_of(part.segment.blocks) == 0
+    return int(np.count_nonzero(empty & (part.live != 0) if part.live.size else empty))
