@@ -3,35 +3,26 @@
 import inspect
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from splade.files import InputError
-from splade.indexing import Index
+from splade.indexing import Index, InvertedIndex
 from splade.kernels.compiled import read_only, read_only_rows
 from splade.kernels.sparse import from_matrix, slice_rows
 from splade.kernels.topk import decode, score_bits
 from splade.records import Ranking, SparseBatch, SparseRows
 from splade.search.approximate import Approximate
 from splade.search.blocked import Auto, BlockMax, Exhaustive
+from splade.search.in_parts import InParts
 from splade.search.reference import Reference
 from splade.search.two_step import TwoStep
-from splade.search.work import Work
+from splade.search.work import Strategy, Work
 
 TASK = 32  # queries at most that one thread takes at a time; between tasks Ctrl-C is heard
 BATCH = 1024  # queries whose results are held at a time by `search`
-
-
-class Strategy(Protocol):
-    """How the best documents are found. Called from several threads at once.
-
-    Constructed with the index and its own named options; a call fills the ``keys`` (`splade.kernels.topk`) and
-    ``counts`` of its `Work`.
-    """
-
-    def __call__(self, work: Work) -> None: ...
 
 
 STRATEGIES: dict[str, Any] = {
@@ -68,7 +59,10 @@ class Searcher:
         if unknown:
             takes = f"takes the options {', '.join(known)}" if known else "takes no options"
             raise ValueError(f"strategy {self.strategy!r} {takes}, got {unknown[0]!r}")
-        self.strategy_object: Strategy = STRATEGIES[self.strategy](index, **options)
+        chosen = STRATEGIES[self.strategy]
+        self.strategy_object: Strategy = (
+            chosen(index, **options) if isinstance(index, InvertedIndex) else InParts(index, chosen, **options)
+        )
 
     def search_csr(
         self, queries: Any, k: int = 10, n_threads: int = 1, threshold: float = 0.0, allowed: ArrayLike | None = None

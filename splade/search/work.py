@@ -1,6 +1,6 @@
 """What a searcher asks of a strategy at a time."""
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,3 +24,13 @@ class Work(NamedTuple):
     def longest(self) -> int:
         """The most terms that one of the queries has, at least 1."""
         return int(np.diff(self.queries.offsets[self.first : self.last + 1]).max(initial=1))
+
+
+class Strategy(Protocol):
+    """How the best documents are found. Called from several threads at once.
+
+    Constructed with the index and its own named options; a call fills the ``keys`` (`splade.kernels.topk`) and
+    ``counts`` of its `Work`.
+    """
+
+    def __call__(self, work: Work) -> None: ...
