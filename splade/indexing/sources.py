@@ -89,14 +89,7 @@ class OnDisk:
         """Every document once, in order."""
         start = 0
         for folder, offsets, n_docs in zip(self._folders, self._starts, self._sizes, strict=True):
-            columns, weights = (_read(folder, name, 0, -1) for name in ("columns", "weights"))
-            postings = read_only_rows(SparseRows(offsets, columns, weights))
-            cursors = offsets[:-1].copy()
-            for first in range(start, start + n_docs, CHUNK):
-                last = min(first + CHUNK, start + n_docs)
-                ends = np.zeros(last - first + 1, np.int64)
-                rows = SparseRows(ends, *rows_between(postings, cursors, first, last, ends))
-                yield Documents(np.arange(first, last), read_only_rows(rows))
+            yield from _documents_of(folder, offsets, start, n_docs)
             start += n_docs
 
     def _join(self, name: str, offsets: NDArray[np.int64], first: int, last: int) -> NDArray[Any]:
@@ -107,6 +100,18 @@ class OnDisk:
             part = _read(folder, name, int(starts[first]), int(starts[last] - starts[first]))
             deal(read_only(part.view(np.int32)), read_only(starts[first : last + 1]), cursors, joined)
         return joined.view(DTYPES[name])
+
+
+def _documents_of(folder: Path, offsets: NDArray[np.int64], start: int, n_docs: int) -> Iterator[Documents]:
+    """The documents of one segment, whose first is number ``start``."""
+    columns, weights = (_read(folder, name, 0, -1) for name in ("columns", "weights"))
+    postings = read_only_rows(SparseRows(offsets, columns, weights))
+    cursors = offsets[:-1].copy()
+    for first in range(start, start + n_docs, CHUNK):
+        last = min(first + CHUNK, start + n_docs)
+        ends = np.zeros(last - first + 1, np.int64)
+        rows = SparseRows(ends, *rows_between(postings, cursors, first, last, ends))
+        yield Documents(np.arange(first, last), read_only_rows(rows))
 
 
 class Stored:
@@ -158,7 +163,8 @@ def take(source: Source, chosen: NDArray[np.integer]) -> SparseRows:
     found = [NO_ROW] * len(chosen)
     for docs, rows in source.documents():
         for row in np.flatnonzero(places[docs] >= 0).tolist():
-            found[places[docs[row]]] = slice_rows(rows, row, row + 1)
+            part = slice_rows(rows, row, row + 1)
+            found[places[docs[row]]] = part._replace(columns=part.columns.copy(), weights=part.weights.copy())
     return read_only_rows(concatenate(found))
 
 
