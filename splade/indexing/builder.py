@@ -43,6 +43,8 @@ class Added(NamedTuple):
     empty: int  # documents without terms, as they came
     pruned: int  # postings that were left out
     terms: NDArray[np.int32]  # those that occurred, where postings were left out
+    n_docs: int  # of this batch and those that wait before it
+    n_bytes: int  # likewise
 
 
 class IndexBuilder:
@@ -103,7 +105,7 @@ class IndexBuilder:
     @property
     def n_docs(self) -> int:
         """Documents added so far, those of a continued build included."""
-        return self._stored + sum(len(added.rows.offsets) - 1 for added in self._open)
+        return self._stored + (self._open[-1].n_docs if self._open else 0)
 
     @property
     def last_id(self) -> str | None:
@@ -136,8 +138,7 @@ class IndexBuilder:
         if n_docs == 0:
             return
         self._open.append(self._added(batch))
-        open_bytes = sum(array.nbytes for added in self._open for array in (*added.rows, added.text, added.starts))
-        if 2 * open_bytes >= self._memory_mb * MIB:  # as much again for the postings made of them
+        if 2 * self._open[-1].n_bytes >= self._memory_mb * MIB:  # as much again for the postings made of them
             self._store(journal)
 
     def _added(self, batch: SparseBatch) -> Added:
@@ -148,7 +149,10 @@ class IndexBuilder:
             rows = SparseRows(offsets.copy(), columns.copy(), weights.copy())
         empty = int((np.diff(offsets) == 0).sum())
         terms = np.unique(columns) if pruned else np.zeros(0, np.int32)
-        return Added(rows, *pack(batch.ids), batch.ids[-1], empty, pruned, terms)
+        text, starts = pack(batch.ids)
+        n_docs, n_bytes = (self._open[-1].n_docs, self._open[-1].n_bytes) if self._open else (0, 0)
+        n_bytes += sum(array.nbytes for array in (*rows, text, starts))
+        return Added(rows, text, starts, batch.ids[-1], empty, pruned, terms, n_docs + len(batch.ids), n_bytes)
 
     def checkpoint(self) -> None:
         """Store the documents added so far, so that a later build continues after them."""
@@ -211,7 +215,7 @@ class IndexBuilder:
         postings = transpose_parts(all_rows, self.vocab_size, first=self._stored)
         segment = Segment(
             name=f"{len(journal.segments):05d}",
-            n_docs=sum(len(rows.offsets) - 1 for rows in all_rows),
+            n_docs=len(offsets) - 1,
             n_postings=len(postings.columns),
             empty_docs=sum(added.empty for added in self._open),
             vocab_size=self.vocab_size,

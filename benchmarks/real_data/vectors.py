@@ -1,0 +1,65 @@
+"""Passages and queries of real collections as sparse vectors of a trained model, for timing search on them.
+
+    python benchmarks/real_data/vectors.py --data ../shared/data \
+        --model experiments/real_data/trained/checkpoint/model --out experiments/real_vectors
+
+Writes ``documents.npz`` and ``queries.npz``, CSR with ids (``SET/ID``), which ``python -m benchmarks.search
+--vectors`` and ``python -m splade.index data.VECTORS_PATH=…`` read.
+"""
+
+import argparse
+import logging
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from splade.data.collections import open_collection, open_queries
+from splade.encoding import Encoder
+from splade.files import whole_file
+from splade.models import load_retriever
+from splade.records import SparseBatch, Text
+
+SETS = {"squad": "dev", "medquad": "dev", "scifact": "test", "cranfield": "test", "vaswani": "test", "cacm": "test"}
+
+
+def texts(data: Path, kind: str) -> Iterator[Text]:
+    """All documents or queries, their ids after the name of their set."""
+    for name in SETS:
+        source = open_collection(data / name) if kind == "documents" else open_queries(data / name)
+        for text in source:
+            yield Text(f"{name}/{text.id}", text.text)
+
+
+def save(path: Path, vectors: SparseBatch) -> None:
+    """CSR arrays, shape and ids in one file."""
+    offsets, columns, weights = vectors.rows
+    with whole_file(path, "wb") as stream:
+        np.savez(
+            stream, indptr=offsets, indices=columns, data=weights, shape=(len(vectors.ids), vectors.vocab_size),
+            format=np.array("csr"), ids=np.array(vectors.ids),
+        )  # fmt: skip
+
+
+def main() -> None:
+    """The command."""
+    logging.basicConfig(level=logging.INFO)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--max-length", type=int, default=192)
+    options = parser.parse_args()
+    model = load_retriever(options.model, max_length=options.max_length)
+    for kind in ("queries", "documents"):
+        target = options.out / f"{kind}.npz"
+        if target.exists():
+            continue
+        encoder = Encoder(model, "document" if kind == "documents" else "query", max_length=options.max_length)
+        some: Iterable[Text] = tqdm(texts(options.data, kind), desc=kind, unit="text")
+        save(target, encoder.encode_all(some))
+
+
+if __name__ == "__main__":
+    main()
