@@ -1,6 +1,5 @@
 """The blocked layout of an index: how it is derived from vectors, and found again in stored arrays."""
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -9,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from splade.indexing.choices import Layout, Shape
 from splade.indexing.clustering import cluster_order
 from splade.indexing.pruning import Pruned, Pruning, prune_postings
 from splade.indexing.sources import Source
@@ -31,55 +31,6 @@ NAMES = (
 STORED = tuple(PREFIX + name for name in NAMES)
 
 Write = Callable[[str, NDArray[Any]], None]
-
-
-class Shape(NamedTuple):
-    """How many positions make a range and a block, as powers of two; at most 15, a block at least 6 bits."""
-
-    range_bits: int = 15
-    block_bits: int = 7
-
-
-class Layout(NamedTuple):
-    """What is chosen when an index is built.
-
-    ``weights`` is how weights are kept: "float32", "float16", or "uint8" (`splade.indexing.weights`).
-    ``cluster`` makes similar documents neighbours, which is what lets blocks be left out; None means
-    from 8192 documents on. ``seed`` draws the clusters' centres; the same seed gives the same bytes,
-    whatever ``n_threads``, of which None means as many as there are processors, at most 8. ``prune_…``
-    are the rules of `Pruning`.
-    """
-
-    weights: str = "float32"
-    cluster: bool | None = None
-    seed: int = 0
-    n_threads: int | None = None
-    shape: Shape = Shape()
-    prune_top_terms: int | None = None
-    prune_min_weight: float = 0.0
-    prune_term_quantile: float = 0.0
-
-    @property
-    def threads(self) -> int:
-        """Threads to build with."""
-        return self.n_threads or min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1, 8)
-
-    @property
-    def pruning(self) -> Pruning:
-        """The rules of static pruning; ValueError where one makes no sense."""
-        return Pruning(self.prune_top_terms, self.prune_min_weight, self.prune_term_quantile).checked()
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """What decides the bytes of an index, as JSON holds it."""
-        choices = self._asdict() | {"shape": list(self.shape)}
-        del choices["n_threads"]
-        return choices
-
-    @classmethod
-    def from_identity(cls, identity: Mapping[str, Any]) -> "Layout":
-        """The layout that `identity` was taken of."""
-        return cls(**{**identity, "shape": Shape(*identity["shape"])})
 
 
 class Account(NamedTuple):

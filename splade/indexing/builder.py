@@ -12,13 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splade.files import InputError, check_writable, replace_folder
-from splade.indexing.blocked import Layout, lay_out
-from splade.indexing.doc_ids import DocIds, pack, refuse_too_many
+from splade.indexing.assembly import write_index
+from splade.indexing.blocked import Account
+from splade.indexing.choices import Layout
+from splade.indexing.doc_ids import DocIds, Packed, joined, pack, refuse_too_many
 from splade.indexing.inverted_index import FOLDER, InvertedIndex, building_folder, plain_metadata
 from splade.indexing.pruning import prune_documents
 from splade.indexing.segments import Journal, Segment
 from splade.indexing.sources import OnDisk
-from splade.indexing.storage import TableWriter, disk_errors, write_header
+from splade.indexing.storage import disk_errors
 from splade.indexing.update_list import forget_updates
 from splade.indexing.vocabulary import Vocabulary, unpack
 from splade.indexing.weights import codec_for
@@ -208,7 +210,7 @@ class IndexBuilder:
         if len(journal.segments) > len(self._hashes):  # interrupted when it had just been stored
             self._read_stored(journal)
             return
-        text, offsets = _joined([added.text for added in self._open], [added.starts for added in self._open])
+        text, offsets = joined([(added.text, added.starts) for added in self._open])
         hashes = hash_ids(text, offsets)
         self._refuse_repeats(hashes, text, offsets)
         all_rows = [added.rows for added in self._open]
@@ -238,55 +240,45 @@ class IndexBuilder:
         """InputError if an id of the open segment occurs twice in the build."""
         ordered = np.sort(np.concatenate([*self._hashes, hashes]))
         if (ordered[1:] == ordered[:-1]).any():
-            stored = [(table.arrays["id_text"], table.arrays["id_offsets"]) for table in self._alive().tables()]
-            joined = _joined([text for text, _ in stored] + [text], [offsets for _, offsets in stored] + [offsets])
-            DocIds.from_packed(*joined, np.concatenate([*self._hashes, hashes]))
+            everything = joined([*_packed(self._alive()), (text, offsets)])
+            DocIds.from_packed(*everything, np.concatenate([*self._hashes, hashes]))
 
     def _terms_stored(self, journal: Journal) -> int:
         return sum(len(table.arrays["term_offsets"]) - 1 for table in journal.tables())
 
     def _write_index(self, journal: Journal, folder: Path) -> None:
         segments = journal.segments
-        largest = max((segment.largest for segment in segments), default=0.0)
-        codec = codec_for(self._layout.weights, largest)
         source = OnDisk(journal.folders(), segments, self.vocab_size)
-        with TableWriter(folder) as table:
-            account = lay_out(source, codec, self._layout, table.write, memory_mb=self._memory_mb)
-            for name, array in (self._all_ids(journal).arrays | self._all_terms()).items():
-                table.write(name, array)
-        before = sum(segment.n_postings + segment.pruned for segment in segments)
-        by_document = sum(segment.pruned for segment in segments)
-        pruned = account.report(self._layout.pruning, before, by_document, self._terms_before(journal, source))
-        header = {
-            "n_docs": self._stored,
-            "vocab_size": self.vocab_size,
-            "n_postings": account.n_postings,
-            "empty_docs": account.empty_docs(sum(segment.empty_docs for segment in segments), self._stored),
-            "fingerprint": self.fingerprint,
-            "metadata": self.metadata,
-            "weights": list(codec),
-            "layout": self._layout.identity,
-        }
-        if pruned:
-            header["pruned"] = pruned._asdict()
-            logger.info("%s: %s", self.path, pruned)
-        write_header(folder, "index", header, table.entries)
+        codec = codec_for(self._layout.weights, max((segment.largest for segment in segments), default=0.0))
+
+        def describe(account: Account) -> dict[str, Any]:
+            by_document = sum(segment.pruned for segment in segments)
+            before = by_document + sum(segment.n_postings for segment in segments)
+            pruned = account.report(self._layout.pruning, before, by_document, _terms_before(journal, source))
+            if pruned:
+                logger.info("%s: %s", self.path, pruned)
+            return {
+                "empty_docs": account.empty_docs(sum(segment.empty_docs for segment in segments), source.n_docs),
+                "fingerprint": self.fingerprint,
+                "metadata": self.metadata,
+                "layout": self._layout.identity,
+                **({"pruned": pruned._asdict()} if pruned else {}),
+            }
+
+        write_index(
+            folder,
+            source,
+            self._all_ids(journal),
+            codec=codec,
+            layout=self._layout,
+            vocabulary=self._vocabulary,
+            memory_mb=self._memory_mb,
+            describe=describe,
+        )
 
     def _all_ids(self, journal: Journal) -> DocIds:
-        tables = journal.tables()
-        text, offsets = _joined(
-            [table.arrays["id_text"] for table in tables], [table.arrays["id_offsets"] for table in tables]
-        )
+        text, offsets = joined(_packed(journal))
         return DocIds.from_packed(text, offsets, np.concatenate([np.empty(0, np.uint64), *self._hashes]))
-
-    def _all_terms(self) -> dict[str, NDArray[Any]]:
-        return {} if self._vocabulary is None else self._vocabulary.arrays()
-
-    def _terms_before(self, journal: Journal, source: OnDisk) -> int:
-        """The number of terms that documents had before any pruning."""
-        kept = np.flatnonzero(np.diff(source.offsets))
-        lost = [table.arrays["terms_before"] for table in journal.tables() if "terms_before" in table.arrays]
-        return len(np.unique(np.concatenate([kept, *lost])))
 
     def _alive(self) -> Journal:
         if self._journal is None:
@@ -307,13 +299,13 @@ def _digest(vocabulary: Vocabulary | None) -> str | None:
     return hashlib.sha256("\n".join(vocabulary).encode()).hexdigest()[:16] if len(vocabulary) else ""
 
 
-def _joined(
-    texts: list[NDArray[np.uint8]], offsets: list[NDArray[np.int64]]
-) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Packed ids one after the other."""
-    starts = np.cumsum([0, *(len(text) for text in texts)])
-    moved = [offset[1:] + start for offset, start in zip(offsets, starts, strict=False)]
-    return (
-        np.concatenate([np.zeros(0, np.uint8), *texts]),
-        np.concatenate([np.zeros(1, np.int64), *moved]),
-    )
+def _packed(journal: Journal) -> list[Packed]:
+    """The ids of the stored segments."""
+    return [(table.arrays["id_text"], table.arrays["id_offsets"]) for table in journal.tables()]
+
+
+def _terms_before(journal: Journal, source: OnDisk) -> int:
+    """The number of terms that documents had before any pruning."""
+    kept = np.flatnonzero(np.diff(source.offsets))
+    lost = [table.arrays["terms_before"] for table in journal.tables() if "terms_before" in table.arrays]
+    return len(np.unique(np.concatenate([kept, *lost])))

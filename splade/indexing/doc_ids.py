@@ -10,6 +10,8 @@ from splade.files import InputError
 from splade.kernels.faults import LARGEST
 from splade.kernels.ids import hash_ids
 
+Packed = tuple[NDArray[np.uint8], NDArray[np.int64]]  # what `pack` makes
+
 
 class DocIds(Sequence[str]):
     """The ids by document number, and document numbers by id.
@@ -123,6 +125,16 @@ def pack(ids: Iterable[str]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     offsets = np.zeros(len(encoded) + 1, np.int64)
     np.cumsum(np.fromiter(map(len, encoded), np.int64, len(encoded)), out=offsets[1:])
     return np.frombuffer(b"".join(encoded), np.uint8), offsets
+
+
+def joined(parts: Sequence[Packed]) -> Packed:
+    """Packed ids one after the other."""
+    starts = np.cumsum([0, *(len(text) for text, _ in parts)])
+    moved = [offsets[1:] + start for (_, offsets), start in zip(parts, starts, strict=False)]
+    return (
+        np.concatenate([np.zeros(0, np.uint8), *(text for text, _ in parts)]),
+        np.concatenate([np.zeros(1, np.int64), *moved]),
+    )
 
 
 def refuse_too_many(n_docs: int) -> None:

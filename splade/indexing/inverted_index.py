@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from splade.files import InputError, standing, whole_folder
-from splade.indexing.blocked import PREFIX, STORED, Layout, blocks_from, lay_out
+from splade.indexing.blocked import PREFIX, STORED, blocks_from, lay_out
+from splade.indexing.choices import Layout
 from splade.indexing.doc_ids import DocIds, refuse_too_many
 from splade.indexing.pruning import Pruned, prune_documents
 from splade.indexing.segmented import Part, SegmentedIndex

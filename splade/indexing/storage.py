@@ -135,7 +135,7 @@ def write_table(folder: Path, kind: str, header: Mapping[str, Any], arrays: Mapp
 
 def write_header(folder: Path, kind: str, header: Mapping[str, Any], entries: Mapping[str, dict[str, Any]]) -> None:
     """Write the header over arrays that stand in ``folder``; with it the table is complete."""
-    full = {"magic": MAGIC, "format_version": FORMAT_VERSION, "kind": kind, **header}
+    full = {"magic": MAGIC, "format_version": FORMAT_VERSION, "kind": kind, **dict(sorted(header.items()))}
     full["arrays"] = dict(sorted(entries.items()))
     write_json(folder / HEADER, full | {"checksum": _checksum(full)})
 

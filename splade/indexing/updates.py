@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splade.files import InputError, standing, whole_folder
-from splade.indexing.blocked import lay_out
+from splade.indexing.assembly import write_index
 from splade.indexing.builder import IndexBuilder
 from splade.indexing.doc_ids import DocIds
 from splade.indexing.inverted_index import FOLDER, Index, InvertedIndex
@@ -22,7 +22,7 @@ from splade.indexing.locks import Lock
 from splade.indexing.pruning import Pruned
 from splade.indexing.segmented import Part, SegmentedIndex
 from splade.indexing.sources import Stored
-from splade.indexing.storage import TableWriter, disk_errors, write_header, write_table
+from splade.indexing.storage import disk_errors, write_table
 from splade.indexing.update_list import FOLDER as UPDATES
 from splade.indexing.update_list import Updates, deleted_docs, read_updates, write_updates
 from splade.indexing.vocabulary import Vocabulary
@@ -143,23 +143,25 @@ def merge(path: str | Path, *, memory_mb: int = 1024, n_threads: int | None = No
     plain = first.layout._replace(
         n_threads=n_threads, prune_top_terms=None, prune_min_weight=0.0, prune_term_quantile=0.0
     )
+    pruned = sum((part.segment.pruned for part in index.parts if part.segment.pruned), start=Pruned())
+    facts = {
+        "empty_docs": sum(_empty(part) for part in index.parts),
+        "fingerprint": index.fingerprint,
+        "metadata": index.metadata,
+        "layout": first.layout.identity,
+        **({"pruned": pruned._asdict()} if any(pruned) else {}),
+    }
     with disk_errors(path, REMEDY), whole_folder(path / FOLDER) as folder:
-        with TableWriter(folder) as table:
-            account = lay_out(source, codec, plain, table.write, memory_mb=memory_mb)
-            vocabulary = index.vocabulary
-            arrays = _live_ids(index.parts).arrays | ({} if vocabulary is None else vocabulary.arrays())
-            for name, array in arrays.items():
-                table.write(name, array)
-        counts = {
-            "n_docs": source.n_docs,
-            "vocab_size": index.vocab_size,
-            "n_postings": account.n_postings,
-            "empty_docs": sum(_empty(part) for part in index.parts),
-        }
-        pruned = sum((part.segment.pruned for part in index.parts if part.segment.pruned), start=Pruned())
-        header = first.header | counts | {"weights": list(codec)}
-        header |= {"pruned": pruned._asdict()} if any(pruned) else {}
-        write_header(folder, "index", header, table.entries)
+        write_index(
+            folder,
+            source,
+            _live_ids(index.parts),
+            codec=codec,
+            layout=plain,
+            vocabulary=index.vocabulary,
+            memory_mb=memory_mb,
+            describe=lambda account: facts,  # noqa: ARG005 - nothing is pruned here
+        )
     shutil.rmtree(path / UPDATES, ignore_errors=True)
     lock.release()
     logger.info("%s: merged into one index of %d documents", path, source.n_docs)

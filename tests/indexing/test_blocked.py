@@ -3,7 +3,7 @@ import pytest
 
 from splade.files import InputError
 from splade.indexing import IndexBuilder, InvertedIndex
-from splade.indexing.blocked import Shape
+from splade.indexing.choices import Shape
 from splade.indexing.weights import codec_for
 from splade.kernels.sparse import to_dense, transpose
 from tests.kernels.cases import batch, random_batch

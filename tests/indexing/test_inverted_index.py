@@ -6,7 +6,8 @@ import pytest
 
 from splade.files import InputError
 from splade.indexing import CorruptIndexError, InvertedIndex
-from splade.indexing.blocked import STORED, Shape
+from splade.indexing.blocked import STORED
+from splade.indexing.choices import Shape
 from splade.indexing.inverted_index import FOLDER
 from splade.indexing.storage import DTYPES, HEADER
 from splade.kernels.sparse import to_dense, transpose

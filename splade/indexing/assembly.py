@@ -1,0 +1,43 @@
+"""Writing a whole index into a folder: postings, ids, terms, and the header that makes it one."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from splade.indexing.blocked import Account, lay_out
+from splade.indexing.choices import Layout
+from splade.indexing.doc_ids import DocIds
+from splade.indexing.sources import Source
+from splade.indexing.storage import TableWriter, write_header
+from splade.indexing.vocabulary import Vocabulary
+from splade.indexing.weights import Codec
+
+
+def write_index(
+    folder: Path,
+    source: Source,
+    ids: DocIds,
+    *,
+    codec: Codec,
+    layout: Layout,
+    vocabulary: Vocabulary | None,
+    memory_mb: int,
+    describe: Callable[[Account], Mapping[str, Any]],
+) -> None:
+    """Write the index of all documents of ``source`` into the empty ``folder``.
+
+    ``layout`` says what is done; ``describe`` tells what the header holds besides counts and codec, given
+    what was laid out: at least ``empty_docs``, ``fingerprint``, ``metadata``, and the ``layout`` to remember.
+    """
+    with TableWriter(folder) as table:
+        account = lay_out(source, codec, layout, table.write, memory_mb=memory_mb)
+        for name, array in (ids.arrays | (vocabulary.arrays() if vocabulary is not None else {})).items():
+            table.write(name, array)
+    header = {
+        "n_docs": source.n_docs,
+        "vocab_size": len(source.offsets) - 1,
+        "n_postings": account.n_postings,
+        "weights": list(codec),
+        **describe(account),
+    }
+    write_header(folder, "index", header, table.entries)
