@@ -26,8 +26,9 @@ SETS = {"squad": "dev", "medquad": "dev", "scifact": "test", "cranfield": "test"
 
 def texts(data: Path, kind: str) -> Iterator[Text]:
     """All documents or queries, their ids after the name of their set."""
-    for name in SETS:
-        source = open_collection(data / name) if kind == "documents" else open_queries(data / name)
+    for name, split in SETS.items():
+        folder = data / name
+        source = open_collection(folder) if kind == "documents" else open_queries(f"{folder}:{split}")
         for text in source:
             yield Text(f"{name}/{text.id}", text.text)
 
