@@ -1,0 +1,170 @@
+"""Sparse vectors that are there already, whoever made them: files read in order, without a model.
+
+What may be named: a ``.jsonl`` file (``.gz`` too) of ``{"id": …, "vector": {token or term id: weight}}``, a CSR
+matrix in a ``.npz`` file, or a folder of such files, which are one collection in the order of their names.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from splade.data.ids import SeenHashes, hash_ids
+from splade.data.lines import LineFile
+from splade.data.vector_arrays import MatrixFile
+from splade.data.vector_lines import parse_lines
+from splade.data.vector_parts import Part, TermIds, Terms, assemble, is_whole_number, numbered
+from splade.files import InputError
+from splade.records import SparseBatch
+
+KEYS = ("auto", "tokens", "ids")
+ENDINGS = (".jsonl", ".jsonl.gz", ".npz")
+BATCH = 1000  # vectors read at a time
+
+
+class VectorCollection:
+    """Sparse vectors with unique string ids in a fixed order, streamed from files.
+
+    ``keys`` says what their keys are: "tokens", or "ids" for term ids. Memory: ``BATCH`` vectors and a hash per
+    id; the arrays of one ``.npz`` file. InputError with file and line (or row) where something cannot be used.
+    """
+
+    def __init__(self, source: str, files: Sequence[Path], keys: str) -> None:
+        self.source, self.files, self.keys = source, tuple(files), keys
+
+    def batches(self, terms: Terms | None = None, start: int = 0) -> Iterator[SparseBatch]:
+        """The vectors in order from number ``start``, their keys numbered by ``terms``, which grow.
+
+        Term ids need no ``terms``; ``vocab_size`` of a batch is then one more than the largest id so far, or the
+        width of the matrix. Repeated ids are noticed among the vectors that are read.
+        """
+        terms = TermIds() if self.keys == "ids" else terms
+        if terms is None:
+            raise ValueError("vectors keyed by tokens need terms to number them")
+        seen, width, done = SeenHashes(), 1, 0
+        for part in self._parts(start):
+            columns = numbered(part, terms)
+            done += len(part.ids)
+            if (suspects := seen.add(hash_ids(part.ids))).size:
+                self._refuse_repeated(suspects, start + done)
+            width = max(width, len(terms), part.width)
+            yield assemble(part, columns, width)
+        if start + done == 0:
+            raise InputError(f"{self.source}: there are no vectors in it")
+
+    def find(self, ids: Sequence[str]) -> NDArray[np.int64]:
+        """The number of each id, −1 where it is unknown; reads all vectors."""
+        numbers: dict[str, int] = {}
+        for part in self._parts(0):
+            numbers.update(zip(part.ids, range(len(numbers), len(numbers) + len(part.ids)), strict=True))
+        return np.array([numbers.get(id, -1) for id in ids], np.int64)
+
+    def state(self) -> dict[str, Any]:
+        """What tells one state of the files from another: paths, sizes, times of change, and how they are read."""
+        files = {}
+        for path in self.files:
+            for file in (path, _ids_beside(path)):
+                if file.is_file():
+                    files[file.name] = [file.stat().st_size, file.stat().st_mtime_ns]
+        return {"vectors": self.source, "vector_keys": self.keys, "files": files}
+
+    def _parts(self, start: int) -> Iterator[Part]:
+        """All vectors from number ``start`` in parts of at most ``BATCH``."""
+        number = 0
+        for path in self.files:
+            parts = _matrix_parts(path, number, start) if path.suffix == ".npz" else _line_parts(path, number, start)
+            for part in parts:
+                number = part.number + len(part.ids)
+                if part.ids:
+                    yield part
+
+    def _refuse_repeated(self, suspects: NDArray[np.uint64], stop: int) -> None:
+        """Read again the ids with a suspected hash, up to number ``stop``; raise if two are the same."""
+        places: dict[str, str] = {}
+        for part in self._parts(0):
+            for i in np.flatnonzero(np.isin(hash_ids(part.ids), suspects)).tolist():
+                if part.number + i >= stop:
+                    return
+                id = part.ids[i]
+                if id in places:
+                    raise part.error(i, f"the id {id!r} is already that of {places[id]}; ids must be unique")
+                places[id] = part.place(i)
+
+
+def open_vectors(source: str | Path, keys: str = "auto", expected: str | None = None) -> VectorCollection:
+    """The vectors that ``source`` names.
+
+    ``keys`` is one of ``KEYS``; "auto" takes ``expected`` for JSON lines, and where that is None too, looks at the
+    first vector that is not empty: all its keys whole numbers means term ids. The columns of a matrix are term ids.
+    InputError where there is nothing of the kind.
+    """
+    if keys not in KEYS:
+        raise ValueError(f"keys must be one of {', '.join(KEYS)}, got {keys!r}")
+    files = _files(Path(source).expanduser())
+    matrices = [path for path in files if path.suffix == ".npz"]
+    if keys == "auto":
+        keys = "ids" if matrices else expected or _keys_of_first(files)
+    elif keys == "tokens" and matrices:
+        raise InputError(
+            f"{matrices[0]}: the columns of a matrix are term ids, not tokens; remove data.VECTOR_KEYS=tokens, or "
+            "give JSON lines"
+        )
+    return VectorCollection(str(source), files, keys)
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_dir():
+        found = sorted((file for file in path.iterdir() if file.name.endswith(ENDINGS)), key=lambda file: file.name)
+        if not found:
+            raise InputError(f"{path}: no vectors in this folder; looked for {', '.join(f'*{end}' for end in ENDINGS)}")
+        return found
+    if not path.is_file():
+        raise InputError(
+            f"{path}: no such file or folder; expected vectors: a file that ends in {', '.join(ENDINGS)}, or a folder "
+            f"of such files (relative paths start at {Path.cwd()})"
+        )
+    if not path.name.endswith(ENDINGS):
+        raise InputError(f"{path}: unknown kind of file; vectors are read from {', '.join(ENDINGS)}")
+    return [path]
+
+
+def _keys_of_first(files: Sequence[Path]) -> str:
+    """ "tokens" or "ids", by the first vector that is not empty."""
+    for path in files:
+        for part in _line_parts(path, 0, 0):
+            first = np.flatnonzero(part.counts)
+            if first.size:
+                begin = int(part.counts[: first[0]].sum())
+                named = part.keys[begin : begin + int(part.counts[first[0]])]
+                return "ids" if all(map(is_whole_number, named)) else "tokens"
+    return "tokens"
+
+
+def _line_parts(path: Path, number: int, start: int) -> Iterator[Part]:
+    """The vectors of a file of JSON lines, the first of which has the number ``number``, from ``start``."""
+    for chunk in LineFile(path).chunks():
+        lines = chunk.starts.size
+        skipped = min(max(start - number, 0), lines)
+        number += skipped
+        if skipped == lines:
+            yield Part.empty(path, number)
+        for first in range(skipped, lines, BATCH):
+            last = min(first + BATCH, lines)
+            pieces = [chunk.line(i) for i in range(first, last)]
+            yield parse_lines(path, pieces, chunk.first_line + first, number)
+            number += last - first
+
+
+def _matrix_parts(path: Path, number: int, start: int) -> Iterator[Part]:
+    """The rows of a matrix, the first of which has the number ``number``, from ``start``."""
+    matrix = MatrixFile(path, _ids_beside(path), number)
+    first = min(max(start - number, 0), matrix.n_rows)
+    yield Part.empty(path, number + first)
+    for begin in range(first, matrix.n_rows, BATCH):
+        yield matrix.part(begin, min(begin + BATCH, matrix.n_rows))
+
+
+def _ids_beside(path: Path) -> Path:
+    return path.with_suffix(".ids.txt")
