@@ -128,8 +128,15 @@ def _nodes() -> str:
 def _commands() -> str:
     lines = ["| command | does | needs |", "|---|---|---|"]
     for name, row in commands().items():
-        lines.append(f"| `{name}` | {row['does']} | {' '.join(f'`{node}`' for node in row.get('needs', []))} |")
+        needs = _nodes_in(row.get("needs", []))
+        for address, nodes in row.get("instead", {}).items():
+            needs += f"; with `{address}`: {_nodes_in(nodes)}"
+        lines.append(f"| `{name}` | {row['does']} | {needs} |")
     return "\n".join(lines)
+
+
+def _nodes_in(names: list[str]) -> str:
+    return " ".join(f"`{name}`" for name in names)
 
 
 def _cell(text: str) -> str:

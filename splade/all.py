@@ -28,6 +28,11 @@ def all_steps(cfg: DictConfig) -> dict[str, dict[str, float]]:
             "config.pretrained_no_yamlconfig=true: splade.all would train one model and evaluate another, untrained. "
             "Remove it, or run splade.index and splade.retrieve for a model that needs no training"
         )
+    if cfg.index.vectors or cfg.retrieve.vectors:
+        raise InputError(
+            "data.VECTORS_PATH and data.Q_VECTORS_PATH: splade.all trains a model that makes the vectors. For vectors "
+            "that are there already, run splade.index and splade.retrieve"
+        )
     check_all(cfg)
     train(cfg)
     index(cfg)

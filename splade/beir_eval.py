@@ -9,12 +9,13 @@ from splade.chosen_model import retriever_from
 from splade.config import command
 from splade.data.collections import Collection, open_collection, open_queries
 from splade.data.qrels import read_qrels
+from splade.encoded import QueryEncoder, encoded_documents, encoder_from
 from splade.evaluation.conventions import describe, drop_self_matches, search_depth
 from splade.evaluation.coverage import coverage
 from splade.evaluation.metrics import evaluate
 from splade.evaluation.report import stored_facts, write_performance
 from splade.files import InputError, check_writable
-from splade.pipeline import answer, encoder_from, index_collection
+from splade.pipeline import answer, build_index
 from splade.preflight import check_search
 from splade.records import Qrels
 from splade.search import Searcher
@@ -29,9 +30,8 @@ def beir_eval(cfg: DictConfig) -> dict[str, float]:
     check_writable(cfg.retrieve.out_dir)
     corpus, queries, qrels = beir_parts(name, cfg.beir.path, split)
     model = retriever_from(cfg)
-    index = index_collection(
-        encoder_from(cfg, model, "document"),
-        corpus,
+    index = build_index(
+        encoded_documents(encoder_from(cfg, model, "document"), corpus),
         Path(cfg.index.dir) / "beir" / name,
         memory_mb=cfg.index.memory_mb,
     )
@@ -39,11 +39,9 @@ def beir_eval(cfg: DictConfig) -> dict[str, float]:
     out_dir = Path(cfg.retrieve.out_dir) / "beir" / name
     run = answer(
         Searcher(index, strategy=cfg.search.strategy),
-        encoder_from(cfg, model, "query"),
-        queries,
+        QueryEncoder(encoder_from(cfg, model, "query"), index).encode(queries),
         out_dir,
         cfg.search,
-        fingerprint=index.fingerprint,  # it was made by this model, just now or before
         k=search_depth(k, policy, name),
         keep=lambda rankings: drop_self_matches(rankings, k, policy, name),
     )

@@ -11,10 +11,10 @@ from tqdm import tqdm
 from splade.chosen_model import retriever_from
 from splade.config import command
 from splade.data.collections import open_collection, open_queries
+from splade.encoded import encoder_from
 from splade.encoding import Encoder
 from splade.exporting.anserini import term_words, write_documents, write_queries
 from splade.files import InputError
-from splade.pipeline import encoder_from
 from splade.records import SparseBatch, Text
 
 logger = logging.getLogger(__name__)

@@ -4,16 +4,15 @@ import logging
 from pathlib import Path
 
 from omegaconf import DictConfig
-from tqdm import tqdm
 
 from splade.chosen_model import retriever_from
 from splade.config import command
 from splade.data.collections import open_queries
+from splade.encoded import QueryEncoder, encoder_from
 from splade.evaluation.efficiency import term_counts
 from splade.files import InputError, write_json
 from splade.indexing import InvertedIndex
 from splade.indexing.statistics import expected_flops, posting_counts
-from splade.pipeline import check_fingerprint, encoder_from
 
 logger = logging.getLogger(__name__)
 
@@ -27,12 +26,9 @@ def flops(cfg: DictConfig) -> float:
         raise InputError("data.flops_queries is not set: name the queries whose terms FLOPS is taken over")
     queries = open_queries(cfg.flops.queries)
     index = InvertedIndex.open(cfg.index.dir)
-    model = retriever_from(cfg)
-    check_fingerprint(index, model, cfg.search.force)
-    if model.vocab_size != index.vocab_size:
-        raise InputError(f"{cfg.index.dir}: an index over {index.vocab_size} terms, a model with {model.vocab_size}")
-    vectors = encoder_from(cfg, model, "query").encode(tqdm(queries, desc="flops", unit="query", disable=None))
-    query_counts, n_queries = term_counts(vectors, index.vocab_size)
+    encoder = QueryEncoder(encoder_from(cfg, retriever_from(cfg), "query"), index, cfg.search.force)
+    vectors = encoder.encode(queries).vectors
+    query_counts, n_queries = term_counts([vectors], index.vocab_size)
     if not n_queries or not index.n_docs:
         raise InputError(
             f"FLOPS needs queries and documents: {n_queries} queries in data.flops_queries={cfg.flops.queries}, "

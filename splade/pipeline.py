@@ -1,82 +1,71 @@
-"""What the commands share: a collection into an index, queries through it."""
+"""What the commands share, without a model: vectors into an index, query vectors through it.
+
+Where a model makes the vectors, :mod:`splade.encoded` does; this module starts without torch.
+"""
 
 import logging
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from omegaconf import DictConfig
 from tqdm import tqdm
 
-from splade.data.collections import Collection
-from splade.encoding import Encoder
+from splade.data.vectors import VectorCollection
 from splade.evaluation.efficiency import latency_summary
 from splade.evaluation.runs import write_run
 from splade.files import InputError, read_json, write_json
-from splade.indexing import Index, IndexBuilder, InvertedIndex
+from splade.indexing import Index, IndexBuilder, InvertedIndex, Vocabulary
 from splade.indexing.statistics import expected_flops, posting_counts, statistics
 from splade.kernels.sparse import slice_rows
-from splade.models import SparseRetriever
+from splade.query_terms import Queries
 from splade.records import Ranking, Run, SparseBatch
 from splade.search import Searcher
 
 logger = logging.getLogger(__name__)
 
 
-def encoder_from(cfg: DictConfig, model: SparseRetriever, side: str) -> Encoder:
-    """The encoder of one side, with the batch size and precision of the config."""
-    if not getattr(model, "is_sparse", True):
-        raise InputError(
-            "this model is dense (config.matching_type): its vectors have no zeros and cannot go into an inverted "
-            "index; use a sparse one, such as splade"
-        )
-    return Encoder(model, side, batch_size=cfg.encoder.batch_size, fp16=cfg.encoder.fp16)
+class Documents(NamedTuple):
+    """Document vectors on their way into an index, and what they are."""
+
+    batches: Callable[[int], Iterable[SparseBatch]]
+    """The vectors in order, from a document number on; shows its progress."""
+
+    vocab_size: int | None  # None: as many terms as are met
+    vocabulary: Vocabulary | None  # the terms by number, those that are met in `batches` added to it
+    fingerprint: str  # of the encoder; "" where it is unknown
+    origin: dict[str, Any]  # what tells these vectors from others, kept as the index's metadata
 
 
-def check_fingerprint(index: Index, model: SparseRetriever, force: bool = False) -> str:
-    """The model's fingerprint; refuses to search an index that another model made, unless ``force``."""
-    mine = model.fingerprint()
-    if index.fingerprint in ("", mine):
-        return mine
-    problem = f"{index.path}: made by the encoder {index.fingerprint[:12]}…, but the model at hand is {mine[:12]}…"
-    if not force:
-        raise InputError(
-            f"{problem}. Index the collection again with this model (python -m splade.index), point "
-            "config.index_dir at the right index, or set config.force=true to search it all the same"
-        )
-    logger.warning("%s; searching all the same, as config.force=true says", problem)
-    return mine
+def given_documents(vectors: VectorCollection) -> Documents:
+    """The vectors of a file as documents."""
+    vocabulary = Vocabulary() if vectors.keys == "tokens" else None
+
+    def batches(start: int) -> Iterable[SparseBatch]:
+        with tqdm(desc="index", unit="doc", initial=start, disable=None) as bar:
+            for batch in vectors.batches(vocabulary, start):
+                yield batch
+                bar.update(len(batch.ids))
+
+    return Documents(batches, None, vocabulary, "", vectors.state())
 
 
-def index_collection(
-    encoder: Encoder, collection: Collection, path: str | Path, *, memory_mb: int = 1024, resume: bool = True
-) -> Index:
-    """Encode ``collection`` into an index at ``path``, with its statistics beside it.
+def build_index(documents: Documents, path: str | Path, *, memory_mb: int = 1024, resume: bool = True) -> Index:
+    """The index of ``documents`` at ``path``, with its statistics beside it.
 
-    An index of the same collection by the same encoder is kept as it is, and an interrupted one is
-    continued after its last whole segment. Memory: ``memory_mb`` for postings, plus one window of texts.
+    An index of the same documents by the same encoder is kept as it is, and an interrupted one is
+    continued after its last whole segment. Memory: ``memory_mb`` for postings, plus what ``batches`` holds.
     """
     path = Path(path)
-    origin = collection_state(collection) | {"max_length": encoder.max_length}
-    fingerprint = encoder.model.fingerprint()
-    index = _same_index(path, fingerprint, origin) if resume else None
+    index = _same_index(path, documents) if resume else None
     if index is not None:
-        logger.info("%s holds this collection by this encoder already: %d documents", path, index.n_docs)
+        logger.info("%s holds these documents already: %d", path, index.n_docs)
     else:
-        index = _build(encoder, collection, path, fingerprint, origin, memory_mb, resume)
+        index = _build(documents, path, memory_mb, resume)
     write_statistics(index, path)
     return index
-
-
-def collection_state(collection: Collection) -> dict[str, Any]:
-    """What tells one state of a collection's file from another: path, size, time of change."""
-    source = Path(collection.source)
-    state: dict[str, Any] = {"collection": str(collection.source)}
-    if source.is_file():
-        state |= {"bytes": source.stat().st_size, "modified_ns": source.stat().st_mtime_ns}
-    return state
 
 
 def write_statistics(index: Index, folder: str | Path) -> None:
@@ -93,31 +82,28 @@ def write_statistics(index: Index, folder: str | Path) -> None:
 
 def answer(
     searcher: Searcher,
-    encoder: Encoder,
-    queries: Collection,
+    queries: Queries,
     folder: str | Path,
     settings: DictConfig,
     *,
-    fingerprint: str,
     k: int | None = None,
     keep: Callable[[Iterable[Ranking]], Iterable[Ranking]] = lambda rankings: rankings,
 ) -> Run:
-    """Encode and search ``queries``; write ``run.json``, ``run.trec`` and ``stats/`` into ``folder``.
+    """Search ``queries``; write ``run.json``, ``run.trec`` and ``stats/`` into ``folder``.
 
-    ``settings`` is the wired ``search`` node, ``fingerprint`` the encoder's; ``k`` stands in for its
-    ``top_k``, and ``keep`` sees the rankings before they are written. ``stats/q_stats.json`` holds the mean
-    non-zeros of a query (``L0_q``), ``stats/search_stats.json`` what the result rests on: index, model,
-    FLOPS, latency.
+    ``settings`` is the wired ``search`` node; ``k`` stands in for its ``top_k``, and ``keep`` sees the rankings
+    before they are written. ``stats/q_stats.json`` holds the mean non-zeros of a query (``L0_q``) and what the
+    index does not know of them, ``stats/search_stats.json`` what the result rests on: index, model, FLOPS, latency.
     """
-    index, folder = searcher.index, Path(folder)
-    vectors = encoder.encode_all(tqdm(queries, desc="encode queries", unit="query", disable=None))
+    index, folder, vectors = searcher.index, Path(folder), queries.vectors
     depth = min(k or settings.top_k, max(index.n_docs, 1))
     rankings, seconds = search_all(searcher, vectors, depth, n_threads=settings.n_threads, threshold=settings.threshold)
     run = write_run(folder, keep(rankings))
     sizes = np.diff(vectors.rows.offsets)
     mean = float(sizes.mean()) if sizes.size else 0.0
     empty = int((sizes == 0).sum())
-    write_json(folder / "stats" / "q_stats.json", {"L0_q": mean, "n_queries": len(sizes), "empty_queries": empty})
+    told = {"L0_q": mean, "n_queries": len(sizes), "empty_queries": empty}
+    write_json(folder / "stats" / "q_stats.json", told | queries.lost._asdict())
     if empty:
         logger.warning("%d of %d queries have no terms and find nothing", empty, len(sizes))
     query_counts = np.bincount(vectors.rows.columns, minlength=vectors.vocab_size)
@@ -129,7 +115,7 @@ def answer(
         "index": statistics(index),
         "flops": expected_flops(posting_counts(index), index.n_docs, query_counts, len(sizes)) if can_meet else 0.0,
         "index_fingerprint": index.fingerprint,
-        "model_fingerprint": fingerprint,
+        "model_fingerprint": queries.fingerprint,
         "latency_ms": latency_summary(seconds, n_threads=settings.n_threads),
     }
     write_json(folder / "stats" / "search_stats.json", facts)
@@ -173,8 +159,8 @@ def _stored(path: Path) -> Any:
         return None
 
 
-def _same_index(path: Path, fingerprint: str, origin: dict[str, Any]) -> Index | None:
-    """The index at ``path`` if it is whole and of the same encoder and collection; else None."""
+def _same_index(path: Path, documents: Documents) -> Index | None:
+    """The index at ``path`` if it is whole and of the same encoder and documents; else None."""
     if not path.is_dir():
         return None
     try:
@@ -182,23 +168,17 @@ def _same_index(path: Path, fingerprint: str, origin: dict[str, Any]) -> Index |
     except InputError as error:
         logger.warning("%s; it is built again", error)
         return None
-    return index if index.fingerprint == fingerprint and index.metadata == origin else None
+    same = index.fingerprint == documents.fingerprint and index.metadata == documents.origin
+    return index if same else None
 
 
-def _build(
-    encoder: Encoder,
-    collection: Collection,
-    path: Path,
-    fingerprint: str,
-    origin: dict[str, Any],
-    memory_mb: int,
-    resume: bool,
-) -> InvertedIndex:
+def _build(documents: Documents, path: Path, memory_mb: int, resume: bool) -> InvertedIndex:
     builder = IndexBuilder(
         path,
-        encoder.model.vocab_size,
-        fingerprint=fingerprint,
-        metadata=origin,
+        documents.vocab_size,
+        vocabulary=documents.vocabulary,
+        fingerprint=documents.fingerprint,
+        metadata=documents.origin,
         memory_mb=memory_mb,
         resume=resume,
     )
@@ -206,9 +186,7 @@ def _build(
     if done:
         logger.info("%s: continuing after %d documents", path, done)
     try:
-        total = len(collection)
-        texts = tqdm(collection.iterate(done), desc="index", unit="doc", initial=done, total=total, disable=None)
-        for batch in encoder.encode(texts):
+        for batch in documents.batches(done):
             builder.add(batch)
         return builder.finish()
     except KeyboardInterrupt as error:

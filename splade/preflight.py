@@ -1,11 +1,13 @@
 """What would stop a long command in the end, looked at before it begins."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from omegaconf import DictConfig
 
 from splade.data.collections import Collection, open_collection, open_queries
 from splade.data.qrels import read_qrels
+from splade.data.vectors import VectorCollection, open_vectors
 from splade.evaluate import QuerySet, query_sets
 from splade.files import InputError, check_writable
 from splade.indexing.inverted_index import FOLDER
@@ -27,8 +29,7 @@ def check_retrieval(cfg: DictConfig) -> None:
     """InputError for what `retrieve` would fail on after the search. Reads the qrels and the ids of their queries."""
     check_search(cfg.search)
     check_writable(cfg.retrieve.out_dir)
-    for chosen, source in zip(query_sets(cfg), cfg.retrieve.queries, strict=True):
-        queries = open_queries(source)
+    for chosen, queries in zip(query_sets(cfg), _queries(cfg), strict=True):
         if chosen.qrels is not None:
             _check_judged(chosen, queries)
 
@@ -42,11 +43,18 @@ def check_search(settings: DictConfig) -> None:
         raise InputError(f"config.top_k={settings.top_k}: give one whole number; a list is for splade rerank")
 
 
-def _check_judged(chosen: QuerySet, queries: Collection) -> None:
+def _queries(cfg: DictConfig) -> Sequence[Collection | VectorCollection]:
+    if cfg.retrieve.vectors:
+        return [open_vectors(source, cfg.retrieve.vector_keys) for source in cfg.retrieve.vectors]
+    return [open_queries(source) for source in cfg.retrieve.queries]
+
+
+def _check_judged(chosen: QuerySet, queries: Collection | VectorCollection) -> None:
     qrels = read_qrels(str(chosen.qrels))
     if not (queries.find(list(qrels)) >= 0).any():
         few = ", ".join(repr(query) for query in list(qrels)[:3])
+        address = "data.Q_COLLECTION_PATH" if isinstance(queries, Collection) else "data.Q_VECTORS_PATH"
         raise InputError(
             f"{chosen.name}: none of the {len(qrels)} queries judged in {chosen.qrels} ({few} …) is among those of "
-            f"{queries.source}. data.EVAL_QREL_PATH and data.Q_COLLECTION_PATH must be of the same collection and split"
+            f"{queries.source}. data.EVAL_QREL_PATH and {address} must be of the same collection and split"
         )

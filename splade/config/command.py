@@ -139,7 +139,9 @@ def _blaming(cfg: DictConfig, function: Callable[[DictConfig], Result]) -> Resul
 
 def _ready(name: str, choice: Any, overrides: Sequence[str]) -> DictConfig:
     cfg = wire(compose(choice, overrides))
-    require(cfg, commands().get(name, {}).get("needs", []))
+    row = commands().get(name, {})
+    instead = [nodes for address, nodes in row.get("instead", {}).items() if OmegaConf.select(cfg, address)]
+    require(cfg, instead[0] if instead else row.get("needs", []))
     return cfg
 
 

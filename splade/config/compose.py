@@ -24,6 +24,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from splade.config.choose import Choice, conf_dir
+from splade.config.conflicts import ALTERNATIVES
 from splade.config.errors import ConfigError, hint
 from splade.config.resolvers import register
 
@@ -47,7 +48,7 @@ def compose(choice: Choice, overrides: Sequence[str] = ()) -> DictConfig:
             _follow_moved_checkpoint(saved, choice)
             choice = Choice(Path(scratch), "saved")
             OmegaConf.save(saved, choice.path)
-        return _compose(choice, parsed, groups)
+        return _drop_alternatives(_compose(choice, parsed, groups), parsed, groups)
 
 
 def parse_overrides(overrides: Sequence[str]) -> list[Override]:
@@ -178,6 +179,20 @@ def _drop_what_groups_replace(saved: DictConfig, parsed: Sequence[Override], gro
                 holder = OmegaConf.select(saved, parent) if parent else saved
                 if isinstance(holder, DictConfig):
                     holder.pop(name, None)
+
+
+def _drop_alternatives(cfg: DictConfig, parsed: Sequence[Override], groups: Groups) -> DictConfig:
+    """``cfg`` without what an override stands in the place of: its own default, not another override."""
+    given: set[str] = set()
+    for override in parsed:
+        if not override.is_delete() and override.value() is not None:
+            name = override.key_or_group
+            given |= groups.addresses(name) if groups.is_group(override) else {name}
+    for pair in ALTERNATIVES.items():
+        for chosen, other in (pair, pair[::-1]):
+            if chosen in given and other not in given and OmegaConf.select(cfg, other) is not None:
+                OmegaConf.update(cfg, other, None, merge=False)
+    return cfg
 
 
 def _follow_moved_checkpoint(saved: DictConfig, choice: Choice) -> None:

@@ -12,6 +12,8 @@ from omegaconf.errors import OmegaConfBaseException
 from splade.config.errors import hint
 
 IN_BATCH = "in_batch_negatives"
+ALTERNATIVES = {"data.VECTORS_PATH": "data.COLLECTION_PATH", "data.Q_VECTORS_PATH": "data.Q_COLLECTION_PATH"}
+"""Pairs of addresses of which one is read."""
 Rule = Callable[[DictConfig], Iterator[str]]
 
 
@@ -119,9 +121,22 @@ def validation(cfg: DictConfig) -> Iterator[str]:
             yield f"config.monitoring_ckpt={chosen} is not in config.validation_metrics={metrics}{near}"
 
 
+def vectors_or_texts(cfg: DictConfig) -> Iterator[str]:
+    """Vectors that are there already stand in the place of texts."""
+    for vectors, texts in ALTERNATIVES.items():
+        if _get(cfg, vectors) is not None and _get(cfg, texts) is not None:
+            yield (
+                f"{vectors}={_get(cfg, vectors)} and {texts}={_get(cfg, texts)} are both given: vectors that are there "
+                "already are used as they are, in place of texts; remove one of them"
+            )
+    if _get(cfg, "data.VECTOR_KEYS") is not None and all(_get(cfg, vectors) is None for vectors in ALTERNATIVES):
+        yield f"data.VECTOR_KEYS={_get(cfg, 'data.VECTOR_KEYS')} is only read with {' or '.join(ALTERNATIVES)}"
+
+
 def query_sets(cfg: DictConfig) -> Iterator[str]:
     """The lists about query sets are of one length."""
-    addresses = ("data.Q_COLLECTION_PATH", "config.retrieval_name", "data.EVAL_QREL_PATH", "config.eval_metric")
+    queries = ("data.Q_COLLECTION_PATH", "data.Q_VECTORS_PATH")
+    addresses = (*queries, "config.retrieval_name", "data.EVAL_QREL_PATH", "config.eval_metric")
     found = {address: _get(cfg, address) for address in addresses}
     lengths = {address: len(value) for address, value in found.items() if value is not None}
     if len(set(lengths.values())) > 1 and "config.retrieval_name" in lengths:
@@ -168,6 +183,7 @@ RULES: tuple[Rule, ...] = (
     schedule,
     precision,
     validation,
+    vectors_or_texts,
     query_sets,
     regularizers,
 )

@@ -33,6 +33,8 @@ class FakeModel:
 class FakeEncoder:
     """Two texts a batch; reads one batch ahead, as encoders may."""
 
+    model = FakeModel()
+
     def encode(self, texts: Iterable[Text]) -> Iterator[SparseBatch]:
         waiting: list[Text] = []
         for text in texts:
@@ -42,6 +44,9 @@ class FakeEncoder:
                 waiting = waiting[2:]
         for start in range(0, len(waiting), 2):
             yield encoded(waiting[start : start + 2])
+
+    def encode_all(self, texts: Iterable[Text]) -> SparseBatch:
+        return encoded(list(texts))
 
 
 def encoded(texts: list[Text]) -> SparseBatch:

@@ -1,0 +1,122 @@
+"""Vectors that a model makes: of a collection, for an index, and of queries, in the terms of an index."""
+
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from omegaconf import DictConfig
+from tqdm import tqdm
+
+from splade.data.collections import Collection
+from splade.encoding import Encoder
+from splade.files import InputError
+from splade.indexing import Index, Vocabulary
+from splade.models import SparseRetriever
+from splade.pipeline import Documents
+from splade.query_terms import Queries, in_index_terms, numbers_in
+from splade.records import SparseBatch
+
+logger = logging.getLogger(__name__)
+
+
+def encoder_from(cfg: DictConfig, model: SparseRetriever, side: str) -> Encoder:
+    """The encoder of one side, with the batch size and precision of the config."""
+    if not getattr(model, "is_sparse", True):
+        raise InputError(
+            "this model is dense (config.matching_type): its vectors have no zeros and cannot go into an inverted "
+            "index; use a sparse one, such as splade"
+        )
+    return Encoder(model, side, batch_size=cfg.encoder.batch_size, fp16=cfg.encoder.fp16)
+
+
+def encoded_documents(encoder: Encoder, collection: Collection) -> Documents:
+    """The vectors of ``collection`` as documents."""
+
+    def batches(start: int) -> Iterable[SparseBatch]:
+        texts = collection.iterate(start)
+        total = len(collection)
+        return encoder.encode(tqdm(texts, desc="index", unit="doc", initial=start, total=total, disable=None))
+
+    model = encoder.model
+    origin = collection_state(collection) | {"max_length": encoder.max_length}
+    return Documents(batches, model.vocab_size, Vocabulary(model_terms(model)), model.fingerprint(), origin)
+
+
+def collection_state(collection: Collection) -> dict[str, Any]:
+    """What tells one state of a collection's file from another: path, size, time of change."""
+    source = Path(collection.source)
+    state: dict[str, Any] = {"collection": str(collection.source)}
+    if source.is_file():
+        state |= {"bytes": source.stat().st_size, "modified_ns": source.stat().st_mtime_ns}
+    return state
+
+
+def model_terms(model: SparseRetriever) -> list[str]:
+    """The token of every term of a model, all different: those without one are called ``[term_<id>]``."""
+    tokenizer = model.tokenizer("document")
+    tokens = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
+    terms: dict[str, None] = {}
+    for term in range(model.vocab_size):
+        token = tokens[term] if term < len(tokens) else None
+        while token is None or token in terms:
+            token = f"[term_{term}]" if token is None else f"{token}'"
+        terms[token] = None
+    return list(terms)
+
+
+class QueryEncoder:
+    """Encodes queries for one index, translating them where its terms are not the model's.
+
+    InputError where another encoder made the index, unless ``force``, and where nothing tells what its terms are
+    and it has more or fewer of them than the model.
+    """
+
+    def __init__(self, encoder: Encoder, index: Index, force: bool = False) -> None:
+        self.encoder, self.index = encoder, index
+        self.fingerprint = check_fingerprint(index, encoder.model, force)
+        self.terms: list[str] = []
+        self.numbers = self._numbers()
+
+    def encode(self, queries: Collection) -> Queries:
+        """The vectors of ``queries``."""
+        batch = self.encoder.encode_all(tqdm(queries, desc="encode queries", unit="query", disable=None))
+        if self.numbers is None:
+            return Queries(batch, fingerprint=self.fingerprint)
+        return in_index_terms(queries.source, batch, self.numbers, self.index, self.terms, self.fingerprint)
+
+    def _numbers(self) -> NDArray[np.int64] | None:
+        """The index's column for each term of the model; None where they are the same."""
+        model, index = self.encoder.model, self.index
+        if index.fingerprint == self.fingerprint:
+            return None
+        if index.vocabulary is not None:
+            self.terms = model_terms(model)
+            numbers = numbers_in(index, self.terms)
+            same = len(numbers) == index.vocab_size and (numbers == np.arange(len(numbers))).all()
+            return None if same else numbers
+        if index.vocab_size != model.vocab_size:
+            raise InputError(
+                f"{index.path}: an index over {index.vocab_size} terms, a model with {model.vocab_size}, and nothing "
+                "says what the terms are. Search it with the model that made it, or with vectors of the same kind "
+                "(data.Q_VECTORS_PATH), or index documents keyed by tokens"
+            )
+        logger.warning("%s: nothing says what the terms of this index are; taken to be the model's", index.path)
+        return None
+
+
+def check_fingerprint(index: Index, model: SparseRetriever, force: bool = False) -> str:
+    """The model's fingerprint; refuses to search an index that another model made, unless ``force``."""
+    mine = model.fingerprint()
+    if index.fingerprint in ("", mine):
+        return mine
+    problem = f"{index.path}: made by the encoder {index.fingerprint[:12]}…, but the model at hand is {mine[:12]}…"
+    if not force:
+        raise InputError(
+            f"{problem}. Index the collection again with this model (python -m splade.index), point "
+            "config.index_dir at the right index, or set config.force=true to search it all the same"
+        )
+    logger.warning("%s; searching all the same, as config.force=true says", problem)
+    return mine
