@@ -132,12 +132,22 @@ def test_a_command_of_the_readme_runs(line, splade, workplace, ran):
         )  # fmt: skip
     if "selfdistil" in line:
         more += ["data.VALIDATION_SIZE_FOR_LOSS=2", "config.checkpoint_dir=experiments/self/checkpoint"]
+    if "VECTORS_PATH" in line:
+        _vectors(workplace)
+        splade("index", "data.VECTORS_PATH=docs.jsonl", "config.index_dir=vectors/index", cwd=workplace)
     line = line.replace("config.index_dir=DIR", "config.index_dir=experiments/given/index")
     line = line.replace("config.checkpoint_dir=DIR", "config.checkpoint_dir=experiments/given/checkpoint")
     line = line.replace("DIR/config.yaml", "experiments/debug/checkpoint/config.yaml")
     line = line.replace("--qrel_file_path QRELS", f"--qrel_file_path {ROOT / 'data/toy/qrels/test.json'}")
     line = line.replace("--run_file_path RUN", "--run_file_path experiments/debug/out/TOY/run.json")
     run_line(splade, line, workplace, *more)
+
+
+def _vectors(folder: Path) -> None:
+    """Two documents, a query for the first, and its judgement."""
+    (folder / "docs.jsonl").write_text('{"id": "d1", "vector": {"sea": 1.5}}\n{"id": "d2", "vector": {"sun": 1}}\n')
+    (folder / "queries.jsonl").write_text('{"id": "q1", "vector": {"sea": 1}}\n')
+    (folder / "qrels.tsv").write_text("query-id\tcorpus-id\tscore\nq1\td1\t1\n")
 
 
 def test_each_command_is_a_module_and_a_sub_command(run_python):
