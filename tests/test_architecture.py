@@ -15,7 +15,7 @@ ROOMS = {
     "kernels": BASE,
     "indexing": BASE | {"kernels"},
     "search": BASE | {"kernels", "indexing"},
-    "data": BASE,
+    "data": BASE | {"kernels"},
     "evaluation": BASE | {"data"},
     "losses": BASE,
     "regularization": BASE,

@@ -47,10 +47,9 @@ class MatrixFile:
             self.number + start,
             self.ids[start:stop] if self.ids is not None else [str(self.number + i) for i in range(start, stop)],
             np.diff(self.indptr[start : stop + 1]),
-            (),
             weights,
-            columns,
-            self.width,
+            columns=columns,
+            width=self.width,
         )
         _refuse_entries(part, self.data[first:last], (columns < 0) | (columns >= self.width), "column")
         _refuse_entries(part, self.data[first:last], ~np.isfinite(weights) | (weights < 0), "weight")

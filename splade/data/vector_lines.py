@@ -1,9 +1,13 @@
-"""Vectors as JSON lines: ``{"id": "d1", "vector": {"token": 1.25}}``; other fields are ignored."""
+"""Vectors as JSON lines: ``{"id": "d1", "vector": {"token": 1.25}}``; other fields are ignored.
+
+A compiled reader takes them as they mostly are; where it stumbles over a line, Python's own parser looks at all
+lines of the stretch, to read them or to say what is wrong.
+"""
 
 import json
 import math
-from collections.abc import Sequence
-from itertools import chain
+import re
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,48 +15,47 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splade.data.formats import json_object
+from splade.data.lines import Chunk
 from splade.data.vector_parts import Part
+from splade.data.vector_terms import pack
 from splade.files import InputError
+from splade.kernels.vector_lines import Entries, read_entries
 
-# Lines are parsed as one array, with this number between two of them, so that records cannot run into each other.
-BETWEEN = 81723645.25
 NUMBERS = {int, float}
+NUMBER = re.compile(rb"[-+0-9.eE]+")
 
 
-def parse_lines(path: Path, lines: Sequence[bytes], first: int, number: int) -> Part:
-    """The vectors of ``lines``, the first of which is line ``first`` and vector ``number``.
+def parse_lines(path: Path, chunk: Chunk, start: int, stop: int, number: int) -> Part:
+    """The vectors of lines ``start`` to ``stop`` of ``chunk``; ``number`` is that of the first one.
 
     InputError with file and line for whatever cannot be used.
     """
-    try:
-        part = _parsed_at_once(path, lines, first, number)
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
-        part = None
-    return part or _parsed_one_by_one(path, lines, first, number)
+    first = chunk.first_line + start
+    found = read_entries(chunk.buffer, chunk.starts[start:stop], chunk.ends[start:stop])
+    if found is not None:
+        _read_again(chunk.buffer, found)
+        if np.isfinite(found.weights).all():
+            ids = _texts(found.id_text, found.id_starts)
+            return Part(path, first, number, ids, found.counts, found.weights, found.key_text, found.key_starts)
+    return _parsed_one_by_one(path, [chunk.line(i) for i in range(start, stop)], first, number)
 
 
-def _parsed_at_once(path: Path, lines: Sequence[bytes], first: int, number: int) -> Part | None:
-    """The part, or None (or an error) where some line needs a closer look."""
-    text = b",%f,".replace(b"%f", repr(BETWEEN).encode()).join(lines).decode("utf-8")
-    if "\\ud" in text or "\\uD" in text:  # perhaps half of a character
-        return None
-    records: list[Any] = json.loads(f"[{text}]")
-    if len(records) != 2 * len(lines) - 1 or any(record != BETWEEN for record in records[1::2]):
-        return None
-    del records[1::2]
-    ids = [record["id"] for record in records]
-    if set(map(type, ids)) != {str}:
-        ids = [_id(id) for id in ids]
-    if not all(ids):
-        return None
-    vectors = [record["vector"] for record in records]
-    if set(map(type, vectors)) != {dict}:
-        return None
-    return _part(path, first, number, ids, vectors)
+def _read_again(buffer: bytes, found: Entries) -> None:
+    """Have Python read the weights of which the compiled reader is not sure how they are rounded."""
+    for i in np.flatnonzero(found.places >= 0).tolist():
+        written = NUMBER.match(buffer, int(found.places[i]))
+        assert written is not None
+        found.weights[i] = _as_float32(float(written[0]))
 
 
-def _parsed_one_by_one(path: Path, lines: Sequence[bytes], first: int, number: int) -> Part:
-    ids, vectors = [], []
+def _texts(text: NDArray[np.uint8], starts: NDArray[np.int64]) -> list[str]:
+    raw, places = text.tobytes(), starts.tolist()
+    return [raw[begin:end].decode("utf-8") for begin, end in pairwise(places)]
+
+
+def _parsed_one_by_one(path: Path, lines: list[bytes], first: int, number: int) -> Part:
+    ids: list[str] = []
+    vectors: list[dict[str, float]] = []
     for line, raw in enumerate(lines, first):
         try:
             id, vector = _parsed(raw)
@@ -60,22 +63,9 @@ def _parsed_one_by_one(path: Path, lines: Sequence[bytes], first: int, number: i
             raise InputError.at(path, line, str(error)) from error
         ids.append(id)
         vectors.append(vector)
-    part = _part(path, first, number, ids, vectors)
-    assert part is not None, "every weight was looked at"
-    return part
-
-
-def _part(path: Path, first: int, number: int, ids: list[str], vectors: list[dict[str, Any]]) -> Part | None:
-    """The part; None where a weight cannot be used."""
+    weights = [_as_float32(float(weight)) for vector in vectors for weight in vector.values()]
     counts = np.fromiter(map(len, vectors), np.int64, len(vectors))
-    values = list(chain.from_iterable(map(dict.values, vectors)))
-    if not set(map(type, values)) <= NUMBERS:
-        return None
-    written = np.fromiter(values, np.float64, len(values))
-    weights = _as_float32(written)
-    if not (written >= 0).all() or not np.isfinite(weights).all():
-        return None
-    return Part(path, first, number, ids, counts, list(chain.from_iterable(vectors)), weights)
+    return Part(path, first, number, ids, counts, np.array(weights, np.float32), *pack(chain.from_iterable(vectors)))
 
 
 def _parsed(raw: bytes) -> tuple[str, dict[str, float]]:
@@ -83,6 +73,7 @@ def _parsed(raw: bytes) -> tuple[str, dict[str, float]]:
     if not raw.strip():
         raise ValueError("blank line; remove it")
     record = json_object(raw)
+    json.loads(raw, object_pairs_hook=_refuse_twins)
     for name in ("id", "vector"):
         if name not in record:
             raise ValueError(f'no "{name}"; a line is {{"id": …, "vector": {{token: weight}}}}')
@@ -95,6 +86,14 @@ def _parsed(raw: bytes) -> tuple[str, dict[str, float]]:
     return _id(record["id"]), vector
 
 
+def _refuse_twins(pairs: list[tuple[str, Any]]) -> None:
+    seen: set[str] = set()
+    for key, _ in pairs:
+        if key in seen:
+            raise ValueError(f"the key {key!r} comes twice in one object")
+        seen.add(key)
+
+
 def _id(id: Any) -> str:
     if isinstance(id, int) and not isinstance(id, bool):
         id = str(id)
@@ -105,14 +104,14 @@ def _id(id: Any) -> str:
 
 def _usable(weight: float) -> bool:
     try:
-        return weight >= 0 and math.isfinite(_as_float32(np.array([float(weight)]))[0])
+        return weight >= 0 and math.isfinite(_as_float32(float(weight)))
     except OverflowError:
         return False
 
 
-def _as_float32(values: NDArray[np.float64]) -> NDArray[np.float32]:
+def _as_float32(value: float) -> np.float32:
     with np.errstate(over="ignore", under="ignore"):  # infinite ones are told, tiny ones are zeros
-        return values.astype(np.float32)
+        return np.float32(value)
 
 
 def _shown(value: Any) -> str:

@@ -15,7 +15,8 @@ from splade.data.ids import SeenHashes, hash_ids
 from splade.data.lines import LineFile
 from splade.data.vector_arrays import MatrixFile
 from splade.data.vector_lines import parse_lines
-from splade.data.vector_parts import Part, TermIds, Terms, assemble, is_whole_number, numbered
+from splade.data.vector_parts import Part, assemble
+from splade.data.vector_terms import TermIds, Terms, TokenNumbers, are_whole_numbers
 from splade.files import InputError
 from splade.records import SparseBatch
 
@@ -40,17 +41,16 @@ class VectorCollection:
         Term ids need no ``terms``; ``vocab_size`` of a batch is then one more than the largest id so far, or the
         width of the matrix. Repeated ids are noticed among the vectors that are read.
         """
-        terms = TermIds() if self.keys == "ids" else terms
-        if terms is None:
+        if self.keys == "tokens" and terms is None:
             raise ValueError("vectors keyed by tokens need terms to number them")
-        seen, width, done = SeenHashes(), 1, 0
+        numbering = TermIds() if terms is None or self.keys == "ids" else TokenNumbers(terms)
+        seen, done = SeenHashes(), 0
         for part in self._parts(start):
-            columns = numbered(part, terms)
+            columns = numbering.columns(part)
             done += len(part.ids)
             if (suspects := seen.add(hash_ids(part.ids))).size:
                 self._refuse_repeated(suspects, start + done)
-            width = max(width, len(terms), part.width)
-            yield assemble(part, columns, width)
+            yield assemble(part, columns, max(numbering.width, 1))
         if start + done == 0:
             raise InputError(f"{self.source}: there are no vectors in it")
 
@@ -136,9 +136,8 @@ def _keys_of_first(files: Sequence[Path]) -> str:
         for part in _line_parts(path, 0, 0):
             first = np.flatnonzero(part.counts)
             if first.size:
-                begin = int(part.counts[: first[0]].sum())
-                named = part.keys[begin : begin + int(part.counts[first[0]])]
-                return "ids" if all(map(is_whole_number, named)) else "tokens"
+                starts = part.key_starts[: int(part.counts[first[0]]) + 1]  # those before it have no keys
+                return "ids" if are_whole_numbers(part.key_text, starts) else "tokens"
     return "tokens"
 
 
@@ -152,8 +151,7 @@ def _line_parts(path: Path, number: int, start: int) -> Iterator[Part]:
             yield Part.empty(path, number)
         for first in range(skipped, lines, BATCH):
             last = min(first + BATCH, lines)
-            pieces = [chunk.line(i) for i in range(first, last)]
-            yield parse_lines(path, pieces, chunk.first_line + first, number)
+            yield parse_lines(path, chunk, first, last, number)
             number += last - first
 
 

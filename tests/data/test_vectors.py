@@ -146,7 +146,7 @@ def test_bytes_that_are_not_utf8_and_a_damaged_archive_are_named(tmp_path):
 def test_a_token_among_term_ids_is_told_with_the_way_out(tmp_path):
     path = jsonl(tmp_path / "v.jsonl", [{"id": "a", "vector": {"2019": 1}}, {"id": "b", "vector": {"3": 1, "sea": 1}}])
     assert refusal(path) == (
-        "v.jsonl:2: the key 'sea' is no term id, but others are; set data.VECTOR_KEYS=tokens if all keys are tokens"
+        "v.jsonl:2: the key 'sea' is no term id, but others are; set data.VECTOR_KEYS=tokens if keys are tokens"
     )
     assert read(path, "tokens")[1] == ["2019", "3", "sea"]
     path = jsonl(tmp_path / "w.jsonl", [{"id": "a", "vector": {"1": 1, "99999999999": 1}}])
