@@ -42,14 +42,15 @@ command = sys.argv.pop(1)
 runpy.run_module(f"splade.{command}", run_name="__main__", alter_sys=True)
 print(sorted({"torch", "transformers"} & sys.modules.keys()))
 """
-# Indexes once undisturbed, then is killed after random parts of the time that took, until it gets to the end.
+# Indexes once undisturbed, then is killed a random moment after each further segment, until it gets to the end.
 KILLER = """
 import os, random, signal, sys, time
+from pathlib import Path
 os.chdir(sys.argv[1])
 from splade.cli import main
+import splade.index  # once for all children
 
-def run(name, seconds=None):
-    began = time.monotonic()
+def run(name, n_segments=0):
     child = os.fork()
     if not child:
         sys.argv = ["splade"]
@@ -58,16 +59,19 @@ def run(name, seconds=None):
         except SystemExit as ended:
             os._exit(ended.code)
         os._exit(0)
-    if seconds is not None:
-        time.sleep(seconds)
-        os.kill(child, signal.SIGKILL)
+    journal = Path(f".{name}.building/journal.json")
+    while n_segments and not os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+        if journal.exists() and journal.read_text().count('"name"') >= n_segments:
+            time.sleep(chance.uniform(0, 0.03))
+            os.kill(child, signal.SIGKILL)
+            break
+        time.sleep(0.001)
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-    return time.monotonic() - began
 
-run("warm")
-whole, chance = run("straight"), random.Random(1)
-for _ in range(5):
-    run("killed", chance.uniform(0.2, 0.9) * whole)
+chance = random.Random()
+run("straight")
+for n_segments in range(1, 5):
+    run("killed", n_segments)
 run("killed")
 """
 
