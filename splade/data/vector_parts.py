@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from splade.files import InputError
 from splade.records import SparseBatch, SparseRows
 
-LARGEST_ID = np.iinfo(np.int32).max - 1  # so that the size of the vocabulary fits too
+LARGEST_ID = (1 << 24) - 1  # an index has room for every term up to the largest: hashes are no term ids
 NO_TEXT, NO_STARTS = np.zeros(0, np.uint8), np.zeros(1, np.int64)
 
 

@@ -86,7 +86,9 @@ class TermIds:
             place = int(wrong[0])
             key = part.key(place)
             if key.isdecimal() and not key.startswith("0"):
-                raise part.error_at(place, f"the term id {key} is larger than {LARGEST_ID}, the largest there may be")
+                raise part.error_at(
+                    place, f"the term id {key} is above {LARGEST_ID}; set data.VECTOR_KEYS=tokens to have keys numbered"
+                )
             raise part.error_at(
                 place, f"the key {key!r} is no term id, but others are; set data.VECTOR_KEYS=tokens if keys are tokens"
             )

@@ -149,8 +149,9 @@ def test_a_token_among_term_ids_is_told_with_the_way_out(tmp_path):
         "v.jsonl:2: the key 'sea' is no term id, but others are; set data.VECTOR_KEYS=tokens if keys are tokens"
     )
     assert read(path, "tokens")[1] == ["2019", "3", "sea"]
-    path = jsonl(tmp_path / "w.jsonl", [{"id": "a", "vector": {"1": 1, "99999999999": 1}}])
-    assert "w.jsonl:1: the term id 99999999999 is larger than" in refusal(path)
+    path = jsonl(tmp_path / "w.jsonl", [{"id": "a", "vector": {"1": 1, "16777216": 1}}])
+    assert "w.jsonl:1: the term id 16777216 is above 16777215" in refusal(path)
+    assert read(path, "tokens")[1] == ["1", "16777216"]
 
 
 def test_there_is_something_to_read(tmp_path):
