@@ -28,7 +28,7 @@ class TokenNumbers:
 
     def __init__(self, terms: Terms) -> None:
         self.terms = terms
-        self._table, self._known = new_table(1 << 17, 1 << 20), 0
+        self._table, self._known = new_table(1 << 16, 1 << 19), 0
 
     @property
     def width(self) -> int:

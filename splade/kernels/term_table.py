@@ -13,8 +13,7 @@ LONGEST_NUMBER = 18  # digits that int64 holds whatever they are
 class TermTable(NamedTuple):
     """Open addressing with room for half as many terms as slots; term t is ``text[starts[t]:starts[t + 1]]``."""
 
-    slots: NDArray[np.int32]  # [a power of two], number of a term or -1
-    hashes: NDArray[np.uint64]  # [slots], of the term there
+    slots: NDArray[np.uint64]  # [a power of two], upper half of a hash and number + 1 of a term there, or 0
     text: NDArray[np.uint8]
     starts: NDArray[np.int64]  # [slots / 2 + 1]
 
@@ -22,7 +21,6 @@ class TermTable(NamedTuple):
 def new_table(n_slots: int, n_bytes: int) -> TermTable:
     """A table without terms; ``n_slots`` is a power of two."""
     return TermTable(
-        np.full(n_slots, -1, np.int32),
         np.zeros(n_slots, np.uint64),
         np.zeros(n_bytes, np.uint8),
         np.zeros(n_slots // 2 + 1, np.int64),
@@ -36,41 +34,45 @@ def number_keys(text, starts, first, table, n_terms, numbers):  # type: ignore[n
     Returns the key at which it stopped, because the table has no room for it or there are no more, and the number
     of terms there are then.
     """
-    mask = np.uint64(table.slots.size - 1)
+    slots, known, begins = table.slots, table.text, table.starts
+    mask, upper = np.uint64(slots.size - 1), np.uint64(0xFFFFFFFF00000000)
     for i in range(first, numbers.size):
+        begin, size = starts[i], starts[i + 1] - starts[i]
         value = np.uint64(14695981039346656037)
-        for p in range(starts[i], starts[i + 1]):
+        for p in range(begin, begin + size):
             value = (value ^ np.uint64(text[p])) * np.uint64(1099511628211)
-        value ^= value >> np.uint64(32)
-        slot = value & mask
-        while table.slots[slot] >= 0 and not (
-            table.hashes[slot] == value and same(text, starts[i], starts[i + 1], table, table.slots[slot])
-        ):
+        slot = (value ^ (value >> np.uint64(32))) & mask
+        while True:
+            entry = slots[slot]
+            term = np.int64(entry & ~upper) - 1
+            if term < 0 or ((entry ^ value) & upper == 0 and same(text, begin, size, known, begins, term)):
+                break
             slot = (slot + np.uint64(1)) & mask
-        if table.slots[slot] < 0:
-            begin = table.starts[n_terms]
-            size = starts[i + 1] - starts[i]
-            if n_terms + 1 >= table.starts.size or begin + size > table.text.size:
+        if term < 0:
+            place = begins[n_terms]
+            if n_terms + 1 >= begins.size or place + size > known.size:
                 return i, n_terms
-            table.text[begin : begin + size] = text[starts[i] : starts[i + 1]]
-            table.starts[n_terms + 1] = begin + size
-            table.slots[slot] = n_terms
-            table.hashes[slot] = value
+            known[place : place + size] = text[begin : begin + size]
+            begins[n_terms + 1] = place + size
+            term = n_terms
             n_terms += 1
-        numbers[i] = table.slots[slot]
+            slots[slot] = (value & upper) | np.uint64(n_terms)
+        numbers[i] = term
     return numbers.size, n_terms
 
 
 @kernel
-def same(text, begin, end, table, term):  # type: ignore[no-untyped-def]
-    """Whether ``text[begin:end]`` is the term."""
-    start = table.starts[term]
-    if table.starts[term + 1] - start != end - begin:
+def same(text, begin, size, known, begins, term):  # type: ignore[no-untyped-def]
+    """Whether ``text[begin : begin + size]`` is the term."""
+    place = begins[term]
+    if begins[term + 1] - place != size:
         return False
-    equal = True
-    for i in range(end - begin):
-        equal = equal and text[begin + i] == table.text[start + i]
-    return equal
+    for i in range(size):
+        if text[begin + i] != known[place + i]:
+            break
+    else:
+        return True
+    return False
 
 
 @kernel
