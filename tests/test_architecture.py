@@ -15,7 +15,7 @@ ROOMS = {
     "kernels": BASE,
     "indexing": BASE | {"kernels"},
     "search": BASE | {"kernels", "indexing"},
-    "data": BASE | {"kernels"},
+    "data": BASE,
     "evaluation": BASE | {"data"},
     "losses": BASE,
     "regularization": BASE,

@@ -1,6 +1,7 @@
 """What one line of a collection says: ``id<TAB>text``, or a JSON object."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -92,10 +93,12 @@ class JsonLines:
         return Scanned(hash_ids([text.id for text in texts]), empty)
 
 
-def json_object(line: bytes) -> dict[str, Any]:
-    """The JSON object of a line; ValueError says why there is none."""
+def json_object(
+    line: bytes, pairs_hook: Callable[[list[tuple[str, Any]]], dict[str, Any]] | None = None
+) -> dict[str, Any]:
+    """The JSON object of a line; ValueError says why there is none. ``pairs_hook`` makes dictionaries."""
     try:
-        record = json.loads(line)
+        record = json.loads(line, object_pairs_hook=pairs_hook)
     except json.JSONDecodeError as error:
         raise ValueError(f"not valid JSON: {error.msg} at column {error.colno}") from error
     except RecursionError as error:

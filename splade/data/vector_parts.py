@@ -11,14 +11,13 @@ from splade.files import InputError
 from splade.records import SparseBatch, SparseRows
 
 LARGEST_ID = (1 << 24) - 1  # an index has room for every term up to the largest: hashes are no term ids
-NO_TEXT, NO_STARTS = np.zeros(0, np.uint8), np.zeros(1, np.int64)
 
 
 class Part(NamedTuple):
     """Some vectors one after the other.
 
-    Of lines, key i is the UTF-8 text ``key_text[key_starts[i]:key_starts[i + 1]]``; of a matrix, ``columns`` holds
-    the term ids and ``width`` their number.
+    Of lines, ``keys`` are the terms of all entries; of a matrix, ``columns`` holds the term ids and ``width`` their
+    number.
     """
 
     path: Path
@@ -27,8 +26,7 @@ class Part(NamedTuple):
     ids: Sequence[str]
     counts: NDArray[np.int64]  # [vectors], entries of each
     weights: NDArray[np.float32]  # [entries], finite, ≥ 0
-    key_text: NDArray[np.uint8] = NO_TEXT
-    key_starts: NDArray[np.int64] = NO_STARTS  # [entries + 1]
+    keys: Sequence[str] = ()  # [entries]
     columns: NDArray[np.int64] | None = None  # [entries]
     width: int = 0
 
@@ -36,10 +34,6 @@ class Part(NamedTuple):
     def empty(cls, path: Path, number: int) -> "Part":
         """No vectors, before ``number``."""
         return cls(path, 1, number, (), np.zeros(0, np.int64), np.zeros(0, np.float32))
-
-    def key(self, place: int) -> str:
-        """The key of an entry."""
-        return str(self.key_text[self.key_starts[place] : self.key_starts[place + 1]].tobytes(), "utf-8")
 
     def place(self, i: int) -> str:
         """Where vector i is, in words."""
@@ -65,7 +59,7 @@ def assemble(part: Part, columns: NDArray[np.int64], vocab_size: int) -> SparseB
         entries, weights = entries[order], weights[order]
         if (twice := np.flatnonzero(entries[1:] == entries[:-1])).size:
             row, column = divmod(int(entries[twice[0]]), 1 << 32)
-            what = f"key {part.key(int(order[twice[0]]))!r}" if part.columns is None else f"column {column}"
+            what = f"key {part.keys[int(order[twice[0]])]!r}" if part.columns is None else f"column {column}"
             raise part.error(row, f"{what} comes twice; add equal ones up before they are saved")
     kept = weights > 0
     if not kept.all():

@@ -136,8 +136,7 @@ def _keys_of_first(files: Sequence[Path]) -> str:
         for part in _line_parts(path, 0, 0):
             first = np.flatnonzero(part.counts)
             if first.size:
-                starts = part.key_starts[: int(part.counts[first[0]]) + 1]  # those before it have no keys
-                return "ids" if are_whole_numbers(part.key_text, starts) else "tokens"
+                return "ids" if are_whole_numbers(part.keys[: int(part.counts[first[0]])]) else "tokens"
     return "tokens"
 
 
