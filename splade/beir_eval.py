@@ -34,6 +34,7 @@ def beir_eval(cfg: DictConfig) -> dict[str, float]:
         encoded_documents(encoder_from(cfg, model, "document"), corpus),
         Path(cfg.index.dir) / "beir" / name,
         memory_mb=cfg.index.memory_mb,
+        layout=cfg.index.layout,
     )
     k, policy = cfg.search.top_k, cfg.beir.self_matches
     out_dir = Path(cfg.retrieve.out_dir) / "beir" / name

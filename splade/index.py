@@ -20,7 +20,7 @@ def index(cfg: DictConfig) -> Index:
     documents = (
         given_documents(open_vectors(cfg.index.vectors, cfg.index.vector_keys)) if cfg.index.vectors else encoded(cfg)
     )
-    built = build_index(documents, cfg.index.dir, memory_mb=cfg.index.memory_mb)
+    built = build_index(documents, cfg.index.dir, memory_mb=cfg.index.memory_mb, layout=cfg.index.layout)
     logger.info(
         "index: %d documents, %.1f terms each, in %s",
         built.n_docs,

@@ -5,7 +5,7 @@ Where a model makes the vectors, :mod:`splade.encoded` does; this module starts 
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +17,8 @@ from splade.data.vectors import VectorCollection
 from splade.evaluation.efficiency import latency_summary
 from splade.evaluation.runs import write_run
 from splade.files import InputError, read_json, write_json
-from splade.indexing import Index, IndexBuilder, InvertedIndex, Vocabulary
+from splade.indexing import Index, IndexAppender, IndexBuilder, InvertedIndex, Vocabulary
+from splade.indexing.choices import Layout
 from splade.indexing.statistics import expected_flops, posting_counts, statistics
 from splade.kernels.sparse import slice_rows
 from splade.query_terms import Queries
@@ -39,9 +40,12 @@ class Documents(NamedTuple):
     origin: dict[str, Any]  # what tells these vectors from others, kept as the index's metadata
 
 
-def given_documents(vectors: VectorCollection) -> Documents:
-    """The vectors of a file as documents."""
-    vocabulary = Vocabulary() if vectors.keys == "tokens" else None
+def given_documents(vectors: VectorCollection, vocabulary: Vocabulary | None = None) -> Documents:
+    """The vectors of a file as documents, in the terms of ``vocabulary``, which grows, or in terms of their own."""
+    if vectors.keys != "tokens":
+        vocabulary = None
+    elif vocabulary is None:
+        vocabulary = Vocabulary()
 
     def batches(start: int) -> Iterable[SparseBatch]:
         with tqdm(desc="index", unit="doc", initial=start, disable=None) as bar:
@@ -52,20 +56,57 @@ def given_documents(vectors: VectorCollection) -> Documents:
     return Documents(batches, None, vocabulary, "", vectors.state())
 
 
-def build_index(documents: Documents, path: str | Path, *, memory_mb: int = 1024, resume: bool = True) -> Index:
+def build_index(
+    documents: Documents,
+    path: str | Path,
+    *,
+    memory_mb: int = 1024,
+    layout: Mapping[str, Any] | None = None,
+    resume: bool = True,
+) -> Index:
     """The index of ``documents`` at ``path``, with its statistics beside it.
 
-    An index of the same documents by the same encoder is kept as it is, and an interrupted one is
+    An index of the same documents by the same encoder and with the same ``layout`` (named choices of
+    :class:`splade.indexing.choices.Layout`) is kept as it is, and an interrupted one is
     continued after its last whole segment. Memory: ``memory_mb`` for postings, plus what ``batches`` holds.
     """
-    path = Path(path)
-    index = _same_index(path, documents) if resume else None
+    path, choices = Path(path), dict(layout or {})
+    index = _same_index(path, documents, Layout(**choices)) if resume else None
     if index is not None:
         logger.info("%s holds these documents already: %d", path, index.n_docs)
     else:
-        index = _build(documents, path, memory_mb, resume)
+        builder = IndexBuilder(
+            path,
+            documents.vocab_size,
+            vocabulary=documents.vocabulary,
+            fingerprint=documents.fingerprint,
+            metadata=documents.origin,
+            memory_mb=memory_mb,
+            resume=resume,
+            **choices,
+        )
+        index = fill(builder, documents, path)
     write_statistics(index, path)
     return index
+
+
+def fill(builder: IndexBuilder | IndexAppender, documents: Documents, path: Path) -> Index:
+    """Add the documents that are not there yet and finish; an interrupt keeps what was added for the next time."""
+    done = builder.n_docs
+    if done:
+        logger.info("%s: continuing after %d documents", path, done)
+    try:
+        for batch in documents.batches(done):
+            builder.add(batch)
+        return builder.finish()
+    except KeyboardInterrupt as error:
+        builder.checkpoint()
+        raise KeyboardInterrupt(
+            f"indexing interrupted after {builder.n_docs} documents; the same command continues there"
+        ) from error
+    except InputError:
+        builder.leave()
+        raise
 
 
 def write_statistics(index: Index, folder: str | Path) -> None:
@@ -159,8 +200,8 @@ def _stored(path: Path) -> Any:
         return None
 
 
-def _same_index(path: Path, documents: Documents) -> Index | None:
-    """The index at ``path`` if it is whole and of the same encoder and documents; else None."""
+def _same_index(path: Path, documents: Documents, layout: Layout) -> Index | None:
+    """The index at ``path`` if it is whole and of the same encoder, documents and layout; else None."""
     if not path.is_dir():
         return None
     try:
@@ -168,32 +209,5 @@ def _same_index(path: Path, documents: Documents) -> Index | None:
     except InputError as error:
         logger.warning("%s; it is built again", error)
         return None
-    same = index.fingerprint == documents.fingerprint and index.metadata == documents.origin
-    return index if same else None
-
-
-def _build(documents: Documents, path: Path, memory_mb: int, resume: bool) -> InvertedIndex:
-    builder = IndexBuilder(
-        path,
-        documents.vocab_size,
-        vocabulary=documents.vocabulary,
-        fingerprint=documents.fingerprint,
-        metadata=documents.origin,
-        memory_mb=memory_mb,
-        resume=resume,
-    )
-    done = builder.n_docs
-    if done:
-        logger.info("%s: continuing after %d documents", path, done)
-    try:
-        for batch in documents.batches(done):
-            builder.add(batch)
-        return builder.finish()
-    except KeyboardInterrupt as error:
-        builder.checkpoint()
-        raise KeyboardInterrupt(
-            f"indexing interrupted after {builder.n_docs} documents; the same command continues there"
-        ) from error
-    except InputError:
-        builder.leave()
-        raise
+    same = index.fingerprint == documents.fingerprint and index.metadata == documents.origin and not index.updates
+    return index if same and index.parts[0].segment.layout.identity == layout.identity else None

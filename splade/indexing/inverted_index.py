@@ -36,7 +36,8 @@ class InvertedIndex:
 
     ``arrays`` are all stored arrays by name; ``blocks`` the postings among them, as strategies search them;
     ``fingerprint`` names the encoder that made the vectors ("" where unknown); ``vocabulary`` tells
-    what terms are called, or is None; ``path`` is the folder it was opened from or saved to, or None.
+    what terms are called, or is None; ``path`` is the folder it was opened from or saved to, or None; ``updates``
+    is how often documents were appended or deleted before they were merged into it.
 
     Nothing is stored twice: `postings` by document number and `vectors` by document are read back from the
     blocks. There are no forward rows, since no strategy rescores: blocks are scored with the weights kept.
@@ -53,11 +54,12 @@ class InvertedIndex:
         codec: Codec | None = None,
         layout: Layout | None = None,
         pruned: Pruned | None = None,
+        updates: int = 0,
     ) -> None:
         self.arrays = dict(arrays)
         self.blocks: Blocks = blocks_from(self.arrays)
         self.doc_ids = DocIds.from_arrays(self.arrays)
-        self.n_docs = len(self.doc_ids)
+        self.n_docs, self.n_deleted = len(self.doc_ids), 0
         self.vocab_size = len(self.blocks.offsets) - 1
         self.n_postings = len(self.blocks.local)
         self.empty_docs = empty_docs
@@ -67,6 +69,7 @@ class InvertedIndex:
         self.codec = codec or Codec("float32", 1.0)
         self.layout = (layout or Layout())._replace(n_threads=None)
         self.pruned = pruned
+        self.updates = updates
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -161,7 +164,7 @@ class InvertedIndex:
         if not updates.made:
             return base
         appended = [cls.open_base(path / UPDATES / name, verify=verify) for name in updates.segments]
-        return SegmentedIndex([base, *appended], deleted_docs(path, updates, verify=True), path)
+        return SegmentedIndex([base, *appended], deleted_docs(path, updates, verify=True), updates.made, path)
 
     @classmethod
     def open_base(cls, path: str | Path, *, verify: bool | None = None) -> "InvertedIndex":
@@ -181,6 +184,7 @@ class InvertedIndex:
             codec=Codec(*table.header["weights"]),
             layout=Layout.from_identity(table.header["layout"]),
             pruned=Pruned(**table.header["pruned"]) if "pruned" in table.header else None,
+            updates=table.header.get("updates", 0),
         )
 
     def save(self, path: str | Path) -> None:
@@ -201,6 +205,7 @@ class InvertedIndex:
         counts = {name: int(getattr(self, name)) for name in COUNTS}
         said = {"fingerprint": self.fingerprint, "metadata": self.metadata, "weights": list(self.codec)}
         said["layout"] = self.layout.identity
+        said |= {"updates": self.updates} if self.updates else {}
         return counts | said | ({"pruned": self.pruned._asdict()} if self.pruned else {})
 
     def __repr__(self) -> str:

@@ -43,7 +43,7 @@ class SegmentedIndex:
             Part(index, first, _unless_full(read_only(live[first : first + index.n_docs])))
             for index, first in zip(indexes, firsts, strict=False)
         )
-        self.n_deleted = len(deleted)
+        self.n_deleted, self.updates = len(deleted), indexes[0].updates + updates
         self.path, self.fingerprint, self.metadata = path, indexes[0].fingerprint, indexes[0].metadata
         self.vocab_size = max(index.vocab_size for index in indexes)
         self.n_postings = sum(index.n_postings for index in indexes)

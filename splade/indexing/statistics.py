@@ -4,21 +4,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splade.indexing.inverted_index import Index
+from splade.indexing.pruning import Pruned
 
 
 def statistics(index: Index) -> dict[str, int | float]:
     """Counts of an index, under the names that are reported.
 
     ``L0_d`` is the mean number of postings per document (0 without documents), ``empty_docs`` the
-    documents without any, ``index_bytes`` the size of all arrays.
+    documents without any, ``index_bytes`` the size of all arrays. Where documents were deleted or postings pruned,
+    there is an account of these; the postings of deleted documents count until they are merged away.
     """
+    pruned = sum((part.segment.pruned for part in index.parts if part.segment.pruned), start=Pruned())
     return {
         "L0_d": index.n_postings / max(index.n_docs, 1),
-        "n_docs": index.n_docs,
+        "n_docs": index.n_docs - index.n_deleted,
         "n_postings": index.n_postings,
         "vocab_size": index.vocab_size,
         "empty_docs": index.empty_docs,
         "index_bytes": index.n_bytes,
+        **({"deleted_docs": index.n_deleted} if index.n_deleted else {}),
+        **(
+            {f"pruned_{name}": value for name, value in pruned._asdict().items()} | {"pruned_share": pruned.share}
+            if any(pruned)
+            else {}
+        ),
     }
 
 

@@ -81,6 +81,11 @@ class IndexAppender:
         """Store the documents added so far, so that a later run continues after them."""
         self._builder.checkpoint()
 
+    def leave(self) -> None:
+        """Let go after an error: whole segments stay for a later run, and where there are none, nothing stays."""
+        self._builder.leave()
+        self._lock.release()
+
     def finish(self) -> Index:
         """Build the new part, make it count, and open the whole. The appender is then spent."""
         self._builder.finish()
@@ -125,7 +130,7 @@ def delete(path: str | Path, ids: Sequence[str], *, ignore_missing: bool = False
 def merge(path: str | Path, *, memory_mb: int = 1024, n_threads: int | None = None) -> InvertedIndex:
     """Make one index of all live documents at ``path``, in their order; readers see the old state or the new one.
 
-    The result is that of building from these documents in one go, but for what was pruned before, and for
+    The arrays are those of building from these documents in one go, but for what was pruned before, and for
     uint8 weights: parts with another scale than the largest are rounded again to multiples of that. Terms
     keep their numbers. Memory: as `splade.indexing.blocked.lay_out`, and 30 bytes per document.
     """
@@ -149,6 +154,7 @@ def merge(path: str | Path, *, memory_mb: int = 1024, n_threads: int | None = No
         "fingerprint": index.fingerprint,
         "metadata": index.metadata,
         "layout": first.layout.identity,
+        "updates": index.updates,
         **({"pruned": pruned._asdict()} if any(pruned) else {}),
     }
     with disk_errors(path, REMEDY), whole_folder(path / FOLDER) as folder:

@@ -146,6 +146,8 @@ def test_a_command_of_the_readme_runs(line, splade, workplace, ran):
 def _vectors(folder: Path) -> None:
     """Two documents, a query for the first, and its judgement."""
     (folder / "docs.jsonl").write_text('{"id": "d1", "vector": {"sea": 1.5}}\n{"id": "d2", "vector": {"sun": 1}}\n')
+    (folder / "gone.txt").write_text("d1\n")
+    (folder / "more.jsonl").write_text('{"id": "d1", "vector": {"sea": 2.5}}\n')
     (folder / "queries.jsonl").write_text('{"id": "q1", "vector": {"sea": 1}}\n')
     (folder / "qrels.tsv").write_text("query-id\tcorpus-id\tscore\nq1\td1\t1\n")
 
@@ -154,7 +156,7 @@ def test_each_command_is_a_module_and_a_sub_command(run_python):
     listing = run_python("import sys; from splade.cli import main; main(['--help']); assert 'torch' not in sys.modules")
     for name in (
         "train", "index", "retrieve", "evaluate", "all", "flops", "beir_eval", "create_anserini", "rerank",
-        "hf_train", "hf_train_reranker", "utils.index_figure", "evaluation.eval",
+        "hf_train", "hf_train_reranker", "update", "utils.index_figure", "evaluation.eval",
     ):  # fmt: skip
         assert re.search(rf"^  {re.escape(name)} ", listing, re.M), name
 

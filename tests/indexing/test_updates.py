@@ -3,11 +3,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from splade.files import InputError, standing
+from splade.files import InputError, read_json, standing
 from splade.indexing import CorruptIndexError, IndexAppender, InvertedIndex, SegmentedIndex, delete, merge
 from splade.indexing.inverted_index import FOLDER
 from splade.indexing.sources import Stored
 from splade.indexing.statistics import posting_counts
+from splade.indexing.storage import HEADER
 from splade.indexing.update_list import FOLDER as UPDATES
 from splade.kernels.sparse import concatenate, slice_rows, to_dense
 from splade.records import SparseBatch
@@ -17,7 +18,10 @@ V = 30
 
 
 def content(path):
-    return {file.name: file.read_bytes() for file in sorted((path / FOLDER).iterdir())}
+    """The bytes of all arrays, and what the header says but for the number of updates."""
+    arrays = {file.name: file.read_bytes() for file in sorted((path / FOLDER).glob("*.bin"))}
+    header = read_json(path / FOLDER / HEADER)
+    return arrays, {name: value for name, value in header.items() if name not in ("updates", "checksum")}
 
 
 def joined(parts, without=()):

@@ -1,0 +1,61 @@
+"""Change an index that is there: delete documents, append others, make one index of what is left."""
+
+import logging
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from splade.config import command
+from splade.data.vectors import open_vectors
+from splade.files import InputError, text_lines
+from splade.indexing import Index, IndexAppender, InvertedIndex, delete, merge
+from splade.pipeline import Documents, fill, given_documents, write_statistics
+
+logger = logging.getLogger(__name__)
+
+
+def update(cfg: DictConfig) -> Index:
+    """Delete the ids of ``data.DELETE_PATH``, append ``data.APPEND_PATH`` or ``data.VECTORS_PATH``, then merge.
+
+    In this order, so that a document is replaced by one command; each part where its setting is there. Of each
+    part, a search finds all or nothing, and an interrupted append is continued by the same command.
+    """
+    path, memory_mb, threads = Path(cfg.index.dir), cfg.index.memory_mb, cfg.index.layout.n_threads
+    if not (cfg.changes.append or cfg.index.vectors or cfg.changes.delete or cfg.changes.merge):
+        raise InputError(
+            "nothing to do: set data.DELETE_PATH, data.APPEND_PATH, data.VECTORS_PATH or config.merge=true"
+        )
+    index = InvertedIndex.open(path)
+    if cfg.changes.delete:
+        ids = [line for _, line in text_lines(cfg.changes.delete) if line]
+        logger.info("%s: %d documents deleted", path, delete(path, ids, ignore_missing=cfg.changes.ignore_missing))
+    if cfg.changes.append or cfg.index.vectors:
+        appender = IndexAppender(path, memory_mb=memory_mb, resume=True, n_threads=threads)
+        fill(appender, _documents(cfg, appender, index), path)
+    if cfg.changes.merge:
+        merge(path, memory_mb=memory_mb, n_threads=threads)
+    index = InvertedIndex.open(path)
+    write_statistics(index, path)
+    logger.info("index: %d documents in %d parts, %d deleted", index.n_docs, len(index.parts), index.n_deleted)
+    return index
+
+
+def _documents(cfg: DictConfig, appender: IndexAppender, index: Index) -> Documents:
+    """The vectors to append, in the terms of the index."""
+    if not cfg.changes.append:
+        keys = "tokens" if appender.vocabulary is not None else "ids"
+        return given_documents(open_vectors(cfg.index.vectors, cfg.index.vector_keys, keys), appender.vocabulary)
+    # Only here: vectors that are there already are appended without torch.
+    from splade.chosen_model import retriever_from
+    from splade.data.collections import open_collection
+    from splade.encoded import check_fingerprint, encoded_documents, encoder_from
+
+    model = retriever_from(cfg)
+    check_fingerprint(index, model, cfg.search.force)
+    return encoded_documents(encoder_from(cfg, model, "document"), open_collection(cfg.changes.append))
+
+
+main = command(update)
+
+if __name__ == "__main__":
+    main()
