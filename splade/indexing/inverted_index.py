@@ -203,7 +203,7 @@ class InvertedIndex:
     def header(self) -> dict[str, Any]:
         """Counts, fingerprint and metadata, as they are stored."""
         counts = {name: int(getattr(self, name)) for name in COUNTS}
-        said = {"fingerprint": self.fingerprint, "metadata": self.metadata, "weights": list(self.codec)}
+        said: dict[str, Any] = {"fingerprint": self.fingerprint, "metadata": self.metadata, "weights": list(self.codec)}
         said["layout"] = self.layout.identity
         said |= {"updates": self.updates} if self.updates else {}
         return counts | said | ({"pruned": self.pruned._asdict()} if self.pruned else {})

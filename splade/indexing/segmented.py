@@ -32,7 +32,7 @@ class SegmentedIndex:
     """
 
     def __init__(
-        self, indexes: Sequence["InvertedIndex"], deleted: NDArray[np.integer], path: Path | None = None
+        self, indexes: Sequence["InvertedIndex"], deleted: NDArray[np.integer], updates: int, path: Path | None
     ) -> None:
         sizes = [index.n_docs for index in indexes]
         self.n_docs = sum(sizes)
