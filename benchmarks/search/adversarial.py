@@ -35,7 +35,11 @@ def cases(collection: Collection, n_queries: int) -> list[Case]:
     long = sp.vstack([documents[doc] for doc in range(0, step * LONG, step) if doc < n_docs]).tocsr()
     few = queries[first][: max(1, RESULTS // n_docs)]
     return [
-        *(Case(f"documents in no order, {name}", "in order", queries[name], k) for name in queries for k in (10, 1000)),
+        *(
+            Case(f"documents in no order, {name}", "in order", queries[name], k)
+            for name in queries
+            for k in (10, 100, 1000)
+        ),
         *(Case(f"uniform weights of documents, {first}", "uniform weights", queries[first], k) for k in (10, 1000)),
         *(Case(f"uniform weights of both, {first}", "uniform weights", flat, k) for k in (10, 1000)),
         *(Case("documents as queries", "clustered", long, k) for k in (10, 100, 1000)),

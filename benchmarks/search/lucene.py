@@ -12,7 +12,7 @@ from benchmarks.search.engine import Answer, Engine
 from benchmarks.search.impacts import write_documents, write_queries
 from benchmarks.search.vectors import Vectors
 
-HEAP = "-Xmx6g"
+HEAP = "-Xmx8g"
 
 
 class Lucene(Engine):
