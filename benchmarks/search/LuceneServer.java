@@ -1,8 +1,8 @@
 // build ROWS INDEX            indexes a file of rows;
 // serve INDEX ROWS THREADS    says "ready" and the nanoseconds that opening took, then for each k read from
 //                             standard input answers a file of queries: a line per query, nanoseconds and documents.
-// A weight is a term frequency, and the score is the sum of boost times frequency. With one thread nanoseconds are
-// those of its processor time, with several a query's share of the wall clock. Each k is warmed up before it is timed.
+// A weight is a term frequency, and the score is the sum of boost times frequency. With THREADS = 0 nanoseconds are
+// those of the one thread's processor time, otherwise a query's share of the wall clock. Each k is warmed up before it is timed.
 import java.io.*;
 import java.lang.management.*;
 import java.nio.*;
@@ -136,7 +136,7 @@ public class LuceneServer {
     searcher.setQueryCache(null);
     System.out.println("ready " + (System.nanoTime() - opening));
     int n = Integer.parseInt(arguments[3]);
-    ExecutorService threads = n > 1 ? Executors.newFixedThreadPool(n) : null;
+    ExecutorService threads = n > 0 ? Executors.newFixedThreadPool(n) : null;
     Set<Integer> warm = new HashSet<>();
     BufferedReader input = new BufferedReader(new InputStreamReader(System.in));
     for (String line; (line = input.readLine()) != null; ) {

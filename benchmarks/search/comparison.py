@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.search.building import LeftOutError, built, installed
-from benchmarks.search.contestants import engines
+from benchmarks.search.contestants import engines, in_batches
 from benchmarks.search.engine import Engine
 from benchmarks.search.timing import exact_scores, in_turn, median, recall, settings_of_machine, truth_of
 from benchmarks.search.vectors import Collection
@@ -16,7 +16,8 @@ class Choices(NamedTuple):
     queries: int  # of each set
     sets: list[str]  # none means all
     k: list[int]
-    threads: list[int]
+    threads: list[int]  # of batches; none means no batches
+    batch: int  # queries in one
     engines: list[str]  # only those whose name contains one of these
     rounds: int
     build_threads: int
@@ -24,37 +25,57 @@ class Choices(NamedTuple):
 
 
 def compare(collection: Collection, choices: Choices) -> dict[str, Any]:
-    """Build what is not built, open everything, search in turn."""
+    """Build what is not built, open everything, search in turn: queries on one thread, then batches on several."""
     notes: dict[str, dict[str, Any]] = {}
     n_docs = collection.vectors.n_docs
-    wanted = [
-        engine
-        for n in choices.threads
-        for engine in engines(n_docs, n, in_order=choices.in_order)
-        if any(part.lower() in engine.name.lower() for part in choices.engines) and n_docs <= engine.largest
-    ]
-    ready = [engine for engine in wanted if _ready(engine, collection, choices.build_threads, notes)]
-    try:
-        rows = [row for name in choices.sets or collection.queries for row in _rows(collection, name, ready, choices)]
-    finally:
-        for engine in ready:
-            engine.close()
+    single = _ready(engines(n_docs, in_order=choices.in_order), collection, choices, notes)
+    rows = _measure(single, collection, choices, choices.queries)
+    several = [engine for n in choices.threads for engine in in_batches(n_docs, n, in_order=choices.in_order)]
+    batches = _measure(_ready(several, collection, choices, notes), collection, choices, choices.batch)
     setting = {
         "collection": collection.folder.name,
         "docs": n_docs,
         "postings": collection.vectors.n_postings,
         **choices._asdict(),
-        "versions": {engine.package: installed(engine) for engine in ready},
+        "versions": {engine.package: installed(engine) for engine in single},
         **settings_of_machine(),
     }
-    return {"setting": setting, "built": list(notes.values()), "searches": rows}
+    return {"setting": setting, "built": list(notes.values()), "searches": rows, "batches": batches}
 
 
 def build_all(collection: Collection, choices: Choices) -> None:
     """Build what is not built, one after the other."""
-    for engine in engines(collection.vectors.n_docs, 1, in_order=choices.in_order):
-        if any(part.lower() in engine.name.lower() for part in choices.engines):
-            _build(engine, collection, choices.build_threads)
+    for engine in _wanted(engines(collection.vectors.n_docs, in_order=choices.in_order), collection, choices):
+        _build(engine, collection, choices.build_threads)
+
+
+def _wanted(candidates: list[Engine], collection: Collection, choices: Choices) -> list[Engine]:
+    return [
+        engine
+        for engine in candidates
+        if any(part.lower() in engine.name.lower() for part in choices.engines)
+        and collection.vectors.n_docs <= engine.largest
+    ]
+
+
+def _ready(
+    candidates: list[Engine], collection: Collection, choices: Choices, notes: dict[str, dict[str, Any]]
+) -> list[Engine]:
+    """Those that are wanted and could be built and opened; ``notes`` takes the figures of their indexes."""
+    ready = []
+    for engine in _wanted(candidates, collection, choices):
+        found = _build(engine, collection, choices.build_threads)
+        if found is None:
+            continue
+        folder, figures = found
+        try:
+            seconds = engine.open(folder)
+        except (ImportError, OSError) as error:
+            print(f"left out: {engine.name}: {error}", flush=True)
+            continue
+        notes.setdefault(engine.index, figures | {"open_s": seconds})
+        ready.append(engine)
+    return ready
 
 
 def _build(engine: Engine, collection: Collection, n_threads: int) -> tuple[Path, dict[str, Any]] | None:
@@ -69,26 +90,23 @@ def _build(engine: Engine, collection: Collection, n_threads: int) -> tuple[Path
     return folder, figures
 
 
-def _ready(engine: Engine, collection: Collection, n_threads: int, notes: dict[str, dict[str, Any]]) -> bool:
-    found = _build(engine, collection, n_threads)
-    if found is None:
-        return False
-    folder, figures = found
+def _measure(ready: list[Engine], collection: Collection, choices: Choices, n_queries: int) -> list[dict[str, Any]]:
     try:
-        seconds = engine.open(folder)
-    except (ImportError, OSError) as error:
-        print(f"left out: {engine.name}: {error}", flush=True)
-        return False
-    notes.setdefault(engine.index, figures | {"open_s": seconds})
-    return True
+        names = choices.sets or list(collection.queries)
+        return [row for name in names for row in _rows(collection, name, ready, choices, n_queries)] if ready else []
+    finally:
+        for engine in ready:
+            engine.close()
 
 
-def _rows(collection: Collection, name: str, ready: list[Engine], choices: Choices) -> list[dict[str, Any]]:
-    queries, documents = collection.queries[name][: choices.queries], collection.vectors.mapped()
+def _rows(
+    collection: Collection, name: str, ready: list[Engine], choices: Choices, n_queries: int
+) -> list[dict[str, Any]]:
+    queries, documents = collection.queries[name][:n_queries], collection.vectors.mapped()
     scores = exact_scores(collection.vectors, queries, max(choices.k), collection.folder / "exact")
     rows = []
     for k in choices.k:
-        spent, wall, answers = in_turn(ready, queries, k, choices.rounds)
+        spent, answers = in_turn(ready, queries, k, choices.rounds)
         for engine in ready:
             row = {
                 "engine": engine.name,
@@ -97,13 +115,9 @@ def _rows(collection: Collection, name: str, ready: list[Engine], choices: Choic
                 "k": k,
                 "ms": median(spent[engine]),
                 "fastest_round_ms": min(spent[engine]),
-                "wall_ms": median(wall[engine]),
                 "recall": recall(answers[engine], queries, documents, truth_of(scores, k)),
             }
             rows.append(row)
-            print(f"{name} k={k} {_title(row)}: {row['ms']:.3f} ms, recall {row['recall']:.4f}", flush=True)
+            threads = f", a batch on {engine.threads}" if engine.threads else ""
+            print(f"{name} k={k} {engine.name}{threads}: {row['ms']:.3f} ms, recall {row['recall']:.4f}", flush=True)
     return rows
-
-
-def _title(row: dict[str, Any]) -> str:
-    return row["engine"] + (f", {row['threads']} threads" if row["threads"] > 1 else "")

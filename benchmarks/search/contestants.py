@@ -12,14 +12,9 @@ EXACT = ("auto", "block_max", "exhaustive")
 ALGORITHMS = ("maxscore", "block_max_wand", "ranked_or_taat")
 
 
-def engines(n_docs: int, n_threads: int, *, in_order: bool = False) -> list[Engine]:
-    """Everything that is compared with ``n_threads`` threads; ``in_order`` keeps ours from moving documents."""
+def engines(n_docs: int, *, in_order: bool = False) -> list[Engine]:
+    """Every engine, every setting, on one thread; ``in_order`` keeps ours from moving documents."""
     cluster = False if in_order else None
-    return several_threads(n_docs, n_threads, cluster) if n_threads > 1 else one_thread(n_docs, cluster)
-
-
-def one_thread(n_docs: int, cluster: bool | None) -> list[Engine]:
-    """Every engine, every setting."""
     return [
         Ours("auto", cluster=cluster),
         Ours("auto", cluster=cluster, single=True),
@@ -36,14 +31,15 @@ def one_thread(n_docs: int, cluster: bool | None) -> list[Engine]:
     ]
 
 
-def several_threads(n_docs: int, n_threads: int, cluster: bool | None) -> list[Engine]:
-    """Engines whose batches take several threads; PISA's exhaustive search is left out, as it loses results there."""
+def in_batches(n_docs: int, n_threads: int, *, in_order: bool = False) -> list[Engine]:
+    """Engines that answer a batch in threads of their own; PISA's exhaustive search is left out: it loses results."""
+    cluster = False if in_order else None
     return [
         Ours("auto", cluster=cluster, threads=n_threads),
         Ours("exhaustive", cluster=cluster, threads=n_threads),
         Ours("approximate", recall=RECALLS[-1], cluster=cluster, threads=n_threads),
         Pisa(ALGORITHMS[0], n_threads),
-        *(Seismic(*point, postings_kept(n_docs)[0], n_threads) for point in POINTS),
+        Seismic(*POINTS[2], postings_kept(n_docs)[0], n_threads),
         Lucene(n_threads),
     ]
 
@@ -64,6 +60,6 @@ def adversaries() -> dict[str, list[Engine]]:
 
 def by_index(index: str, n_docs: int) -> Engine:
     """An engine that builds this index."""
-    every = [*engines(n_docs, 1), *engines(n_docs, 1, in_order=True)]
+    every = [*engines(n_docs), *engines(n_docs, in_order=True)]
     every += [engine for kind in adversaries().values() for engine in kind]
     return next(engine for engine in every if engine.index == index)

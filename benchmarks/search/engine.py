@@ -1,5 +1,6 @@
 """What an engine is here: an index built in a process of its own, opened again, and asked."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,15 +17,21 @@ Answer = tuple[NDArray[np.int64], NDArray[np.float64]]  # document numbers [Q, k
 class Engine:
     """An engine with one setting of its search. Those that name the same ``index`` share it: it is built once.
 
-    Seconds of a search are taken around the engine's own call, on the clock of the thread that searches, or of
-    the wall where there are several threads; conversions of queries and results do not count.
+    Seconds of a search are taken around the engine's own call; conversions of queries and results do not count.
+    ``threads`` is None for a search on one thread by that thread's processor clock, or a number for a batch on so
+    many threads by the clock on the wall.
     """
 
     name: str
     index: str  # folder of its index within the collection's
     package = ""  # the distribution whose version is reported
-    threads = 1
+    threads: int | None = None
     largest = 1 << 31  # documents that it is asked to hold
+
+    @property
+    def clock(self) -> Callable[[], float]:
+        """The clock that its searches are timed by."""
+        return time.thread_time if self.threads is None else time.perf_counter
 
     def prepare(self, vectors: Vectors, inputs: Path) -> None:
         """Write vectors into ``inputs`` in the form that the engine reads; neither timed nor kept."""

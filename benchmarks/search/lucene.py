@@ -20,7 +20,7 @@ class Lucene(Engine):
 
     package = "pyserini"
 
-    def __init__(self, threads: int = 1) -> None:
+    def __init__(self, threads: int | None = None) -> None:
         self.name = self.index = "Lucene"
         self.threads = threads
 
@@ -32,7 +32,8 @@ class Lucene(Engine):
 
     def open(self, folder: Path) -> float:
         self.queries = folder / f"queries-{os.getpid()}.bin"
-        command = [*_java(self.threads), "serve", str(folder / "index"), str(self.queries), str(self.threads)]
+        n_threads = self.threads or 0  # 0: one, timed by its own clock
+        command = [*_java(n_threads or 1), "serve", str(folder / "index"), str(self.queries), str(n_threads)]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         said, _, nanoseconds = self._line().partition(" ")
         if said != "ready":

@@ -30,7 +30,7 @@ class Ours(Engine):
         strategy: str,
         weights: str = "float32",
         *,
-        threads: int = 1,
+        threads: int | None = None,
         single: bool = False,
         cluster: bool | None = None,
         uniform: bool = False,
@@ -66,16 +66,11 @@ class Ours(Engine):
         return seconds
 
     def search(self, queries: sp.csr_matrix, k: int) -> Answer:
-        clock = time.thread_time if self.threads == 1 else time.perf_counter
-        if self.single:
-            rows = [queries[q] for q in range(queries.shape[0])]
-            start = clock()
-            answers = [self.searcher.search_csr(row, k)[0] for row in rows]
-            spent, docs = clock() - start, np.concatenate(answers)
-        else:
-            start = clock()
-            docs, _ = self.searcher.search_csr(queries, k, n_threads=self.threads)
-            spent = clock() - start
+        asked = [queries[q] for q in range(queries.shape[0])] if self.single else [queries]
+        start = self.clock()
+        answers = [self.searcher.search_csr(part, k, n_threads=self.threads or 1)[0] for part in asked]
+        spent = self.clock() - start
+        docs = np.concatenate(answers)
         return docs.astype(np.int64), shared(spent, queries.shape[0])
 
 

@@ -25,7 +25,7 @@ class Pisa(Engine):
     package = "pyterrier-pisa"
     index = "PISA"
 
-    def __init__(self, algorithm: str, threads: int = 1) -> None:
+    def __init__(self, algorithm: str, threads: int | None = None) -> None:
         self.algorithm, self.threads, self.name = algorithm, threads, f"PISA {algorithm}"
 
     def build(self, vectors: Vectors, inputs: Path, folder: Path, n_threads: int) -> None:
@@ -49,13 +49,12 @@ class Pisa(Engine):
             asked.append((q, {f"t{t:05d}": w for t, w in zip(queries.indices[part], whole[part], strict=True)}))
         numbers, names = np.empty(n * k, np.int32), np.empty(n * k, object)
         ranks, scores = np.empty(n * k, np.int32), np.empty(n * k, np.float32)
-        clock = time.thread_time if self.threads == 1 else time.perf_counter
-        start = clock()
+        start = self.clock()
         size = self.native.retrieve(
-            self.context, self.algorithm, asked, k=k, threads=self.threads, query_weighted=1, pretokenised=True,
+            self.context, self.algorithm, asked, k=k, threads=self.threads or 1, query_weighted=1, pretokenised=True,
             result_qidxs=numbers, result_docnos=names, result_ranks=ranks, result_scores=scores,
         )  # fmt: skip
-        spent = clock() - start
+        spent = self.clock() - start
         docs = np.full((n, k), -1, np.int64)
         docs[numbers[:size], ranks[:size]] = names[:size].astype(np.int64)
         return docs, shared(spent, n)

@@ -12,30 +12,41 @@ def write_report(result: dict[str, Any], target: Path) -> None:
     with whole_file(target.with_name(f"{target.name}.md")) as stream:
         stream.write(text)
     if result.get("searches"):
-        plot([row for row in result["searches"] if row["threads"] == 1], target.with_name(f"{target.name}.png"))
+        plot(result["searches"], target.with_name(f"{target.name}.png"))
 
 
 def table(result: dict[str, Any]) -> str:
-    """Milliseconds per query, with recall where it is below .9995; then what building took."""
-    searches, setting = result["searches"], result["setting"]
-    columns = list(dict.fromkeys((row["queries"], row["k"]) for row in searches))
-    names = list(dict.fromkeys((row["engine"], row["threads"]) for row in searches))
-    cells = {(row["engine"], row["threads"], row["queries"], row["k"]): row for row in searches}
+    """Milliseconds per query, with recall where it is below .9995; batches; then what building took."""
+    setting = result["setting"]
     lines = [
-        f"{setting['collection']}: {setting['docs']} documents of {setting['postings'] / setting['docs']:.1f} terms, "
-        f"{setting['queries']} queries of each set, median of {setting['rounds']} interleaved rounds, "
-        f"ms per query (recall), {setting['processor']}; "
+        f"{setting['collection']}: {setting['docs']} documents of {setting['postings'] / setting['docs']:.1f} terms; "
+        f"median of {setting['rounds']} interleaved rounds; ms per query (recall); {setting['processor']}; "
         + ", ".join(f"{name} {number}" for name, number in setting["versions"].items()),
         "",
-        "| engine | threads | " + " | ".join(f"{name} k={k}" for name, k in columns) + " |",
-        "|---" * (len(columns) + 2) + "|",
+        f"One thread, its processor's clock, {setting['queries']} queries of each set:",
+        "",
+        *_cells(result["searches"]),
     ]
-    for name, threads in names:
-        shown = [_cell(cells[(name, threads, *column)]) for column in columns]
-        lines.append(f"| {name} | {threads} | " + " | ".join(shown) + " |")
+    if result["batches"]:
+        lines += ["", f"Batches of {setting['batch']} queries, the clock on the wall:", "", *_cells(result["batches"])]
     lines += ["", "| index | threads | build s | processor s | peak MB | index MB | bytes/posting | open s |"]
     lines += ["|---" * 8 + "|", *(_built(note) for note in result["built"])]
     return "\n".join(lines) + "\n"
+
+
+def _cells(searches: list[dict[str, Any]]) -> list[str]:
+    """A line per engine and number of threads, a column per query set and k."""
+    columns = list(dict.fromkeys((row["queries"], row["k"]) for row in searches))
+    cells = {(_title(row), row["queries"], row["k"]): row for row in searches}
+    lines = ["| engine | " + " | ".join(f"{name} k={k}" for name, k in columns) + " |"]
+    lines.append("|---" * (len(columns) + 1) + "|")
+    for title in dict.fromkeys(_title(row) for row in searches):
+        lines.append(f"| {title} | " + " | ".join(_cell(cells[(title, *column)]) for column in columns) + " |")
+    return lines
+
+
+def _title(row: dict[str, Any]) -> str:
+    return str(row["engine"]) + (f", {row['threads']} thread" + "s" * (row["threads"] > 1) if row["threads"] else "")
 
 
 def _built(note: dict[str, Any]) -> str:

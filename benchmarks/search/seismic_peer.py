@@ -23,7 +23,7 @@ class Seismic(Engine):
     package = "pyseismic-lsr"
     _opened: ClassVar[dict[Path, Any]] = {}
 
-    def __init__(self, cut: int, heap_factor: float, kept: int, threads: int = 1) -> None:
+    def __init__(self, cut: int, heap_factor: float, kept: int, threads: int | None = None) -> None:
         self.cut, self.heap_factor, self.kept, self.threads = cut, heap_factor, kept, threads
         self.name = f"Seismic kept={kept} cut={cut} heap_factor={heap_factor}"
         self.index = f"Seismic-{kept}"
@@ -52,13 +52,13 @@ class Seismic(Engine):
         return time.perf_counter() - start
 
     def search(self, queries: sp.csr_matrix, k: int) -> Answer:
-        return self._batch(queries, k) if self.threads > 1 else self._single(queries, k)
+        return self._single(queries, k) if self.threads is None else self._batch(queries, k)
 
     def _single(self, queries: sp.csr_matrix, k: int) -> Answer:
         def answer(terms: Any, weights: Any) -> tuple[Any, float]:
-            start = time.thread_time()
+            start = self.clock()
             found = self.made.search(terms, weights, k, self.cut, self.heap_factor, 0, True)
-            return [doc for _, doc in found], time.thread_time() - start
+            return [doc for _, doc in found], self.clock() - start
 
         return one_by_one(queries, k, answer)
 
@@ -67,9 +67,9 @@ class Seismic(Engine):
         with path.open("wb") as stream:
             np.array([queries.shape[0]], np.uint32).tofile(stream)
             _rows(queries).tofile(stream)
-        start = time.perf_counter()
+        start = self.clock()
         answers = self.made.batch_search(str(path), k, self.cut, self.heap_factor, 0, True, self.threads)
-        spent = time.perf_counter() - start
+        spent = self.clock() - start
         path.unlink()
         docs = np.full((queries.shape[0], k), -1, np.int64)
         for q, found in enumerate(answers):

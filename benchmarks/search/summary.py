@@ -54,9 +54,7 @@ def fastest(result: Result, queries: str, k: int, prefix: str, recall: float = 0
     found = [
         row["ms"]
         for row in result["searches"]
-        if (row["queries"], row["k"], row["threads"]) == (queries, k, 1)
-        and row["engine"].startswith(prefix)
-        and row["recall"] >= recall
+        if (row["queries"], row["k"]) == (queries, k) and row["engine"].startswith(prefix) and row["recall"] >= recall
     ]
     if not found:
         raise MissingError(f"{prefix} on {queries}, k = {k}")
@@ -66,9 +64,7 @@ def fastest(result: Result, queries: str, k: int, prefix: str, recall: float = 0
 def exact(result: Result, queries: str, k: int) -> float:
     """Milliseconds of our exact search, the batch in one call."""
     found = [
-        row["ms"]
-        for row in result["searches"]
-        if (row["engine"], row["queries"], row["k"], row["threads"]) == (EXACT, queries, k, 1)
+        row["ms"] for row in result["searches"] if (row["engine"], row["queries"], row["k"]) == (EXACT, queries, k)
     ]
     if not found:
         raise MissingError(f"{EXACT} on {queries}, k = {k}")
@@ -98,8 +94,8 @@ def approximate(queries: str, k: int, recall: float, least: float, measured: Mea
 def two_threads(measured: Measured) -> Verdict:
     """The wall time of a batch on one thread over that on two."""
     walls = {
-        (row["threads"], row["k"]): row["wall_ms"]
-        for row in measured.at(LARGE)["searches"]
+        (row["threads"], row["k"]): row["ms"]
+        for row in measured.at(LARGE)["batches"]
         if row["engine"] == EXACT and row["queries"] == "pp"
     }
     ratios = {k: walls[1, k] / walls[2, k] for threads, k in walls if threads == 2 and (1, k) in walls}

@@ -1,7 +1,6 @@
 """Engines in turn, round after round; the exact answer that recall is taken against."""
 
 import hashlib
-import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -59,23 +58,19 @@ def recall(docs: NDArray[np.int64], queries: sp.csr_matrix, documents: sp.csr_ma
 
 def in_turn(
     engines: list[Engine], queries: sp.csr_matrix, k: int, rounds: int
-) -> tuple[dict[Engine, list[float]], dict[Engine, list[float]], dict[Engine, NDArray[np.int64]]]:
-    """Milliseconds per query of each engine and round, the same by the wall around it all, and the last answers.
+) -> tuple[dict[Engine, list[float]], dict[Engine, NDArray[np.int64]]]:
+    """Milliseconds per query of each engine in each round, and the last answers.
 
     A first round warms caches and compiles, and does not count.
     """
     spent: dict[Engine, list[float]] = {engine: [] for engine in engines}
-    wall: dict[Engine, list[float]] = {engine: [] for engine in engines}
     answers: dict[Engine, NDArray[np.int64]] = {}
     for turn in range(rounds + 1):
         for engine in engines:
-            start = time.perf_counter()
             answers[engine], seconds = engine.search(queries, k)
-            elapsed = (time.perf_counter() - start) / queries.shape[0]
             if turn:
                 spent[engine].append(float(seconds.mean()) * 1e3)
-                wall[engine].append(elapsed * 1e3)
-    return spent, wall, answers
+    return spent, answers
 
 
 def median(values: list[float]) -> float:
