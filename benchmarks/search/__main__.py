@@ -5,7 +5,8 @@
 Engines whose package is not installed are left out and named. Each index is built in a process of its own,
 once; a later run opens it. Every engine answers the same queries in turn, round after round; a figure is the
 median over rounds of the mean milliseconds of processor time per query. Batches on one or several threads
-are timed by the clock on the wall. Recall counts a returned document if its exact score reaches the last of the exact results.
+are timed by the clock on the wall. Recall counts a returned document if its exact score reaches the last of
+the exact results.
 """
 
 import argparse
