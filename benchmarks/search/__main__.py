@@ -31,8 +31,9 @@ def main() -> None:
     choices = comparison.Choices(
         queries=options.queries, sets=options.sets, k=options.k, threads=options.threads, batch=options.batch,
         engines=options.engines, rounds=options.rounds, build_threads=options.build_threads,
-        in_order=shuffled,
+        rebuild=options.rebuild, in_order=shuffled,
     )  # fmt: skip
+    comparison.forget(collection, choices)
     if options.build_only:
         comparison.build_all(collection, choices)
         return
@@ -56,10 +57,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--sets", nargs="+", default=[], help="query sets, all of them unless told otherwise")
     add("--k", type=int, nargs="+", default=[10, 100, 1000])
     add("--threads", type=int, nargs="+", default=[], help="of batches, which are timed by the wall: 1 2, for instance")
-    add("--batch", type=int, default=300, help="queries in a batch")
+    add("--batch", type=int, default=200, help="queries in a batch")
     add("--engines", nargs="+", default=[""], help="only those whose name contains one of these")
     add("--rounds", type=int, default=3)
     add("--build-threads", type=int, default=2)
+    add("--rebuild", nargs="+", default=[], help="build again what is built under a name that contains one of these")
     add("--build-only", action="store_true", help="build what is not built, and stop")
     add("--adversarial", action="store_true", help="instead: our exact strategies where pruning is hopeless")
     return parser

@@ -1,5 +1,6 @@
 """The comparison: every engine on every query set and k."""
 
+import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ class Choices(NamedTuple):
     engines: list[str]  # only those whose name contains one of these
     rounds: int
     build_threads: int
+    rebuild: list[str]  # indexes whose name contains one of these are built again
     in_order: bool
 
 
@@ -41,6 +43,13 @@ def compare(collection: Collection, choices: Choices) -> dict[str, Any]:
         **settings_of_machine(),
     }
     return {"setting": setting, "built": list(notes.values()), "searches": rows, "batches": batches}
+
+
+def forget(collection: Collection, choices: Choices) -> None:
+    """Remove the indexes that are to be built again."""
+    for folder in (collection.folder / "indexes").glob("*"):
+        if any(part.lower() in folder.name.lower() for part in choices.rebuild):
+            shutil.rmtree(folder)
 
 
 def build_all(collection: Collection, choices: Choices) -> None:
@@ -70,8 +79,8 @@ def _ready(
         folder, figures = found
         try:
             seconds = engine.open(folder)
-        except (ImportError, OSError) as error:
-            print(f"left out: {engine.name}: {error}", flush=True)
+        except (ImportError, OSError, ValueError) as error:
+            print(f"left out: {engine.name}: {error} (an index of another version? --rebuild it)", flush=True)
             continue
         notes.setdefault(engine.index, figures | {"open_s": seconds})
         ready.append(engine)

@@ -37,8 +37,8 @@ class Ours(Engine):
         **options: Any,
     ) -> None:
         shown = [f"{key}={value}" for key, value in options.items()]
-        shown += [weights] * (weights != "float32") + ["query by query"] * single
-        self.name = " ".join(["splade", strategy, *shown])
+        kept = [weights] * (weights != "float32")
+        self.name = " ".join(["splade", *kept, strategy, *shown, *["query by query"] * single])
         self.index = f"splade-{weights}" + "-in-order" * (cluster is False) + "-uniform" * uniform
         self.strategy, self.options, self.threads, self.single = strategy, options, threads, single
         self.layout: dict[str, Any] = {"weights": weights} | ({} if cluster is None else {"cluster": cluster})
