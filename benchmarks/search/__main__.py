@@ -19,7 +19,7 @@ def main() -> None:
     options = _parser().parse_args()
     for name in ("OMP_NUM_THREADS", "RAYON_NUM_THREADS"):  # before any engine starts its threads
         os.environ.setdefault(name, str(max([1, *options.threads])))
-    from benchmarks.search import comparison, report, vectors
+    from benchmarks.search import comparison, contestants, report, vectors
     from benchmarks.search.adversarial import compare_adversarial
     from splade.files import write_json
 
@@ -35,7 +35,8 @@ def main() -> None:
     )  # fmt: skip
     comparison.forget(collection, choices)
     if options.build_only:
-        comparison.build_all(collection, choices)
+        everything = contestants.engines(collection.vectors.n_docs, in_order=shuffled)
+        comparison.build_all(everything, collection, choices)
         return
     named = collection.folder.name + ("-random" if shuffled and not options.vectors else "")
     if options.adversarial:

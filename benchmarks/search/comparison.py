@@ -10,6 +10,8 @@ from benchmarks.search.engine import Engine
 from benchmarks.search.timing import exact_scores, in_turn, median, recall, settings_of_machine, truth_of
 from benchmarks.search.vectors import Collection
 
+Built = tuple[Path, dict[str, Any]]  # where an index is, and what building it took
+
 
 class Choices(NamedTuple):
     """What is run."""
@@ -52,10 +54,28 @@ def forget(collection: Collection, choices: Choices) -> None:
             shutil.rmtree(folder)
 
 
-def build_all(collection: Collection, choices: Choices) -> None:
-    """Build what is not built, one after the other."""
-    for engine in _wanted(engines(collection.vectors.n_docs, in_order=choices.in_order), collection, choices):
-        _build(engine, collection, choices.build_threads)
+def build_all(candidates: list[Engine], collection: Collection, choices: Choices) -> dict[str, Built]:
+    """Build what is wanted and not built yet, one after the other; folder and figures by index, without what failed."""
+    done: dict[str, Built] = {}
+    for engine in _one_each(_wanted(candidates, collection, choices)):
+        there = (collection.folder / "indexes" / engine.index).exists()
+        try:
+            folder, figures = built(engine, collection.vectors, collection.folder / "indexes", choices.build_threads)
+        except LeftOutError as error:
+            print(f"left out: {engine.index}: {error}", flush=True)
+            continue
+        done[engine.index] = folder, figures
+        if not there:
+            print(f"built: {engine.index} {figures['wall_s']:.1f} s, {figures['bytes'] / 1e6:.0f} MB", flush=True)
+    return done
+
+
+def _one_each(candidates: list[Engine]) -> list[Engine]:
+    """The first engine of every index."""
+    first: dict[str, Engine] = {}
+    for engine in candidates:
+        first.setdefault(engine.index, engine)
+    return list(first.values())
 
 
 def _wanted(candidates: list[Engine], collection: Collection, choices: Choices) -> list[Engine]:
@@ -71,32 +91,21 @@ def _ready(
     candidates: list[Engine], collection: Collection, choices: Choices, notes: dict[str, dict[str, Any]]
 ) -> list[Engine]:
     """Those that are wanted and could be built and opened; ``notes`` takes the figures of their indexes."""
-    ready = []
+    done, ready = build_all(candidates, collection, choices), []
     for engine in _wanted(candidates, collection, choices):
-        found = _build(engine, collection, choices.build_threads)
-        if found is None:
+        if engine.index not in done:
             continue
-        folder, figures = found
+        folder, figures = done[engine.index]
         try:
             seconds = engine.open(folder)
-        except (ImportError, OSError, ValueError) as error:
+        except ImportError as error:
+            print(f"left out: {engine.name}: {error}", flush=True)
+        except (OSError, ValueError) as error:
             print(f"left out: {engine.name}: {error} (an index of another version? --rebuild it)", flush=True)
-            continue
-        notes.setdefault(engine.index, figures | {"open_s": seconds})
-        ready.append(engine)
+        else:
+            notes.setdefault(engine.index, figures | {"open_s": seconds})
+            ready.append(engine)
     return ready
-
-
-def _build(engine: Engine, collection: Collection, n_threads: int) -> tuple[Path, dict[str, Any]] | None:
-    there = (collection.folder / "indexes" / engine.index).exists()
-    try:
-        folder, figures = built(engine, collection.vectors, collection.folder / "indexes", n_threads)
-    except LeftOutError as error:
-        print(f"left out: {engine.name}: {error}", flush=True)
-        return None
-    if not there:
-        print(f"built: {engine.index} {figures['wall_s']:.1f} s, {figures['bytes'] / 1e6:.0f} MB", flush=True)
-    return folder, figures
 
 
 def _measure(ready: list[Engine], collection: Collection, choices: Choices, n_queries: int) -> list[dict[str, Any]]:
