@@ -43,6 +43,7 @@ def main() -> None:
         result, target = compare_adversarial(collection, choices), options.folder / f"adversarial-{named}"
     else:
         result, target = comparison.compare(collection, choices), options.folder / f"search-{named}"
+    target = target.with_name(f"{options.tag}-{target.name}" if options.tag else target.name)
     write_json(target.with_name(target.name + ".json"), result)
     report.write_report(result, target)
 
@@ -60,9 +61,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--threads", type=int, nargs="+", default=[], help="of batches, which are timed by the wall: 1 2, for instance")
     add("--batch", type=int, default=200, help="queries in a batch")
     add("--engines", nargs="+", default=[""], help="only those whose name contains one of these")
-    add("--rounds", type=int, default=3)
+    add("--rounds", type=int, default=3, help="more on a machine that others use")
     add("--build-threads", type=int, default=2)
     add("--rebuild", nargs="+", default=[], help="build again what is built under a name that contains one of these")
+    add("--tag", default="", help="before the names of the results, which otherwise replace those of an earlier run")
     add("--build-only", action="store_true", help="build what is not built, and stop")
     add("--adversarial", action="store_true", help="instead: our exact strategies where pruning is hopeless")
     return parser

@@ -61,12 +61,14 @@ def in_turn(
 ) -> tuple[dict[Engine, list[float]], dict[Engine, NDArray[np.int64]]]:
     """Milliseconds per query of each engine in each round, and the last answers.
 
-    A first round warms caches and compiles, and does not count.
+    A first round warms caches and compiles, and does not count. The order is another one in each round, so that no
+    engine always comes after the one that leaves the least of the processor's cache.
     """
     spent: dict[Engine, list[float]] = {engine: [] for engine in engines}
     answers: dict[Engine, NDArray[np.int64]] = {}
     for turn in range(rounds + 1):
-        for engine in engines:
+        for place in np.random.default_rng(turn).permutation(len(engines)):
+            engine = engines[place]
             answers[engine], seconds = engine.search(queries, k)
             if turn:
                 spent[engine].append(float(seconds.mean()) * 1e3)
