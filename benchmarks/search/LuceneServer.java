@@ -1,11 +1,15 @@
-// Indexes FOLDER/documents.bin into FOLDER/index unless it is there, says "ready", then for each k read from
-// standard input answers FOLDER/queries.bin: a line per query, nanoseconds of processor time and the documents.
-// A weight is a term frequency, and the score is the sum of boost times frequency.
+// build ROWS INDEX            indexes a file of rows;
+// serve INDEX ROWS THREADS    says "ready" and the nanoseconds that opening took, then for each k read from
+//                             standard input answers a file of queries: a line per query, nanoseconds and documents.
+// A weight is a term frequency, and the score is the sum of boost times frequency. With THREADS = 0 nanoseconds are
+// those of the one thread's processor time, otherwise a query's share of the wall clock. Each k is warmed up before it is timed.
 import java.io.*;
 import java.lang.management.*;
 import java.nio.*;
 import java.nio.channels.*;
 import java.nio.file.*;
+import java.util.*;
+import java.util.concurrent.*;
 import org.apache.lucene.analysis.*;
 import org.apache.lucene.analysis.core.KeywordAnalyzer;
 import org.apache.lucene.analysis.tokenattributes.*;
@@ -59,8 +63,13 @@ public class LuceneServer {
     }
   }
 
-  static void build(Path folder, Directory directory) throws IOException {
-    int[][] rows = read(folder.resolve("documents.bin"));
+  static final long WARM = 3_000_000_000L; // nanoseconds
+  static IndexSearcher searcher;
+  static final ThreadMXBean clock = ManagementFactory.getThreadMXBean();
+
+  static void build(Path documents, Path folder) throws IOException {
+    int[][] rows = read(documents);
+    Directory directory = new MMapDirectory(folder);
     IndexWriterConfig config = new IndexWriterConfig(new KeywordAnalyzer());
     config.setSimilarity(new Impact()).setRAMBufferSizeMB(1500);
     FieldType type = new FieldType();
@@ -83,35 +92,72 @@ public class LuceneServer {
     }
   }
 
+  static Query query(int[][] rows, int q) {
+    BooleanQuery.Builder builder = new BooleanQuery.Builder();
+    for (int j = rows[0][q]; j < rows[0][q + 1]; j++)
+      builder.add(new BoostQuery(new TermQuery(new Term("f", "t" + rows[1][j])), rows[2][j]), BooleanClause.Occur.SHOULD);
+    return builder.build();
+  }
+
+  // Fills nanoseconds of processor time and documents of one query.
+  static void answer(Query query, int k, int q, long[] spent, int[][] docs) throws IOException {
+    long start = clock.getCurrentThreadCpuTime();
+    TopScoreDocCollector collector = TopScoreDocCollector.create(k, k);
+    searcher.search(query, collector);
+    ScoreDoc[] hits = collector.topDocs().scoreDocs;
+    spent[q] = clock.getCurrentThreadCpuTime() - start;
+    docs[q] = new int[hits.length];
+    for (int i = 0; i < hits.length; i++) docs[q][i] = hits[i].doc;
+  }
+
+  static void answerAll(Query[] queries, int k, ExecutorService threads, long[] spent, int[][] docs) throws Exception {
+    if (threads == null) {
+      for (int q = 0; q < queries.length; q++) answer(queries[q], k, q, spent, docs);
+      return;
+    }
+    List<Callable<Void>> tasks = new ArrayList<>();
+    for (int i = 0; i < queries.length; i++) {
+      int q = i;
+      tasks.add(() -> { answer(queries[q], k, q, spent, docs); return null; });
+    }
+    long start = System.nanoTime();
+    for (Future<Void> task : threads.invokeAll(tasks)) task.get();
+    Arrays.fill(spent, (System.nanoTime() - start) / queries.length);
+  }
+
   public static void main(String[] arguments) throws Exception {
-    Path folder = Path.of(arguments[0]);
-    Directory directory = new MMapDirectory(folder.resolve("index"));
-    if (!DirectoryReader.indexExists(directory)) build(folder, directory);
-    IndexSearcher searcher = new IndexSearcher(DirectoryReader.open(directory));
+    if (arguments[0].equals("build")) {
+      build(Path.of(arguments[1]), Path.of(arguments[2]));
+      return;
+    }
+    long opening = System.nanoTime();
+    searcher = new IndexSearcher(DirectoryReader.open(new MMapDirectory(Path.of(arguments[1]))));
     searcher.setSimilarity(new Impact());
     searcher.setQueryCache(null);
-    ThreadMXBean clock = ManagementFactory.getThreadMXBean();
-    System.out.println("ready");
+    System.out.println("ready " + (System.nanoTime() - opening));
+    int n = Integer.parseInt(arguments[3]);
+    ExecutorService threads = n > 0 ? Executors.newFixedThreadPool(n) : null;
+    Set<Integer> warm = new HashSet<>();
     BufferedReader input = new BufferedReader(new InputStreamReader(System.in));
     for (String line; (line = input.readLine()) != null; ) {
       int k = Integer.parseInt(line.trim());
-      int[][] rows = read(folder.resolve("queries.bin"));
+      int[][] rows = read(Path.of(arguments[2]));
+      Query[] queries = new Query[rows[0].length - 1];
+      for (int q = 0; q < queries.length; q++) queries[q] = query(rows, q);
+      long[] spent = new long[queries.length];
+      int[][] docs = new int[queries.length][];
+      if (warm.add(k))
+        for (long start = System.nanoTime(); System.nanoTime() - start < WARM; ) answerAll(queries, k, threads, spent, docs);
+      answerAll(queries, k, threads, spent, docs);
       StringBuilder output = new StringBuilder();
-      for (int q = 0; q + 1 < rows[0].length; q++) {
-        BooleanQuery.Builder builder = new BooleanQuery.Builder();
-        for (int j = rows[0][q]; j < rows[0][q + 1]; j++)
-          builder.add(new BoostQuery(new TermQuery(new Term("f", "t" + rows[1][j])), rows[2][j]), BooleanClause.Occur.SHOULD);
-        BooleanQuery query = builder.build();
-        long start = clock.getCurrentThreadCpuTime();
-        TopScoreDocCollector collector = TopScoreDocCollector.create(k, k);
-        searcher.search(query, collector);
-        ScoreDoc[] hits = collector.topDocs().scoreDocs;
-        output.append(clock.getCurrentThreadCpuTime() - start);
-        for (ScoreDoc hit : hits) output.append(' ').append(hit.doc);
+      for (int q = 0; q < queries.length; q++) {
+        output.append(spent[q]);
+        for (int doc : docs[q]) output.append(' ').append(doc);
         output.append('\n');
       }
       System.out.print(output);
       System.out.flush();
     }
+    System.exit(0);
   }
 }

@@ -6,7 +6,7 @@ background. A query is drawn from a source document: some of its heaviest terms,
 topic; three sets of about 43, 25 and 6 terms stand for SPLADE++, v3 and efficient models.
 """
 
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numba
@@ -33,15 +33,22 @@ class Topics(NamedTuple):
     fine_shares: NDArray[np.float32]  # [F, 100] cumulative
 
 
-class Collection(NamedTuple):
-    """Documents and query sets, CSR over one vocabulary."""
+class Drawn(NamedTuple):
+    """Where the documents stand and the queries: CSR over one vocabulary."""
 
     documents: sp.csr_matrix
     queries: dict[str, sp.csr_matrix]
 
 
-def generate(n_docs: int, *, seed: int = 7, length: float = 119, n_queries: int = 1000) -> Collection:
-    """A collection of ``n_docs`` documents of about ``length`` terms; the same for the same arguments."""
+Room = Callable[[str, int, Any], NDArray[Any]]  # an array of a name, a length and a dtype, to write into
+
+
+def generate(n_docs: int, room: Room, *, seed: int = 7, length: float = 119, n_queries: int = 1000) -> Drawn:
+    """A collection of ``n_docs`` documents of about ``length`` terms; the same for the same arguments.
+
+    The documents' arrays ``indptr`` int64, ``indices`` int32 and ``data`` float32 are written where ``room`` says,
+    which may be a mapped file: what is needed besides is 250 bytes per document.
+    """
     rng = np.random.default_rng(seed)
     n_fine = max(200, n_docs // 25)
     topics = _topics(rng, max(60, n_docs // 400), n_fine)
@@ -51,35 +58,14 @@ def generate(n_docs: int, *, seed: int = 7, length: float = 119, n_queries: int 
     first = rng.permutation(n_fine)[drawn].astype(np.int32)
     second = np.where(rng.random(n_docs) < 0.5, rng.integers(0, n_fine, n_docs), -1).astype(np.int32)
     lengths = np.clip(rng.lognormal(np.log(length) - 0.06, 0.35, n_docs), 15, 400).astype(np.int64)
-    offsets = np.concatenate([[0], np.cumsum(lengths)])
-    terms, weights = np.empty(offsets[-1], np.int32), np.empty(offsets[-1], np.float32)
+    offsets = room("indptr", n_docs + 1, np.int64)
+    offsets[0], offsets[1:] = 0, np.cumsum(lengths)
+    terms, weights = room("indices", int(offsets[-1]), np.int32), room("data", int(offsets[-1]), np.float32)
     _write_documents(seed, offsets, first, second, topics, terms, weights)
     documents = sp.csr_matrix((weights, terms, offsets), shape=(n_docs, VOCABULARY))
     sources = rng.choice(n_docs, n_queries, replace=False)
     queries = {name: _queries(rng, documents, sources, first, topics, *shape) for name, shape in QUERY_SETS.items()}
-    return Collection(documents, queries)
-
-
-def stored(folder: Path, n_docs: int, seed: int) -> Collection:
-    """The collection from ``folder``, where it is generated unless it is there."""
-    path = folder / f"collection-{n_docs}-{seed}.npz"
-    if not path.exists():
-        made = generate(n_docs, seed=seed)
-        arrays: dict[str, Any] = {}
-        for name, matrix in {"documents": made.documents, **made.queries}.items():
-            arrays |= {f"{name}_{part}": getattr(matrix, part) for part in ("indptr", "indices", "data")}
-        folder.mkdir(parents=True, exist_ok=True)
-        np.savez(path.with_suffix(".part.npz"), **arrays)
-        path.with_suffix(".part.npz").replace(path)
-    with np.load(path) as arrays:
-        matrices = {
-            name: sp.csr_matrix(
-                tuple(arrays[f"{name}_{part}"] for part in ("data", "indices", "indptr")),
-                shape=(len(arrays[f"{name}_indptr"]) - 1, VOCABULARY),
-            )
-            for name in ("documents", *QUERY_SETS)
-        }
-    return Collection(matrices.pop("documents"), matrices)
+    return Drawn(documents, queries)
 
 
 def _topics(rng: np.random.Generator, n_middle: int, n_fine: int) -> Topics:

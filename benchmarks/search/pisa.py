@@ -1,0 +1,111 @@
+"""PISA in C++, by the compiled module of pyterrier-pisa: impacts as whole numbers, one retrieval algorithm each."""
+
+import ctypes
+import sys
+import time
+from importlib.machinery import ExtensionFileLoader
+from importlib.util import find_spec, module_from_spec, spec_from_loader
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from benchmarks.search.engine import Answer, Engine, shared
+from benchmarks.search.impacts import impacts
+from benchmarks.search.vectors import Vectors
+
+ENCODING = "block_simdbp"  # its default, the fastest to decode
+COLLECTION = "inv.*"  # what the index is made of and a search does not need
+
+
+class Pisa(Engine):
+    """One retrieval algorithm; all queries in one native call, in threads of its own where there are several."""
+
+    package = "pyterrier-pisa"
+    index = "PISA"
+
+    def __init__(self, algorithm: str, threads: int | None = None) -> None:
+        self.algorithm, self.threads, self.name = algorithm, threads, f"PISA {algorithm}"
+
+    def build(self, vectors: Vectors, inputs: Path, folder: Path, n_threads: int) -> None:
+        native = _native()
+        _write_collection(vectors, folder, native)
+        _context(native, folder)
+        for file in folder.glob(COLLECTION):
+            file.unlink()
+
+    def open(self, folder: Path) -> float:
+        self.native = _native()
+        start = time.perf_counter()
+        self.context = _context(self.native, folder)
+        return time.perf_counter() - start
+
+    def search(self, queries: sp.csr_matrix, k: int) -> Answer:
+        n, whole = queries.shape[0], impacts(queries.data).astype(float)
+        asked = []
+        for q in range(n):
+            part = slice(queries.indptr[q], queries.indptr[q + 1])
+            asked.append((q, {f"t{t:05d}": w for t, w in zip(queries.indices[part], whole[part], strict=True)}))
+        numbers, names = np.empty(n * k, np.int32), np.empty(n * k, object)
+        ranks, scores = np.empty(n * k, np.int32), np.empty(n * k, np.float32)
+        start = self.clock()
+        size = self.native.retrieve(
+            self.context, self.algorithm, asked, k=k, threads=self.threads or 1, query_weighted=1, pretokenised=True,
+            result_qidxs=numbers, result_docnos=names, result_ranks=ranks, result_scores=scores,
+        )  # fmt: skip
+        spent = self.clock() - start
+        docs = np.full((n, k), -1, np.int64)
+        docs[numbers[:size], ranks[:size]] = names[:size].astype(np.int64)
+        return docs, shared(spent, n)
+
+
+def _native() -> Any:
+    """The compiled module alone: the package around it wants all of PyTerrier."""
+    if "_pisathon" in sys.modules:
+        return sys.modules["_pisathon"]
+    found = find_spec("pyterrier_pisa")
+    if found is None or not found.submodule_search_locations:
+        raise ImportError("pyterrier-pisa is not installed")
+    threading_library = Path(sys.prefix) / "lib" / "libtbb.so.2"  # where the package tbb puts it
+    if threading_library.exists():
+        ctypes.CDLL(str(threading_library))
+    path = next(Path(found.submodule_search_locations[0]).glob("_pisathon*.so"))
+    loader = ExtensionFileLoader("_pisathon", str(path))
+    spec = spec_from_loader("_pisathon", loader)
+    assert spec
+    module = module_from_spec(spec)
+    loader.exec_module(module)
+    sys.modules["_pisathon"] = module
+    return module
+
+
+def _context(native: Any, folder: Path) -> Any:
+    """An index ready to search; its bounds and compressed lists are made where they are not there."""
+    context = native.RetrievalContext()
+    native.prepare_index(context, str(folder), ENCODING, "quantized", "", quantize=0, stop_fname="")
+    return context
+
+
+def _write_collection(vectors: Vectors, folder: Path, native: Any) -> None:
+    """PISA's plain binary collection: lists of documents and impacts by term, then names and lexicons."""
+    documents = vectors.matrix()
+    n_docs = vectors.n_docs
+    whole = sp.csr_matrix((impacts(documents.data), documents.indices, documents.indptr), shape=documents.shape)
+    columns = whole.tocsc()
+    terms = np.flatnonzero(np.diff(columns.indptr))
+    with (folder / "inv.docs").open("wb") as docs, (folder / "inv.freqs").open("wb") as freqs:
+        np.array([1, n_docs], np.uint32).tofile(docs)
+        for term in terms:
+            part = slice(columns.indptr[term], columns.indptr[term + 1])
+            length = np.array([part.stop - part.start], np.uint32)
+            for stream, values in ((docs, columns.indices[part]), (freqs, columns.data[part])):
+                length.tofile(stream)
+                values.astype(np.uint32).tofile(stream)
+    with (folder / "inv.sizes").open("wb") as sizes:
+        np.array([n_docs], np.uint32).tofile(sizes)
+        np.asarray(whole.sum(1)).ravel().astype(np.uint32).tofile(sizes)
+    (folder / "fwd.terms").write_text("".join(f"t{term:05d}\n" for term in terms))
+    (folder / "fwd.documents").write_text("".join(f"{doc}\n" for doc in range(n_docs)))
+    for name, lexicon in (("documents", "doclex"), ("terms", "termlex")):
+        native.build_binlex(str(folder / f"fwd.{name}"), str(folder / f"fwd.{lexicon}"))

@@ -1,0 +1,87 @@
+"""Engines in turn, round after round; the exact answer that recall is taken against."""
+
+import hashlib
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from benchmarks.search.engine import Engine
+from benchmarks.search.vectors import Vectors
+
+TOLERANCE = 1e-4  # float32 sums differ by the order of their terms
+
+
+class Truth(NamedTuple):
+    """What an exact search finds: the score that a result must reach, and how many there are, per query."""
+
+    bars: NDArray[np.float32]  # [Q]
+    counts: NDArray[np.int64]  # [Q] at most k
+
+
+def exact_scores(vectors: Vectors, queries: sp.csr_matrix, k: int, folder: Path) -> NDArray[np.float32]:
+    """The ``k`` largest scores of each query [Q, k], largest first, 0 where none, by SciPy's product; kept on disk."""
+    asked = hashlib.sha256(queries.indptr.tobytes() + queries.indices.tobytes() + queries.data.tobytes())
+    path = folder / f"exact-{asked.hexdigest()[:16]}-{k}.npy"
+    if not path.exists():
+        columns = np.asfortranarray(queries.toarray().T)  # [V, Q]
+        best = np.zeros((queries.shape[0], k), np.float32)
+        for _, rows in vectors.parts():
+            scores = np.asarray(rows @ columns).T  # [Q, documents]
+            if scores.shape[1] > k:
+                scores = np.partition(scores, -k, axis=1)[:, -k:]
+            best = np.partition(np.hstack([best, scores]), -k, axis=1)[:, -k:]
+        path.parent.mkdir(exist_ok=True)
+        np.save(path, -np.sort(-best, axis=1))
+    kept: NDArray[np.float32] = np.load(path)
+    return kept
+
+
+def truth_of(scores: NDArray[np.float32], k: int) -> Truth:
+    """What the k best must reach, of the best scores of each query."""
+    counts = np.count_nonzero(scores[:, :k] > 0, axis=1)
+    bars = scores[np.arange(len(scores)), np.maximum(counts, 1) - 1]
+    return Truth(bars, counts)
+
+
+def recall(docs: NDArray[np.int64], queries: sp.csr_matrix, documents: sp.csr_matrix, truth: Truth) -> float:
+    """Mean share of the results that there are whose exact score reaches the last one's."""
+    shares = []
+    for q, found in enumerate(docs):
+        scores = documents[np.unique(found[found >= 0])] @ queries[q].toarray().ravel()
+        reached = np.count_nonzero((scores >= truth.bars[q] - TOLERANCE) & (scores > 0))
+        shares.append(min(reached, truth.counts[q]) / truth.counts[q] if truth.counts[q] else 1.0)
+    return float(np.mean(shares))
+
+
+def in_turn(
+    engines: list[Engine], queries: sp.csr_matrix, k: int, rounds: int
+) -> tuple[dict[Engine, list[float]], dict[Engine, NDArray[np.int64]]]:
+    """Milliseconds per query of each engine in each round, and the last answers.
+
+    A first round warms caches and compiles, and does not count. The order is another one in each round, so that no
+    engine always comes after the one that leaves the least of the processor's cache.
+    """
+    spent: dict[Engine, list[float]] = {engine: [] for engine in engines}
+    answers: dict[Engine, NDArray[np.int64]] = {}
+    for turn in range(rounds + 1):
+        for place in np.random.default_rng(turn).permutation(len(engines)):
+            engine = engines[place]
+            answers[engine], seconds = engine.search(queries, k)
+            if turn:
+                spent[engine].append(float(seconds.mean()) * 1e3)
+    return spent, answers
+
+
+def median(values: list[float]) -> float:
+    """The median as a plain number."""
+    return float(np.median(values))
+
+
+def settings_of_machine() -> dict[str, Any]:
+    """The processor, as far as the system tells."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return {"processor": models[0] if models else "unknown", "processors": len(models)}
