@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from splade.files import InputError
 from splade.indexing import InvertedIndex
+from splade.kernels.block_max import STREAM
 from splade.kernels.cluster import rows_of
 from splade.kernels.compiled import read_only, read_only_rows
 from splade.kernels.sparse import from_matrix
@@ -59,7 +60,7 @@ class Approximate(Auto):
     def _calibrated(self, k: int) -> tuple[NDArray[np.float32], dict[int, tuple[float, float]]]:
         with self._lock:
             if k not in self._chosen:
-                self._chosen[k] = (self._shares, {}) if self.streams(k) else self._calibrate(k)
+                self._chosen[k] = (self._shares, {}) if self.plan(k) == STREAM else self._calibrate(k)
                 for length, (share, measured) in self._chosen[k][1].items():
                     logger.info("k=%d, %d terms: share %.2f, recall %.4f", k, length, share, measured)
             return self._chosen[k]
