@@ -11,16 +11,18 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from splade.kernels.bounds import collect, count_between, find_level, find_peaks, sum_bounds, weigh_levels
+from splade.kernels.blocks import Blocks
+from splade.kernels.bounds import LANES, collect, count_between, find_level, find_peaks, sum_bounds, weigh_levels
 from splade.kernels.compiled import kernel
 from splade.kernels.gather import gather
 from splade.kernels.intrinsics import bit_length, prefetch
 from splade.kernels.plan import FEWEST, WASTE, cost_of_bounds, cost_of_ranges, cost_of_visit, worth_bounds
 from splade.kernels.stream import score_range, stream_all
 from splade.kernels.topk import least_bits, raise_bar
-from splade.kernels.visit import Pipeline, visit
+from splade.kernels.visit import Pipeline, new_pipeline, visit
 
 STREAM, BOUND, CHOOSE = 0, 1, 2  # plans of `search_all`
+SPARE = 1024
 
 
 class Scratch(NamedTuple):
@@ -36,6 +38,28 @@ class Scratch(NamedTuple):
     values: NDArray[np.float32]  # [longest query]
     rows: NDArray[np.int64]  # [longest query]
     pipeline: Pipeline
+
+
+def pool_size(k: int) -> int:
+    """Keys that are gathered before the k best are picked."""
+    return k + max(k, SPARE)
+
+
+def new_scratch(blocks: Blocks, k: int, longest: int) -> Scratch:
+    """For k results of queries of up to ``longest`` terms."""
+    stride = blocks.head.shape[1]
+    return Scratch(
+        scores=np.zeros(1 << int(blocks.range_bits), np.float32),
+        pool=np.empty(pool_size(k), np.uint64),
+        bounds=np.zeros(stride, np.float32),
+        peaks=np.empty(stride // LANES, np.uint32),
+        visits=np.empty(stride, np.int64),
+        keys=np.empty(stride, np.uint64),
+        units=np.empty(longest, np.float32),
+        values=np.empty(longest, np.float32),
+        rows=np.empty(longest, np.int64),
+        pipeline=new_pipeline(blocks, longest),
+    )
 
 
 @kernel

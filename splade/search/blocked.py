@@ -7,15 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splade.indexing import InvertedIndex
-from splade.kernels.block_max import BOUND, CHOOSE, STREAM, Scratch, search_all
-from splade.kernels.bounds import LANES
+from splade.kernels.block_max import BOUND, CHOOSE, STREAM, Scratch, new_scratch, pool_size, search_all
 from splade.kernels.compiled import machine_code, read_only
-from splade.kernels.visit import new_pipeline
 from splade.search.work import Work
 
 DOCS_PER_RESULT = 256
 LENGTHS = 33  # bit lengths of a uint32
-SPARE = 1024  # keys that are gathered beyond k before the best are picked
 
 
 class Blocked:
@@ -49,25 +46,9 @@ class Blocked:
 
     def _scratch(self, k: int, longest: int) -> Scratch:
         kept: Scratch | None = getattr(self._local, "scratch", None)
-        if kept is None or len(kept.units) < longest or len(kept.pool) != k + max(k, SPARE):
-            kept = self._local.scratch = self._new_scratch(k, max(longest, 128))
+        if kept is None or len(kept.units) < longest or len(kept.pool) != pool_size(k):
+            kept = self._local.scratch = new_scratch(self._blocks, k, max(longest, 128))
         return kept
-
-    def _new_scratch(self, k: int, longest: int) -> Scratch:
-        blocks = self._blocks
-        stride = blocks.head.shape[1]
-        return Scratch(
-            scores=np.zeros(1 << int(blocks.range_bits), np.float32),
-            pool=np.empty(k + max(k, SPARE), np.uint64),
-            bounds=np.zeros(stride, np.float32),
-            peaks=np.empty(stride // LANES, np.uint32),
-            visits=np.empty(stride, np.int64),
-            keys=np.empty(stride, np.uint64),
-            units=np.empty(longest, np.float32),
-            values=np.empty(longest, np.float32),
-            rows=np.empty(longest, np.int64),
-            pipeline=new_pipeline(blocks, longest),
-        )
 
 
 class Exhaustive(Blocked):
