@@ -3,6 +3,7 @@
 import numpy as np
 
 from splade.kernels.compiled import kernel
+from splade.kernels.intrinsics import larger
 
 LANES = 64  # bounds are looked through so many at a time: a row of the head is padded to a multiple
 CHUNK = 4096  # blocks whose sums are gathered at a time, within the first-level cache
@@ -78,10 +79,10 @@ def find_peaks(bounds, peaks):  # type: ignore[no-untyped-def]
     top = np.uint32(0)
     for g in range(bounds.size // LANES):
         peak = np.uint32(0)
-        for i in range(g * LANES, (g + 1) * LANES):
-            peak = max(peak, bounds[np.uint64(i)])
+        for i in range(g * LANES, min((g + 1) * LANES, bounds.size)):  # a length that is known would be unrolled
+            peak = larger(peak, bounds[np.uint64(i)])
         peaks[g] = peak
-        top = max(top, peak)
+        top = larger(top, peak)
     return top
 
 

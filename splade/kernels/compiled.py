@@ -45,6 +45,8 @@ def read_only(array: NDArray[Any]) -> NDArray[Any]:
     numba compiles separately for writable and read-only arrays. Memory-mapped arrays are
     read-only, so making every other argument so as well means compiling a kernel once.
     """
+    if type(array) is np.ndarray and array.flags.c_contiguous and not array.flags.writeable:
+        return array
     view = np.ascontiguousarray(array).view(np.ndarray)
     view.flags.writeable = False
     return view

@@ -97,3 +97,13 @@ def below(context: Any, array: Any, position: Any, limit: Any) -> Any:  # noqa: 
         return builder.zext(builder.bitcast(builder.icmp_unsigned("<", elements, limits), INT32), INT64)
 
     return types.uint64(array, position, types.uint16), generate
+
+
+@intrinsic
+def larger(context: Any, one: Any, other: Any) -> Any:  # noqa: ARG001
+    """The larger of two uint32, without a branch, so that a loop of it works on many at a time."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:  # noqa: ARG001
+        return builder.select(builder.icmp_unsigned(">", *args), *args)
+
+    return types.uint32(types.uint32, types.uint32), generate

@@ -9,7 +9,7 @@ from splade.kernels.compiled import kernel
 VISIT, VISIT_TERM = 250.0, 55.0  # a block; each query term in it
 RANGE, RANGE_TERM, POSTING = 6500.0, 150.0, 0.75  # scoring a range: zeroing and comparing; each run; each posting
 LEVEL, ENTRY = 0.1, 1.2  # a bound from a row of the head, and one from the tail
-WASTE = 0.12  # of the cost of scoring all, what may be spent on bounds and visits before a plan must pay
+WASTE = 0.15  # of the cost of scoring all, what may be spent on bounds and visits before a plan must pay
 FEWEST = 3  # blocks to visit before anything can be told
 
 
