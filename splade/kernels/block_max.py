@@ -11,20 +11,18 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from splade.kernels.bounds import sum_bounds, weigh_levels
+from splade.kernels.blocks import Blocks
+from splade.kernels.bounds import LANES, collect, count_between, find_level, find_peaks, sum_bounds, weigh_levels
 from splade.kernels.compiled import kernel
 from splade.kernels.gather import gather
 from splade.kernels.intrinsics import bit_length, prefetch
+from splade.kernels.plan import FEWEST, WASTE, cost_of_bounds, cost_of_ranges, cost_of_visit, worth_bounds
 from splade.kernels.stream import score_range, stream_all
 from splade.kernels.topk import least_bits, raise_bar
-from splade.kernels.visit import Pipeline, visit
+from splade.kernels.visit import Pipeline, new_pipeline, visit
 
-# What things cost, in nanoseconds, on the machine that the defaults were measured on. Only their ratios
-# matter, and they decide nothing but the way: results are the same.
-VISIT, VISIT_TERM = 300.0, 80.0  # a block; each query term in it
-RANGE, RANGE_TERM, POSTING = 5000.0, 120.0, 0.8  # scoring a range: zeroing and comparing; each run; each posting
-BINS, BIN_BITS = 1024, 14  # the order of blocks: 512 bins to a factor of two below the largest bound
-LANES = 64
+STREAM, BOUND, CHOOSE = 0, 1, 2  # plans of `search_all`
+SPARE = 1024
 
 
 class Scratch(NamedTuple):
@@ -33,18 +31,42 @@ class Scratch(NamedTuple):
     scores: NDArray[np.float32]  # [2^range_bits] zeros
     pool: NDArray[np.uint64]  # more than k
     bounds: NDArray[np.float32]  # [stride]
-    visits: NDArray[np.int64]  # [n_blocks]
-    keys: NDArray[np.uint64]  # [n_blocks]
+    peaks: NDArray[np.uint32]  # [stride / LANES]
+    visits: NDArray[np.int64]  # [stride]
+    keys: NDArray[np.uint64]  # [stride]
     units: NDArray[np.float32]  # [longest query]
     values: NDArray[np.float32]  # [longest query]
     rows: NDArray[np.int64]  # [longest query]
     pipeline: Pipeline
 
 
-@kernel
-def search_all(blocks, queries, first, last, k, floor, allowed, streams, shares, scratch, keys, counts):  # type: ignore[no-untyped-def]
-    """Write the keys of the best documents of queries ``first`` to ``last``; with ``streams``, by scoring all.
+def pool_size(k: int) -> int:
+    """Keys that are gathered before the k best are picked."""
+    return k + max(k, SPARE)
 
+
+def new_scratch(blocks: Blocks, k: int, longest: int) -> Scratch:
+    """For k results of queries of up to ``longest`` terms."""
+    stride = blocks.head.shape[1]
+    return Scratch(
+        scores=np.zeros(1 << int(blocks.range_bits), np.float32),
+        pool=np.empty(pool_size(k), np.uint64),
+        bounds=np.zeros(stride, np.float32),
+        peaks=np.empty(stride // LANES, np.uint32),
+        visits=np.empty(stride, np.int64),
+        keys=np.empty(stride, np.uint64),
+        units=np.empty(longest, np.float32),
+        values=np.empty(longest, np.float32),
+        rows=np.empty(longest, np.int64),
+        pipeline=new_pipeline(blocks, longest),
+    )
+
+
+@kernel
+def search_all(blocks, queries, first, last, k, floor, allowed, plan, shares, scratch, keys, counts):  # type: ignore[no-untyped-def]
+    """Write the keys of the best documents of queries ``first`` to ``last``.
+
+    ``plan`` is STREAM to score all documents, BOUND to look at bounds in any case, CHOOSE for the cheaper.
     ``keys`` is uint64 [last - first, k], zeroed; ``counts`` int64 [last - first, 3], zeroed, receives
     blocks visited, ranges streamed, and postings touched. ``shares`` multiply bounds, by the bit length
     of the number of query terms: 1 is exact, less leaves out blocks that could but seldom do matter.
@@ -53,8 +75,8 @@ def search_all(blocks, queries, first, last, k, floor, allowed, streams, shares,
     for q in range(first, last):
         begin, end = queries.offsets[q], queries.offsets[q + 1]
         share = shares[bit_length(np.uint32(end - begin))]
-        bounded = not streams and weigh_levels(blocks, queries, begin, end, share, scratch.units)
-        if bounded:
+        bounded = plan == BOUND or (plan == CHOOSE and worth_bounds(blocks, queries, begin, end))
+        if bounded and weigh_levels(blocks, queries, begin, end, share, scratch.units):
             n = search_one(blocks, queries, begin, end, k, bar, allowed, scratch, counts[q - first])
         else:
             n, touched = stream_all(blocks, queries, begin, end, k, bar, allowed, scratch.scores, scratch.pool)
@@ -69,39 +91,37 @@ def search_one(blocks, queries, begin, end, k, bar, allowed, scratch, counts):  
     """The keys of the k best documents at the front of the pool; returns how many. Assumes units weighed."""
     fetch_runs(blocks, queries, begin, end)
     sum_bounds(blocks, queries, begin, end, scratch.units, scratch.rows, scratch.values, scratch.bounds)
-    bounds = scratch.bounds.view(np.uint32)
-    top = np.uint32(0)
-    for i in range(bounds.size):
-        top = max(top, bounds[np.uint64(i)])
-    stream_cost = cost_of_ranges(blocks, queries, begin, end)
-    visit_cost = VISIT + VISIT_TERM * (end - begin)
-    bins = np.zeros(BINS, np.int64)
-    fill_bins(bounds, top, least_bits(bar), bins)
-    batch = max(np.int64(0.08 * stream_cost / visit_cost), 8)
-    upper = np.uint64(top) + np.uint64(1)  # blocks with lower bound bits have not been visited
-    used = count = 0
-    by_range = False
+    bounds, peaks = scratch.bounds.view(np.uint32), scratch.peaks
+    upper = np.uint64(find_peaks(bounds, peaks)) + np.uint64(1)  # blocks with lower bits have not been visited
+    everything, each = cost_of_ranges(blocks, queries, begin, end), cost_of_visit(blocks, queries, begin, end)
+    spent = cost_of_bounds(blocks, queries, begin, end)
+    budget = max(WASTE * everything, spent + FEWEST * each)
+    batch = max((budget - spent) / each / 4, FEWEST)
+    count = 0
     while np.uint64(least_bits(bar)) < upper:
-        lower, used = next_level(bins, used, batch, top)
-        lower = max(lower, least_bits(bar))
-        n = collect_level(bounds, lower, upper, scratch.visits, scratch.keys)
-        by_range = n * visit_cost > 0.5 * stream_cost and n > 16  # very many alike: do not even start
-        if by_range:
+        least = least_bits(bar)
+        room = (budget - spent) / each
+        if room < 1:
+            left = count_between(bounds, peaks, least, upper)
+            if spent + left * each > everything or worth_ranges(blocks, bounds, each, everything, left, least, upper):
+                break
+            room = 2.0 * left
+        lower, n = find_level(bounds, peaks, least, upper, np.int64(max(min(batch, room / 2), 1)))
+        if n > room + 1:  # too many are alike
             break
+        collect(bounds, peaks, lower, upper, scratch.visits, scratch.keys)
         count, bar, scored, touched = visit(
             blocks, queries, begin, end, scratch.visits[:n], bounds, k, bar, allowed,
-            scratch.scores, scratch.pool, count, scratch.pipeline,
+            scratch.pool, count, scratch.pipeline,
         )  # fmt: skip
         counts[0] += scored
         counts[2] += touched
+        spent += scored * each
         upper = np.uint64(lower)
-        batch = max(2 * batch, n)
-        by_range = worth_ranges(blocks, bounds, visit_cost, stream_cost, least_bits(bar), upper)
-        if by_range:
-            break
-    if by_range:
+        batch *= 2
+    if np.uint64(least_bits(bar)) < upper:
         count, bar = finish_ranges(
-            blocks, queries, begin, end, k, bar, allowed, scratch, count, upper, visit_cost, stream_cost, counts
+            blocks, queries, begin, end, k, bar, allowed, scratch, count, upper, each, everything, counts
         )
     count, bar = raise_bar(scratch.pool, count, k, bar)
     return count
@@ -118,109 +138,47 @@ def fetch_runs(blocks, queries, begin, end):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def cost_of_ranges(blocks, queries, begin, end):  # type: ignore[no-untyped-def]
-    """Nanoseconds to score all documents, about."""
-    postings = 0
-    for i in range(begin, end):
-        postings += blocks.offsets[queries.columns[i] + 1] - blocks.offsets[queries.columns[i]]
-    return POSTING * postings + blocks.n_ranges * (RANGE + RANGE_TERM * (end - begin))
-
-
-@kernel
-def fill_bins(bounds, top, least, bins):  # type: ignore[no-untyped-def]
-    """Count the blocks by how far their bound is below the top; those far below are not counted."""
-    lowest = max(np.int64(top) - (BINS << BIN_BITS), np.int64(least))
-    for start in range(0, bounds.size, LANES):
-        hits = np.uint32(0)
-        for i in range(start, start + LANES):
-            hits += np.uint32(bounds[np.uint64(i)] > lowest)
-        if hits:
-            for i in range(start, start + LANES):
-                if bounds[np.uint64(i)] > lowest:
-                    bins[np.uint64((top - bounds[np.uint64(i)]) >> np.uint32(BIN_BITS))] += 1
-
-
-@kernel
-def next_level(bins, used, batch, top):  # type: ignore[no-untyped-def]
-    """Lowest bits of bound of the next ``batch`` blocks or some more, and the bins used up to there."""
-    taken = 0
-    while used < BINS and taken < batch:
-        taken += bins[used]
-        used += 1
-    if used == BINS and taken < batch:
-        return np.uint32(1), used
-    return np.uint32(max(np.int64(top) - (used << BIN_BITS) + 1, 1)), used
-
-
-@kernel
-def collect_level(bounds, lower, upper, visits, keys):  # type: ignore[no-untyped-def]
-    """Write the blocks with bound bits in [lower, upper) in descending order; returns how many."""
-    n = 0
-    for start in range(0, bounds.size, LANES):
-        hits = np.uint32(0)
-        for i in range(start, start + LANES):
-            hits += np.uint32(bounds[np.uint64(i)] >= lower)
-        if hits:
-            for i in range(start, start + LANES):
-                if lower <= bounds[i] < upper:
-                    keys[n] = (np.uint64(bounds[i]) << np.uint64(32)) | np.uint64(i)
-                    n += 1
-    keys[:n].sort()
-    for i in range(n):
-        visits[i] = np.int64(keys[n - 1 - i] & np.uint64(0xFFFFFFFF))
-    return n
-
-
-@kernel
-def count_between(bounds, start, stop, least, upper):  # type: ignore[no-untyped-def]
-    """How many blocks of [start, stop) have bound bits in [least, upper)."""
-    above = np.uint32(0)
-    low, high = np.uint32(least), np.uint32(upper - np.uint64(1))
-    for i in range(start, stop):
-        above += np.uint32((bounds[np.uint64(i)] >= low) & (bounds[np.uint64(i)] <= high))
-    return np.int64(above)
-
-
-@kernel
-def worth_ranges(blocks, bounds, visit_cost, stream_cost, least, upper):  # type: ignore[no-untyped-def]
+def worth_ranges(blocks, bounds, each, everything, left, least, upper):  # type: ignore[no-untyped-def]
     """Whether going range by range, each the cheaper way, beats visiting all blocks that are left in order."""
-    if np.uint64(least) >= upper:
-        return False
-    left = count_between(bounds, 0, bounds.size, least, upper)
-    if left * visit_cost < 0.25 * stream_cost:
-        return False
-    per_range = stream_cost / blocks.n_ranges
-    bits = blocks.range_bits - blocks.block_bits
+    per_range = everything / blocks.n_ranges
     planned = 0.0
     for r in range(blocks.n_ranges):
-        found = count_between(bounds, r << bits, min((r + 1) << bits, blocks.n_blocks), least, upper)
-        planned += min(found * visit_cost, per_range)
-    return planned < 0.6 * left * visit_cost
+        planned += min(count_in_range(blocks, bounds, r, least, upper) * each, per_range)
+    return planned < 0.6 * left * each
+
+
+@kernel
+def count_in_range(blocks, bounds, r, least, upper):  # type: ignore[no-untyped-def]
+    """How many blocks of range ``r`` have bound bits in [least, upper)."""
+    shift = blocks.range_bits - blocks.block_bits
+    low, high = np.uint32(least), np.uint32(upper - np.uint64(1))
+    found = np.uint32(0)
+    for i in range(r << shift, min((r + 1) << shift, blocks.n_blocks)):
+        found += np.uint32((bounds[np.uint64(i)] >= low) & (bounds[np.uint64(i)] <= high))
+    return np.int64(found)
 
 
 @kernel
 def finish_ranges(  # type: ignore[no-untyped-def]
-    blocks, queries, begin, end, k, bar, allowed, scratch, count, upper, visit_cost, stream_cost, counts
+    blocks, queries, begin, end, k, bar, allowed, scratch, count, upper, each, everything, counts
 ):  # fmt: skip
     """Score the blocks with bound bits below ``upper`` range by range, each by visits or as a whole."""
     bounds = scratch.bounds.view(np.uint32)
     bits = scratch.scores.view(np.uint32)
-    per_range = stream_cost / blocks.n_ranges
     shift = blocks.range_bits - blocks.block_bits
     size = np.int64(1) << blocks.block_bits
     for r in range(blocks.n_ranges):
         start, stop = r << shift, min((r + 1) << shift, blocks.n_blocks)
-        found = count_between(bounds, start, stop, least_bits(bar), upper)
-        if found * visit_cost < per_range:
-            n = 0
-            least = least_bits(bar)
-            for block in range(start, stop):
-                if found and least <= bounds[block] < upper:
-                    scratch.visits[n] = block
-                    n += 1
+        least = least_bits(bar)
+        n = 0
+        for block in range(start, stop):
+            if least <= bounds[block] < upper:
+                scratch.visits[n] = block
+                n += 1
+        if n * each < everything / blocks.n_ranges:
             count, bar, scored, touched = visit(
                 blocks, queries, begin, end, scratch.visits[:n], bounds, k, bar, allowed,
-                scratch.scores, scratch.pool, count, scratch.pipeline,
+                scratch.pool, count, scratch.pipeline,
             )  # fmt: skip
             counts[0] += scored
         else:
@@ -228,10 +186,11 @@ def finish_ranges(  # type: ignore[no-untyped-def]
             counts[1] += 1
             origin = r << blocks.range_bits
             for block in range(start, stop):
-                if least_bits(bar) <= bounds[block] < upper:
+                if bounds[block] >= upper:  # visited already
                     low = (block << blocks.block_bits) - origin
-                    high = min(low + size, blocks.n_docs - origin)
-                    count, bar = gather(bits, low, high, origin, blocks.order, allowed, scratch.pool, count, k, bar)
+                    scratch.scores[low : low + size] = 0
+            stop = min(scratch.scores.size, blocks.n_docs - origin)
+            count, bar = gather(bits, 0, stop, origin, blocks.order, allowed, scratch.pool, count, k, bar)
             scratch.scores[:] = 0
         counts[2] += touched
     return count, bar

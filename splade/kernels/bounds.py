@@ -3,8 +3,12 @@
 import numpy as np
 
 from splade.kernels.compiled import kernel
+from splade.kernels.intrinsics import larger
 
+LANES = 64  # bounds are looked through so many at a time: a row of the head is padded to a multiple
 CHUNK = 4096  # blocks whose sums are gathered at a time, within the first-level cache
+OCTAVES = 2 << 23  # bits of bound that are two factors of two
+FINENESS = 1 << 14  # bits of bound that are not told apart: 512 steps to a factor of two
 LARGEST = np.float32(1e38)  # a query that could score more is not bounded: its sums might overflow
 SMALLEST = np.float32(1.2e-38)  # of a unit, so that no product of it loses bits
 
@@ -67,3 +71,68 @@ def add_rows(head, rows, values, start, bounds):  # type: ignore[no-untyped-def]
         for j in range(bounds.size):
             bounds[j] += x * np.float32(a[j])
         i += 1
+
+
+@kernel
+def find_peaks(bounds, peaks):  # type: ignore[no-untyped-def]
+    """Write the highest of each LANES bound bits; returns the highest of all."""
+    top = np.uint32(0)
+    for g in range(bounds.size // LANES):
+        peak = np.uint32(0)
+        for i in range(g * LANES, min((g + 1) * LANES, bounds.size)):  # a length that is known would be unrolled
+            peak = larger(peak, bounds[np.uint64(i)])
+        peaks[g] = peak
+        top = larger(top, peak)
+    return top
+
+
+@kernel
+def count_between(bounds, peaks, least, upper):  # type: ignore[no-untyped-def]
+    """How many blocks have bound bits in [least, upper)."""
+    found = np.int64(0)
+    low, high = np.uint32(least), np.uint32(upper - np.uint64(1))
+    for g in range(bounds.size // LANES):
+        if peaks[np.uint64(g)] >= low:
+            inside = np.uint32(0)
+            for i in range(g * LANES, (g + 1) * LANES):
+                inside += np.uint32((bounds[np.uint64(i)] >= low) & (bounds[np.uint64(i)] <= high))
+            found += np.int64(inside)
+    return found
+
+
+@kernel
+def find_level(bounds, peaks, least, upper, wanted):  # type: ignore[no-untyped-def]
+    """The lowest bits of bound of the next ``wanted`` blocks, up to twice as many; and how many they are.
+
+    More where so many are alike, fewer where no more are in [least, upper).
+    """
+    high = upper
+    low = max(np.uint64(least), upper - min(upper, np.uint64(OCTAVES)))
+    n = count_between(bounds, peaks, low, upper)
+    if n < wanted and low > least:
+        low = np.uint64(least)
+        n = count_between(bounds, peaks, low, upper)
+    while n > 2 * wanted and high - low > FINENESS:
+        middle = (low + high) // np.uint64(2)
+        above = count_between(bounds, peaks, middle, upper)
+        if above < wanted:
+            high = middle
+        else:
+            low, n = middle, above
+    return np.uint32(low), n
+
+
+@kernel
+def collect(bounds, peaks, lower, upper, visits, keys):  # type: ignore[no-untyped-def]
+    """Write the blocks with bound bits in [lower, upper) in descending order; returns how many."""
+    n = 0
+    for g in range(bounds.size // LANES):
+        if peaks[g] >= lower:
+            for i in range(g * LANES, (g + 1) * LANES):
+                if lower <= bounds[i] < upper:
+                    keys[n] = (np.uint64(bounds[i]) << np.uint64(32)) | np.uint64(i)
+                    n += 1
+    keys[:n].sort()
+    for i in range(n):
+        visits[i] = np.int64(keys[n - 1 - i] & np.uint64(0xFFFFFFFF))
+    return n

@@ -25,12 +25,28 @@ def kernel(function: Function) -> Function:
     return cast(Function, compiled)
 
 
+def machine_code(function: Function, *arguments: Any) -> Function:
+    """``function``, a kernel, for arguments of just these types, which are then no longer looked at.
+
+    Finding out the types of thirty arrays takes numba longer than a short query. Calling the result with
+    arguments of other types is undefined.
+    """
+    if not hasattr(function, "overloads"):  # where compilation is switched off
+        return function
+    signature = tuple(numba.typeof(argument) for argument in arguments)
+    dispatcher: Any = function
+    dispatcher.compile(signature)
+    return cast(Function, dispatcher.overloads[signature].entry_point)
+
+
 def read_only(array: NDArray[Any]) -> NDArray[Any]:
     """A plain, contiguous, read-only view of ``array``.
 
     numba compiles separately for writable and read-only arrays. Memory-mapped arrays are
     read-only, so making every other argument so as well means compiling a kernel once.
     """
+    if type(array) is np.ndarray and array.flags.c_contiguous and not array.flags.writeable:
+        return array
     view = np.ascontiguousarray(array).view(np.ndarray)
     view.flags.writeable = False
     return view

@@ -51,7 +51,7 @@ def sound_offsets(offsets: NDArray[Any], columns: NDArray[Any], weights: NDArray
     if (columns.size and columns.dtype.kind not in "iu") or weights.dtype.kind not in "fiu":
         raise ValueError(f"columns must be integers and weights real, got {columns.dtype} and {weights.dtype}")
     whole = offsets.astype(np.int64, copy=False)
-    if whole[0] != 0 or whole[-1] != len(columns) or (np.diff(whole) < 0).any():
+    if whole[0] != 0 or whole[-1] != len(columns) or (whole[1:] < whole[:-1]).any():
         raise ValueError(
             f"offsets must rise from 0 to the number of entries, {len(columns)}; they go from {whole[0]} to {whole[-1]}"
         )

@@ -6,7 +6,8 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-INT8, INT16, INT32 = ir.IntType(8), ir.IntType(16), ir.IntType(32)
+INT8, INT16, INT32, INT64 = ir.IntType(8), ir.IntType(16), ir.IntType(32), ir.IntType(64)
+WIDE = 32  # uint16 that are compared at a time
 HALF_TO_SINGLE = 2.0**112  # between the exponent biases of float16 and float32
 
 
@@ -65,3 +66,44 @@ def trailing_zeros(context: Any, value: Any) -> Any:  # noqa: ARG001
         return builder.cttz(args[0], ir.Constant(ir.IntType(1), 0))
 
     return types.uint64(types.uint64), generate
+
+
+@intrinsic
+def count_ones(context: Any, value: Any) -> Any:  # noqa: ARG001
+    """How many bits of the uint64 ``value`` are set."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:  # noqa: ARG001
+        return builder.ctpop(args[0])
+
+    return types.uint64(types.uint64), generate
+
+
+@intrinsic
+def below(context: Any, array: Any, position: Any, limit: Any) -> Any:  # noqa: ARG001
+    """A bit for each of the WIDE elements of a uint16 ``array`` from ``position`` on that is below ``limit``.
+
+    One vector comparison; the elements must exist.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        vector = ir.VectorType(INT16, WIDE)
+        place = builder.bitcast(builder.gep(data, [args[1]]), vector.as_pointer())
+        elements = builder.load(place, align=2)
+        limits = builder.insert_element(ir.Constant(vector, ir.Undefined), args[2], INT32(0))
+        limits = builder.shuffle_vector(
+            limits, ir.Constant(vector, ir.Undefined), ir.Constant(ir.VectorType(INT32, WIDE), [0] * WIDE)
+        )
+        return builder.zext(builder.bitcast(builder.icmp_unsigned("<", elements, limits), INT32), INT64)
+
+    return types.uint64(array, position, types.uint16), generate
+
+
+@intrinsic
+def larger(context: Any, one: Any, other: Any) -> Any:  # noqa: ARG001
+    """The larger of two uint32, without a branch, so that a loop of it works on many at a time."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:  # noqa: ARG001
+        return builder.select(builder.icmp_unsigned(">", *args), *args)
+
+    return types.uint32(types.uint32, types.uint32), generate

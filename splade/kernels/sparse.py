@@ -16,6 +16,7 @@ from splade.kernels.faults import (
     LARGEST,
     NEGATIVE,
     NOT_FINITE,
+    OUT_OF_RANGE,
     ZERO,
     check,
     describe,
@@ -45,15 +46,18 @@ def from_csr(indptr: ArrayLike, indices: ArrayLike, data: ArrayLike, n_columns: 
     columns, values = np.asarray(indices), np.asarray(data)
     offsets = sound_offsets(np.asarray(indptr), columns, values)
     limit = LARGEST if n_columns is None else n_columns
-    if columns.size and not (columns.min() >= 0 and columns.max() < limit):
+    narrow = columns.dtype == np.int32  # others might leave the range when they are made so
+    if not narrow and columns.size and not (columns.min() >= 0 and columns.max() < limit):
         place = int(np.argmax((columns < 0) | (columns >= limit)))
         raise ValueError(f"row {row_of(offsets, place)}: columns must be in [0, {limit}), got {columns[place]}")
-    with np.errstate(over="ignore", under="ignore"):
-        rows = SparseRows(offsets, columns.astype(np.int32, copy=False), values.astype(np.float32, copy=False))
-    rows = read_only_rows(rows)
+    if values.dtype != np.float32:
+        with np.errstate(over="ignore", under="ignore"):
+            values = values.astype(np.float32)
+    rows = read_only_rows(SparseRows(offsets, columns.astype(np.int32, copy=False), values))
     first = first_faults(rows, limit)
-    if first[NOT_FINITE] >= 0 or first[NEGATIVE] >= 0:
-        raise ValueError("row {}: {}".format(*describe(rows, limit, first, (NOT_FINITE, NEGATIVE))))
+    fatal = (OUT_OF_RANGE, NOT_FINITE, NEGATIVE)
+    if any(first[kind] >= 0 for kind in fatal):
+        raise ValueError("row {}: {}".format(*describe(rows, limit, first, fatal)))
     if first[DISORDERED] >= 0 or first[ZERO] >= 0:
         rows = _tidy(rows)
     return rows

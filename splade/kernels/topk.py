@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from splade.kernels.compiled import kernel
 
+BEYOND = 2.0**128 - 2.0**103  # from here on the nearest float32 is infinite
+
 
 def decode(keys: NDArray[np.uint64]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Document numbers and scores of ``keys``; -1 and 0 for key 0."""
@@ -21,8 +23,8 @@ def decode(keys: NDArray[np.uint64]) -> tuple[NDArray[np.int32], NDArray[np.floa
 
 def score_bits(score: float) -> np.uint32:
     """The bits of a score that is not negative, as float32: comparing bits compares scores."""
-    with np.errstate(over="ignore"):  # beyond float32 is infinite
-        return np.abs(np.float32(score)).view(np.uint32)
+    size = abs(float(score))
+    return np.float32(size if size < BEYOND else np.inf).view(np.uint32)
 
 
 @kernel

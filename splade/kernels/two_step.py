@@ -27,7 +27,7 @@ def rescore_all(blocks, queries, first, last, k, floor, positions, found, chosen
         visits = np.unique(places[:n])
         count, bar, scored, touched = visit(
             blocks, queries, queries.offsets[q], queries.offsets[q + 1], visits, bounds, k, start, chosen,
-            scratch.scores, scratch.pool, 0, scratch.pipeline,
+            scratch.pool, 0, scratch.pipeline,
         )  # fmt: skip
         counts[q - first, 0] += scored
         counts[q - first, 2] += touched

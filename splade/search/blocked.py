@@ -1,20 +1,18 @@
 """The exact strategies over the blocked layout: `Exhaustive`, `BlockMax`, and `Auto`, which chooses."""
 
 import threading
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from splade.indexing import InvertedIndex
-from splade.kernels.block_max import Scratch, search_all
-from splade.kernels.compiled import read_only
-from splade.kernels.visit import DEPTH, Pipeline
+from splade.kernels.block_max import BOUND, CHOOSE, STREAM, Scratch, new_scratch, pool_size, search_all
+from splade.kernels.compiled import machine_code, read_only
 from splade.search.work import Work
 
-FEW_DOCS = 4096
 DOCS_PER_RESULT = 256
 LENGTHS = 33  # bit lengths of a uint32
-SPARE = 1024  # keys that are gathered beyond k before the best are picked
 
 
 class Blocked:
@@ -24,6 +22,7 @@ class Blocked:
         self._blocks = index.blocks
         self._shares = read_only(np.ones(LENGTHS, np.float32))
         self._local = threading.local()
+        self._search: Callable[..., None] | None = None
 
     def __call__(self, work: Work) -> None:
         """Fill ``keys`` and ``counts``, as `search_all` says."""
@@ -31,51 +30,33 @@ class Blocked:
 
     def _run(self, work: Work, shares: NDArray[np.float32]) -> None:
         queries, first, last, k, floor, allowed, keys, counts = work
-        scratch, streams = self._scratch(k, work.longest), self.streams(k)
-        search_all(self._blocks, queries, first, last, k, floor, allowed, streams, shares, scratch, keys, counts)
+        scratch, plan = self._scratch(k, work.longest), self.plan(k)
+        arguments = (self._blocks, queries, first, last, k, floor, allowed, plan, shares, scratch, keys, counts)
+        if self._search is None:
+            self._search = machine_code(search_all, *arguments)
+        self._search(*arguments)
 
     def shares(self, k: int) -> NDArray[np.float32]:  # noqa: ARG002
         """What bounds are multiplied with, by bit length of the number of query terms: 1, since exact."""
         return self._shares
 
-    def streams(self, k: int) -> bool:  # noqa: ARG002
-        """Whether all documents are scored, without a look at bounds."""
-        return False
+    def plan(self, k: int) -> int:  # noqa: ARG002
+        """Whether to look at bounds."""
+        return BOUND
 
     def _scratch(self, k: int, longest: int) -> Scratch:
         kept: Scratch | None = getattr(self._local, "scratch", None)
-        if kept is None or len(kept.units) < longest or len(kept.pool) != k + max(k, SPARE):
-            kept = self._local.scratch = self._new_scratch(k, max(longest, 128))
+        if kept is None or len(kept.units) < longest or len(kept.pool) != pool_size(k):
+            kept = self._local.scratch = new_scratch(self._blocks, k, max(longest, 128))
         return kept
-
-    def _new_scratch(self, k: int, longest: int) -> Scratch:
-        blocks = self._blocks
-        stride = blocks.head.shape[1]
-        pipeline = Pipeline(
-            np.zeros((DEPTH, longest), np.uint64),
-            np.zeros((DEPTH, longest), np.uint64),
-            np.zeros((DEPTH, longest), np.uint64),
-            np.zeros((DEPTH, longest), np.uint8),
-        )
-        return Scratch(
-            scores=np.zeros(1 << int(blocks.range_bits), np.float32),
-            pool=np.empty(k + max(k, SPARE), np.uint64),
-            bounds=np.zeros(stride, np.float32),
-            visits=np.empty(stride, np.int64),
-            keys=np.empty(stride, np.uint64),
-            units=np.empty(longest, np.float32),
-            values=np.empty(longest, np.float32),
-            rows=np.empty(longest, np.int64),
-            pipeline=pipeline,
-        )
 
 
 class Exhaustive(Blocked):
     """Scores every document that shares a term with the query; its time grows with the postings touched."""
 
-    def streams(self, k: int) -> bool:  # noqa: ARG002
-        """Always."""
-        return True
+    def plan(self, k: int) -> int:  # noqa: ARG002
+        """Never."""
+        return STREAM
 
 
 class BlockMax(Blocked):
@@ -85,11 +66,11 @@ class BlockMax(Blocked):
 class Auto(Blocked):
     """Exact search by whichever of the two is faster.
 
-    Bounds pay when few blocks can hold one of the k best: not in a small collection, and not where k is
-    a large share of it. In between, `BlockMax` itself goes over to scoring all where that is cheaper.
+    Bounds pay when few blocks can hold one of the k best: not in a small collection, not where k is a large
+    share of it, and not where they cost much beside the postings. In between, `BlockMax` itself goes over to
+    scoring all where that is cheaper, before much is lost (`splade.kernels.plan`).
     """
 
-    def streams(self, k: int) -> bool:
-        """Where k is more than a 256th of the documents, or they are few."""
-        n_docs = int(self._blocks.n_docs)
-        return n_docs < FEW_DOCS or k * DOCS_PER_RESULT > n_docs
+    def plan(self, k: int) -> int:
+        """By cost, unless k is more than a 256th of the documents."""
+        return STREAM if k * DOCS_PER_RESULT > int(self._blocks.n_docs) else CHOOSE

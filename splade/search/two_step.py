@@ -13,9 +13,12 @@ from splade.search.work import Work
 class TwoStep(BlockMax):
     """Candidates from the ``terms`` heaviest terms of a query, ``depth`` times k of them, scored exactly.
 
-    After "Two-Step SPLADE" (Lassance, Déjean, Clinchant and Tonellotto, 2024), over one index: the first
-    step is exact block-max search for the shortened query, so what is missed is only what no candidate
-    is. Scores are those of the whole query.
+    After "Two-Step SPLADE" (Lassance, Déjean, Clinchant and Tonellotto, arXiv 2404.13357, 2024), as far as one
+    index allows: queries are pruned as there, but documents are not, and weights are not saturated, since both
+    would need a second index. The first step is exact block-max search for the shortened query, so what is
+    missed is only what is no candidate; the second scores candidates for the whole query from the same postings.
+    No recall is promised. It is for comparisons: on the collections of `benchmarks/search` exact search
+    is faster, and `Approximate` faster still.
     """
 
     def __init__(self, index: InvertedIndex, *, terms: int = 10, depth: int = 10) -> None:

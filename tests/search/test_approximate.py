@@ -51,7 +51,7 @@ def test_full_recall_is_exact_where_the_sample_allows_nothing_less(index):
 def test_calibration_tells_shares_and_recall(index):
     engine = Searcher(index, "approximate", recall=0.95)
     chosen = engine.strategy_object.calibration(10)
-    assert set(chosen) == {7, 15, 31, 63, 127}
+    assert set(chosen) == {1, 3, 7, 15, 31, 63, 127, 255}
     assert all(0 < share <= 1 and recall >= 0.95 for share, recall in chosen.values())
 
 

@@ -1,0 +1,56 @@
+"""What answering a query would cost, so that the cheaper way is taken.
+
+Costs are in nanoseconds on the machine that the defaults were measured on. Only their ratios matter,
+and they decide nothing but the way: results are the same.
+"""
+
+from splade.kernels.compiled import kernel
+
+VISIT, VISIT_TERM = 250.0, 55.0  # a block; each query term in it
+RANGE, RANGE_TERM, POSTING = 6500.0, 150.0, 0.75  # scoring a range: zeroing and comparing; each run; each posting
+LEVEL, ENTRY = 0.1, 1.2  # a bound from a row of the head, and one from the tail
+WASTE = 0.15  # of the cost of scoring all, what may be spent on bounds and visits before a plan must pay
+FEWEST = 3  # blocks to visit before anything can be told
+
+
+@kernel
+def count_postings(blocks, queries, begin, end):  # type: ignore[no-untyped-def]
+    """How many postings the query's terms have."""
+    postings = 0
+    for i in range(begin, end):
+        postings += blocks.offsets[queries.columns[i] + 1] - blocks.offsets[queries.columns[i]]
+    return postings
+
+
+@kernel
+def cost_of_ranges(blocks, queries, begin, end):  # type: ignore[no-untyped-def]
+    """To score all documents."""
+    postings = count_postings(blocks, queries, begin, end)
+    return POSTING * postings + blocks.n_ranges * (RANGE + RANGE_TERM * (end - begin))
+
+
+@kernel
+def cost_of_visit(blocks, queries, begin, end):  # type: ignore[no-untyped-def]
+    """To score one block on its own."""
+    postings = count_postings(blocks, queries, begin, end) / max(blocks.n_blocks, 1)
+    return VISIT + VISIT_TERM * (end - begin) + POSTING * postings
+
+
+@kernel
+def cost_of_bounds(blocks, queries, begin, end):  # type: ignore[no-untyped-def]
+    """To bound all blocks."""
+    cost = LEVEL * blocks.head.shape[1] * 6  # clearing, and looking through the sums
+    for i in range(begin, end):
+        term = queries.columns[i]
+        if blocks.head_rows[term] >= 0:
+            cost += LEVEL * blocks.head.shape[1]
+        else:
+            cost += ENTRY * (blocks.tail_offsets[term + 1] - blocks.tail_offsets[term])
+    return cost
+
+
+@kernel
+def worth_bounds(blocks, queries, begin, end):  # type: ignore[no-untyped-def]
+    """Whether bounds and visits to the best few blocks cost little beside scoring all."""
+    trial = cost_of_bounds(blocks, queries, begin, end) + FEWEST * cost_of_visit(blocks, queries, begin, end)
+    return trial < WASTE * cost_of_ranges(blocks, queries, begin, end)

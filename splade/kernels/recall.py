@@ -1,0 +1,36 @@
+"""What recall would be left if bounds of blocks were taken for a share of what they are."""
+
+import numpy as np
+
+from splade.kernels.bounds import sum_bounds, weigh_levels
+from splade.kernels.compiled import kernel
+
+
+@kernel
+def add_recall(blocks, queries, keys, skipped, k, positions, shares, scratch, found):  # type: ignore[no-untyped-def]
+    """Add each query's recall at every share to ``found``, float64 [shares].
+
+    ``keys`` [Q, k + skipped] are exact results, best first, of which the first ``skipped`` do not count.
+    A document is found if the share of its block's bound reaches the k-th best score. That is what
+    a search asks of a block at the latest, when its bar is highest: the true recall is a little better.
+    """
+    one = np.float32(1)
+    for q in range(keys.shape[0]):
+        begin, end = queries.offsets[q], queries.offsets[q + 1]
+        wanted = 0
+        while wanted < k and keys[q, skipped + wanted] != 0:
+            wanted += 1
+        if wanted < k or not weigh_levels(blocks, queries, begin, end, one, scratch.units):
+            found += 1  # all that match are visited, or all documents are
+            continue
+        sum_bounds(blocks, queries, begin, end, scratch.units, scratch.rows, scratch.values, scratch.bounds)
+        bounds = scratch.bounds.view(np.uint32)
+        bar = np.uint32(keys[q, skipped + k - 1] >> np.uint64(32))
+        for j in range(k):
+            doc = np.uint32(np.uint64(0xFFFFFFFF) - (keys[q, skipped + j] & np.uint64(0xFFFFFFFF)))
+            block = np.int64(positions[doc]) >> blocks.block_bits
+            bound = scratch.bounds[block]
+            for s in range(shares.size):
+                scratch.bounds[block] = bound * shares[s]
+                found[s] += (bounds[block] >= bar) / k
+            scratch.bounds[block] = bound
