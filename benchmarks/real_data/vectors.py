@@ -9,28 +9,29 @@ Writes ``documents.npz`` and ``queries.npz``, CSR with ids (``SET/ID``), which `
 
 import argparse
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from splade.data.collections import open_collection, open_queries
+from splade.data.vectors import open_vectors
 from splade.encoding import Encoder
 from splade.files import whole_file
+from splade.kernels.sparse import concatenate
 from splade.models import load_retriever
 from splade.records import SparseBatch, Text
 
 SETS = {"squad": "dev", "medquad": "dev", "scifact": "test", "cranfield": "test", "vaswani": "test", "cacm": "test"}
 
 
-def texts(data: Path, kind: str) -> Iterator[Text]:
-    """All documents or queries, their ids after the name of their set."""
-    for name, split in SETS.items():
-        folder = data / name
-        source = open_collection(folder) if kind == "documents" else open_queries(f"{folder}:{split}")
-        for text in source:
-            yield Text(f"{name}/{text.id}", text.text)
+def texts(data: Path, name: str, kind: str) -> Iterable[Text]:
+    """The documents or queries of a set, their ids after its name."""
+    folder = data / name
+    source = open_collection(folder) if kind == "documents" else open_queries(f"{folder}:{SETS[name]}")
+    for text in tqdm(source, desc=f"{name} {kind}", unit="text"):
+        yield Text(f"{name}/{text.id}", text.text)
 
 
 def save(path: Path, vectors: SparseBatch) -> None:
@@ -50,16 +51,20 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--sets", nargs="+", choices=list(SETS), default=list(SETS))
     parser.add_argument("--max-length", type=int, default=192)
     options = parser.parse_args()
     model = load_retriever(options.model, max_length=options.max_length)
-    for kind in ("queries", "documents"):
-        target = options.out / f"{kind}.npz"
-        if target.exists():
-            continue
-        encoder = Encoder(model, "document" if kind == "documents" else "query", max_length=options.max_length)
-        some: Iterable[Text] = tqdm(texts(options.data, kind), desc=kind, unit="text")
-        save(target, encoder.encode_all(some))
+    for kind, side in (("queries", "query"), ("documents", "document")):
+        parts = [options.out / "sets" / f"{name}-{kind}.npz" for name in options.sets]
+        for name, part in zip(options.sets, parts, strict=True):
+            if not part.exists():  # an interrupted run goes on with the next set
+                encoder = Encoder(model, side, max_length=options.max_length)
+                save(part, encoder.encode_all(texts(options.data, name, kind)))
+        batches = [batch for part in parts for batch in open_vectors(part).batches()]
+        rows = concatenate([batch.rows for batch in batches])
+        ids = tuple(name for batch in batches for name in batch.ids)
+        save(options.out / f"{kind}.npz", SparseBatch(ids, rows, model.vocab_size))
 
 
 if __name__ == "__main__":

@@ -4,13 +4,19 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from splade.indexing.blocked import Account, lay_out
+import numpy as np
+
+from splade.indexing.blocked import Account, blocks_from, lay_out
+from splade.indexing.calibration import DOCUMENTS, calibrate
 from splade.indexing.choices import Layout
 from splade.indexing.doc_ids import DocIds
 from splade.indexing.sources import Source
 from splade.indexing.storage import TableWriter, write_header
 from splade.indexing.vocabulary import Vocabulary
 from splade.indexing.weights import Codec
+from splade.kernels.compiled import read_only_rows
+from splade.kernels.sparse import concatenate, slice_rows
+from splade.records import SparseRows
 
 
 def write_index(
@@ -33,6 +39,8 @@ def write_index(
         account = lay_out(source, codec, layout, table.write, memory_mb=memory_mb)
         for name, array in (ids.arrays | (vocabulary.arrays() if vocabulary is not None else {})).items():
             table.write(name, array)
+        if account.drawn is not None:
+            _add_calibration(table, account.drawn, layout.seed)
     header = {
         "n_docs": source.n_docs,
         "vocab_size": len(source.offsets) - 1,
@@ -41,3 +49,11 @@ def write_index(
         **describe(account),
     }
     write_header(folder, "index", header, table.entries)
+
+
+def _add_calibration(table: TableWriter, drawn: SparseRows, seed: int) -> None:
+    """Measure what approximate search may leave out, on queries made of documents, and store it."""
+    chosen = np.random.default_rng(seed).permutation(len(drawn.offsets) - 1)[:DOCUMENTS]
+    documents = concatenate([slice_rows(drawn, int(row), int(row) + 1) for row in chosen])
+    recall = calibrate(blocks_from(table.mapped()), read_only_rows(documents), seed=seed)
+    table.write("calibration", recall.reshape(-1))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from splade.indexing.choices import Layout, Shape
 from splade.indexing.clustering import cluster_order
 from splade.indexing.pruning import Pruned, Pruning, prune_postings
-from splade.indexing.sources import Source
+from splade.indexing.sources import Kept, Source
 from splade.indexing.weights import Codec
 from splade.kernels.blocks import SHORT, STRIDE, Blocks
 from splade.kernels.compiled import read_only
@@ -40,6 +40,7 @@ class Account(NamedTuple):
     terms_left: int  # terms with a posting
     docs_left: int  # documents with a posting; -1 where nothing was pruned
     pruned: Pruned
+    drawn: SparseRows | None  # some documents drawn at random; None where documents keep their order
 
     def empty_docs(self, before: int, n_docs: int) -> int:
         """Documents without a posting, of which there were ``before`` before pruning."""
@@ -71,11 +72,11 @@ class Part(NamedTuple):
     pruned: Pruned
 
 
-def choose_order(source: Source, layout: Layout) -> NDArray[np.uint32]:
-    """The document at each position."""
+def choose_order(source: Source, layout: Layout) -> tuple[NDArray[np.uint32], SparseRows | None]:
+    """The document at each position, and some documents drawn at random, where they were looked at."""
     wanted = source.n_docs >= CLUSTERED if layout.cluster is None else layout.cluster
     if not wanted or source.n_docs < 2:
-        return np.arange(source.n_docs, dtype=np.uint32)
+        return np.arange(source.n_docs, dtype=np.uint32), None
     return cluster_order(source, layout.seed, layout.threads)
 
 
@@ -107,7 +108,8 @@ def lay_out(source: Source, codec: Codec, layout: Layout, write: Write, *, memor
     Memory: ``memory_mb`` MiB, or 40 bytes per posting of one term of each thread where that is more;
     besides, 28 bytes per document and what `Source.documents` holds.
     """
-    order = choose_order(source, layout)
+    source = Kept(source, codec)
+    order, drawn = choose_order(source, layout)
     n_docs, n_terms = len(order), len(source.offsets) - 1
     positions = np.empty(n_docs, np.uint32)
     positions[order] = np.arange(n_docs, dtype=np.uint32)
@@ -145,7 +147,7 @@ def lay_out(source: Source, codec: Codec, layout: Layout, write: Write, *, memor
     write(PREFIX + "shape", np.array(layout.shape, np.int64))
     write(PREFIX + "scale", np.array([codec.scale], np.float32))
     n_left = int(seen.sum()) if seen.size else -1
-    return Account(int(lengths.sum()), int(np.count_nonzero(lengths)), n_left, pruned)
+    return Account(int(lengths.sum()), int(np.count_nonzero(lengths)), n_left, pruned, drawn)
 
 
 def _ahead(

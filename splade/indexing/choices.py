@@ -11,7 +11,7 @@ class Shape(NamedTuple):
     """How many positions make a range and a block, as powers of two; at most 15, a block at least 6 bits."""
 
     range_bits: int = 15
-    block_bits: int = 7
+    block_bits: int = 6
 
 
 class Layout(NamedTuple):

@@ -15,8 +15,8 @@ TOP_TERMS = 25  # of a document, by weight, that decide which centre it is like
 MOST_CENTRES, GROUPS = 4096, 64
 
 
-def cluster_order(source: Source, seed: int, n_threads: int) -> NDArray[np.uint32]:
-    """The document at each position, uint32 [n_docs].
+def cluster_order(source: Source, seed: int, n_threads: int) -> tuple[NDArray[np.uint32], SparseRows]:
+    """The document at each position, uint32 [n_docs]; and some documents drawn at random, as rows of terms.
 
     Some documents, drawn by ``seed``, are centres; each document goes to the centre it is most like,
     and centres are put in order by the same means, one level up. Within a cluster the order stays.
@@ -34,7 +34,7 @@ def cluster_order(source: Source, seed: int, n_threads: int) -> NDArray[np.uint3
         for docs, vectors in source.documents():
             labels[docs] = _assigned(vectors, centres, n_centres, pool)
         groups = _grouped(rows, n_terms, rng, pool)
-    return np.lexsort((labels, groups[labels])).astype(np.uint32)
+    return np.lexsort((labels, groups[labels])).astype(np.uint32), rows
 
 
 def _centres(rows: SparseRows, n_terms: int) -> SparseRows:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splade.indexing.segments import Segment
+from splade.indexing.weights import Codec
 from splade.kernels.blocks import Blocks
 from splade.kernels.cluster import rows_between
 from splade.kernels.compiled import kernel, read_only, read_only_rows
@@ -154,6 +155,26 @@ class Stored:
             return read_only_rows(SparseRows(np.zeros(last - first + 1, np.int64), *NO_ROW[1:]))
         rows = postings_of(blocks, first, known, numbers)
         return rows._replace(offsets=read_only(_padded(rows.offsets, last - first)))
+
+
+class Kept:
+    """A source with its weights as an index keeps them, so that what is decided by them is decided alike again."""
+
+    def __init__(self, source: Source, codec: Codec) -> None:
+        self._source, self._codec = source, codec
+        self.n_docs, self.offsets = source.n_docs, source.offsets
+
+    def of_terms(self, first: int, last: int) -> SparseRows:
+        """The postings of the terms ``first`` to ``last``."""
+        return self._with_kept_weights(self._source.of_terms(first, last))
+
+    def documents(self) -> Iterator[Documents]:
+        """Every document once."""
+        for docs, rows in self._source.documents():
+            yield Documents(docs, self._with_kept_weights(rows))
+
+    def _with_kept_weights(self, rows: SparseRows) -> SparseRows:
+        return rows._replace(weights=read_only(self._codec.keep(rows.weights)))
 
 
 def take(source: Source, chosen: NDArray[np.integer]) -> SparseRows:

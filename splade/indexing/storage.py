@@ -80,6 +80,10 @@ class ArrayWriter:
         """Dtype, length in elements, and checksums."""
         return {"dtype": self.dtype.str, "length": self.length, "crc32": self._checksums}
 
+    def flush(self) -> None:
+        """Hand what was written to the operating system."""
+        self._stream.flush()
+
     def write(self, array: NDArray[Any]) -> None:
         """Append the elements of a flat array."""
         exact = np.ascontiguousarray(array, self.dtype)
@@ -116,6 +120,12 @@ class TableWriter:
     def entries(self) -> dict[str, dict[str, Any]]:
         """The lines of the header."""
         return {name: writer.entry for name, writer in self._writers.items()}
+
+    def mapped(self) -> dict[str, NDArray[Any]]:
+        """What was written so far, memory-mapped read-only."""
+        for writer in self._writers.values():
+            writer.flush()
+        return {name: map_array(self._folder, name, entry) for name, entry in self.entries.items()}
 
     def write(self, name: str, array: NDArray[Any]) -> None:
         """Append the elements of a flat array to the array ``name``."""

@@ -11,7 +11,6 @@ from splade.files import InputError
 from splade.indexing import InvertedIndex
 from splade.indexing.calibration import DOCUMENTS, K_GRID, SHAPE, SHARES, calibrate
 from splade.kernels.block_max import STREAM
-from splade.kernels.cluster import rows_of
 from splade.kernels.compiled import read_only, read_only_rows
 from splade.kernels.sparse import from_matrix
 from splade.records import SparseRows
@@ -88,5 +87,5 @@ class Approximate(Auto):
             return np.asarray(stored, np.float32).reshape(SHAPE)
         n_docs = self._index.n_docs
         drawn = np.sort(np.random.default_rng(self._seed).choice(n_docs, min(DOCUMENTS, n_docs), replace=False))
-        documents = rows_of(read_only_rows(self._index.postings), n_docs, drawn)
+        documents = read_only_rows(self._index.vectors(drawn))
         return calibrate(self._blocks, documents, queries=self._given, seed=self._seed)

@@ -137,7 +137,12 @@ def test_both_commands_run_without_a_model_a_config_or_torch(place):
         ("retrieve", searching),
     ):
         done = subprocess.run(
-            [sys.executable, "-c", ALONE, command, *arguments], cwd=place, capture_output=True, text=True, check=False
+            [sys.executable, "-c", ALONE, command, *arguments],
+            cwd=place,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
         assert done.stdout.splitlines()[-1] == "[]"

@@ -4,7 +4,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from splade.files import InputError, read_json, standing
-from splade.indexing import CorruptIndexError, IndexAppender, InvertedIndex, SegmentedIndex, delete, merge
+from splade.indexing import CorruptIndexError, IndexAppender, IndexBuilder, InvertedIndex, SegmentedIndex, delete, merge
 from splade.indexing.inverted_index import FOLDER
 from splade.indexing.sources import Stored
 from splade.indexing.statistics import posting_counts
@@ -76,7 +76,7 @@ def test_deleted_documents_keep_their_numbers_and_lose_their_names(path):
     again=st.booleans(),
     weights=st.sampled_from(["float32", "float16"]),
 )
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_merged_index_has_the_bytes_of_one_built_from_what_is_left(tmp_path, deleted, again, weights):
     first, second, third = parts(3)
     InvertedIndex.from_csr(first, weights=weights, cluster=True).save(tmp_path / "index")
@@ -92,7 +92,9 @@ def test_a_merged_index_has_the_bytes_of_one_built_from_what_is_left(tmp_path, d
     merged = merge(tmp_path / "index")
     assert isinstance(merged, InvertedIndex)
     assert not (tmp_path / "index" / UPDATES).exists()
-    InvertedIndex.from_csr(left, weights=weights, cluster=True).save(tmp_path / "straight")
+    builder = IndexBuilder(tmp_path / "straight", V, weights=weights, cluster=True)
+    builder.add(left)
+    builder.finish()
     assert content(tmp_path / "index") == content(tmp_path / "straight")
 
 
