@@ -11,7 +11,7 @@ from splade.indexing.calibration import DOCUMENTS, calibrate
 from splade.indexing.choices import Layout
 from splade.indexing.doc_ids import DocIds
 from splade.indexing.sources import Source
-from splade.indexing.storage import TableWriter, write_header
+from splade.indexing.storage import TableWriter, forget_pages, write_header
 from splade.indexing.vocabulary import Vocabulary
 from splade.indexing.weights import Codec
 from splade.kernels.compiled import read_only_rows
@@ -55,5 +55,8 @@ def _add_calibration(table: TableWriter, drawn: SparseRows, seed: int) -> None:
     """Measure what approximate search may leave out, on queries made of documents, and store it."""
     chosen = np.random.default_rng(seed).permutation(len(drawn.offsets) - 1)[:DOCUMENTS]
     documents = concatenate([slice_rows(drawn, int(row), int(row) + 1) for row in chosen])
-    recall = calibrate(blocks_from(table.mapped()), read_only_rows(documents), seed=seed)
+    arrays = table.mapped()
+    recall = calibrate(
+        blocks_from(arrays), read_only_rows(documents), seed=seed, between=lambda: forget_pages(arrays.values())
+    )
     table.write("calibration", recall.reshape(-1))

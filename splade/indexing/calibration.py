@@ -4,6 +4,8 @@ Approximate search leaves out a block where a share of its bound is below the k-
 search per sampled query, and the bounds of the blocks that hold its results, tell the recall of every share at once.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,6 +13,7 @@ from splade.kernels.block_max import CHOOSE, Scratch, new_scratch, search_all
 from splade.kernels.blocks import Blocks
 from splade.kernels.compiled import read_only, read_only_rows
 from splade.kernels.recall import add_recall
+from splade.kernels.sparse import slice_rows
 from splade.records import SparseRows
 
 K_GRID = (1, 10, 100, 1000)
@@ -20,19 +23,26 @@ SHAPE = (len(K_GRID), len(QUERY_TERMS), len(SHARES))
 SAMPLE, SAMPLE_OF_MANY = 256, 64  # queries of each group; of them, those asked for 1000 results
 DOCUMENTS = 1024  # to be drawn, of which queries are made
 FEWEST = 16  # queries, below which a group says nothing
+AT_A_TIME = 16  # queries
 LENGTHS = 33  # bit lengths of a uint32
 HEAVIER, SHAKEN = 2, 0.5  # a query's terms are some of twice as many heaviest; standard deviation of log weights
 
 
 def calibrate(
-    blocks: Blocks, documents: SparseRows, *, queries: SparseRows | None = None, seed: int = 0
+    blocks: Blocks,
+    documents: SparseRows,
+    *,
+    queries: SparseRows | None = None,
+    seed: int = 0,
+    between: Callable[[], None] = lambda: None,
 ) -> NDArray[np.float32]:
     """Recall, float32 [K_GRID, groups of query length, SHARES], if blocks are judged by a share of their bound.
 
     ``documents`` are some rows of the index, drawn at random, best `DOCUMENTS`; queries are made of their
     heavier terms by ``seed``. ``queries``, rows over the same vocabulary, take their place. Where
     nothing could be measured, recall is 1 at share 1 and 0 below. The figures err on the low side
-    (`splade.kernels.recall`). Seconds at a million documents; memory: 4 bytes per document.
+    (`splade.kernels.recall`). ``between`` is called after every AT_A_TIME queries: searches touch a good part of
+    the index. Seconds at a million documents; memory: 4 bytes per document.
     """
     positions = np.empty(int(blocks.n_docs), np.uint32)
     positions[blocks.order] = np.arange(int(blocks.n_docs), dtype=np.uint32)
@@ -46,7 +56,8 @@ def calibrate(
         n_queries = len(sample.offsets) - 1
         if n_queries >= FEWEST:
             for count, ks in ((SAMPLE, K_GRID[:-1]), (SAMPLE_OF_MANY, K_GRID[-1:])):
-                _measure(blocks, first_rows(sample, count), skipped, ks, read_only(positions), recall[:, group])
+                chosen = first_rows(sample, count)
+                _measure(blocks, chosen, skipped, ks, read_only(positions), recall[:, group], between)
     return recall
 
 
@@ -57,6 +68,7 @@ def _measure(
     ks: tuple[int, ...],
     positions: NDArray[np.uint32],
     recall: NDArray[np.float32],
+    between: Callable[[], None],
 ) -> None:
     """Fill the rows of ``recall`` [K_GRID, SHARES] that belong to ``ks``, as far as there are so many documents."""
     ks = tuple(k for k in ks if k + skipped <= blocks.n_docs)
@@ -64,11 +76,15 @@ def _measure(
         return
     n_queries, longest = len(queries.offsets) - 1, int(np.diff(queries.offsets).max())
     scratch = new_scratch(blocks, max(ks) + skipped, longest)
-    keys = exact(blocks, queries, max(ks) + skipped, scratch)
-    for k in ks:
-        found = np.zeros(len(SHARES))
-        add_recall(blocks, queries, keys, skipped, k, positions, read_only(SHARES), scratch, found)
-        recall[K_GRID.index(k)] = found / n_queries
+    found = np.zeros((len(ks), len(SHARES)))
+    for first in range(0, n_queries, AT_A_TIME):
+        part = read_only_rows(slice_rows(queries, first, min(first + AT_A_TIME, n_queries)))
+        keys = exact(blocks, part, max(ks) + skipped, scratch)
+        for number, k in enumerate(ks):
+            add_recall(blocks, part, keys, skipped, k, positions, read_only(SHARES), scratch, found[number])
+        between()
+    for number, k in enumerate(ks):
+        recall[K_GRID.index(k)] = found[number] / n_queries
 
 
 def exact(blocks: Blocks, queries: SparseRows, k: int, scratch: Scratch) -> NDArray[np.uint64]:

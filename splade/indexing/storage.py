@@ -11,8 +11,9 @@ version; that rises only when what an older reader would find is no longer right
 
 import errno
 import json
+import mmap
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -224,6 +225,14 @@ def map_array(folder: Path, name: str, entry: dict[str, Any]) -> NDArray[Any]:
     if length == 0:  # nothing to map
         return np.empty(0, dtype)
     return np.memmap(path, dtype, "r", shape=(length,)).view(np.ndarray)
+
+
+def forget_pages(arrays: Iterable[NDArray[Any]]) -> None:
+    """Have the process hold no page of mapped arrays any more; what is read again comes from the system's cache."""
+    for array in arrays:
+        mapped = getattr(array.base, "_mmap", None)
+        if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+            mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def _verify(folder: Path, entries: Mapping[str, dict[str, Any]], arrays: Mapping[str, NDArray[Any]]) -> None:

@@ -1,6 +1,8 @@
 """One decorator for every kernel."""
 
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
@@ -16,13 +18,24 @@ def kernel(function: Function) -> Function:
     """``function`` compiled at its first call, without the GIL; the machine code is kept on disk.
 
     numba keeps it beside the source, or in the user's cache folder where that is read-only; where
-    neither can be written (a locked-down container), it is compiled once per process instead.
+    neither can be written (a locked-down container), it is compiled once per process instead. Kernels are
+    compiled into one another, so the code that is kept is good for these sources of all of them alone.
     """
     try:
         compiled: Any = numba.njit(cache=True, nogil=True)(function)
     except RuntimeError:  # "no locator available"
-        compiled = numba.njit(nogil=True)(function)
+        return cast(Function, numba.njit(nogil=True)(function))
+    kept: Any = getattr(getattr(compiled, "_cache", None), "_cache_file", None)
+    if hasattr(kept, "_source_stamp"):  # numba itself looks at the file of the function, not at those it calls
+        kept._source_stamp = (kept._source_stamp, _sources())
     return cast(Function, compiled)
+
+
+@cache
+def _sources() -> tuple[tuple[str, int, int], ...]:
+    """Name, time of change and size of every file of kernels."""
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return tuple((file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files)
 
 
 def machine_code(function: Function, *arguments: Any) -> Function:

@@ -1,4 +1,5 @@
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -43,3 +44,43 @@ def test_importing_the_search_engine_compiles_nothing():
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
     assert done.stdout.split() == ["0", "0"]
+
+
+def test_a_change_in_any_file_of_kernels_makes_kept_code_stale(tmp_path):
+    package = tmp_path / "splade"
+    shutil.copytree(ROOT / "splade" / "kernels", package / "kernels", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("__init__.py", "records.py", "files.py"):
+        shutil.copy(ROOT / "splade" / name, package / name)
+    (package / "__init__.py").write_text("")
+    (package / "kernels" / "inner.py").write_text(INNER.format(1))
+    (package / "kernels" / "outer.py").write_text(OUTER)
+
+    def run():
+        code = "from splade.kernels.outer import outer; print(outer(1), outer.stats.cache_hits)"
+        environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment, check=True)
+        return done.stdout.split()
+
+    assert run() == ["2", "Counter()"]
+    assert run()[0] == "2"
+    assert run()[1] != "Counter()"
+    (package / "kernels" / "inner.py").write_text(INNER.format(10))
+    assert run() == ["11", "Counter()"]
+
+
+INNER = """
+from splade.kernels.compiled import kernel
+
+@kernel
+def inner(x):
+    return x + {}
+"""
+OUTER = """
+from splade.kernels.compiled import kernel
+from splade.kernels.inner import inner
+
+@kernel
+def outer(x):
+    return inner(x)
+"""
