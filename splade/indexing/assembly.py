@@ -4,18 +4,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from splade.indexing.blocked import Account, blocks_from, lay_out
-from splade.indexing.calibration import DOCUMENTS, calibrate
+from splade.indexing.calibration import calibrate
 from splade.indexing.choices import Layout
 from splade.indexing.doc_ids import DocIds
 from splade.indexing.sources import Source
 from splade.indexing.storage import TableWriter, forget_pages, write_header
 from splade.indexing.vocabulary import Vocabulary
 from splade.indexing.weights import Codec
-from splade.kernels.compiled import read_only_rows
-from splade.kernels.sparse import concatenate, slice_rows
 from splade.records import SparseRows
 
 
@@ -53,10 +49,6 @@ def write_index(
 
 def _add_calibration(table: TableWriter, drawn: SparseRows, seed: int) -> None:
     """Measure what approximate search may leave out, on queries made of documents, and store it."""
-    chosen = np.random.default_rng(seed).permutation(len(drawn.offsets) - 1)[:DOCUMENTS]
-    documents = concatenate([slice_rows(drawn, int(row), int(row) + 1) for row in chosen])
     arrays = table.mapped()
-    recall = calibrate(
-        blocks_from(arrays), read_only_rows(documents), seed=seed, between=lambda: forget_pages(arrays.values())
-    )
+    recall = calibrate(blocks_from(arrays), drawn, seed=seed, between=lambda: forget_pages(arrays.values()))
     table.write("calibration", recall.reshape(-1))

@@ -7,18 +7,20 @@ from numpy.typing import NDArray
 
 from splade.indexing.sources import Source, take
 from splade.kernels.cluster import assign
+from splade.kernels.compiled import read_only_rows
 from splade.kernels.sparse import concatenate, slice_rows, transpose
 from splade.records import SparseRows
 
+DRAWN = 1024  # centres would not do as a sample: those alike are near them
 TASK = 1 << 11  # documents that a thread takes at a time
 TOP_TERMS = 25  # of a document, by weight, that decide which centre it is like
 MOST_CENTRES, GROUPS = 4096, 64
 
 
 def cluster_order(source: Source, seed: int, n_threads: int) -> tuple[NDArray[np.uint32], SparseRows]:
-    """The document at each position, uint32 [n_docs]; and some documents drawn at random, as rows of terms.
+    """The document at each position, uint32 [n_docs]; and up to DRAWN other documents than centres, as rows of terms.
 
-    Some documents, drawn by ``seed``, are centres; each document goes to the centre it is most like,
+    Centres are documents drawn by ``seed``; each document goes to the centre it is most like,
     and centres are put in order by the same means, one level up. Within a cluster the order stays.
     Depends on nothing but vectors and seed. Walks over the documents twice. Memory: 20 bytes per document,
     and the centres.
@@ -27,14 +29,18 @@ def cluster_order(source: Source, seed: int, n_threads: int) -> tuple[NDArray[np
     n_docs, n_terms = source.n_docs, len(source.offsets) - 1
     n_centres = int(min(MOST_CENTRES, max(4 * n_docs**0.5, 1), n_docs))
     chosen = np.sort(rng.choice(n_docs, n_centres, replace=False))
-    rows = take(source, chosen)
+    others = np.setdiff1d(np.arange(n_docs), chosen)
+    drawn = rng.choice(others, min(DRAWN, len(others)), replace=False)
+    taken = take(source, np.concatenate([chosen, drawn]))
+    rows = read_only_rows(slice_rows(taken, 0, n_centres))
+    drawn_rows = read_only_rows(slice_rows(taken, n_centres, n_centres + len(drawn)))
     centres = _centres(rows, n_terms)
     labels = np.zeros(n_docs, np.int32)
     with ThreadPoolExecutor(n_threads) as pool:
         for docs, vectors in source.documents():
             labels[docs] = _assigned(vectors, centres, n_centres, pool)
         groups = _grouped(rows, n_terms, rng, pool)
-    return np.lexsort((labels, groups[labels])).astype(np.uint32), rows
+    return np.lexsort((labels, groups[labels])).astype(np.uint32), drawn_rows
 
 
 def _centres(rows: SparseRows, n_terms: int) -> SparseRows:

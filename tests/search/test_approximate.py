@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from splade.files import InputError
-from splade.indexing import InvertedIndex
+from splade.indexing import IndexBuilder, InvertedIndex
 from splade.indexing.choices import Shape
 from splade.search import Searcher
 from splade.search.two_step import shortened
@@ -102,3 +102,15 @@ def test_small_collections_are_searched_exactly():
     exact = Searcher(small, "reference").search_csr(queries, 10)
     found = Searcher(small, "approximate", recall=0.5).search_csr(queries, 10)
     assert (found[0] == exact[0]).all()
+
+
+@pytest.mark.parametrize("recall", [0.9, 0.99])
+def test_what_a_stored_calibration_promises_holds_on_other_queries(tmp_path, recall):
+    builder = IndexBuilder(tmp_path / "index", V, cluster=True, shape=Shape(9, 6))
+    builder.add(topical(1, N, 30))
+    stored = builder.finish()
+    assert "calibration" in stored.arrays
+    queries = topical(2, 300, 20)
+    exact = Searcher(stored, "exhaustive").search_csr(queries, 10)[1]
+    scores = Searcher(stored, "approximate", recall=recall).search_csr(queries, 10)[1]
+    assert (scores >= exact[:, -1:]).mean() >= recall - 0.01
