@@ -62,6 +62,11 @@ class Encoder:
         if fp16 and not self.fp16:
             logger.warning("fp16 needs a CUDA device; encoding on %s in float32", self.device.type)
 
+    @property
+    def precision(self) -> str:
+        """What the transformer computes in."""
+        return "float16" if self.fp16 else "float32"
+
     def encode(self, texts: Iterable[Text]) -> Iterator[SparseBatch]:
         """Sparse vectors of ``texts`` in their order, a window of ``32 * batch_size`` at a time."""
         stream = iter(texts)
