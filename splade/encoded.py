@@ -72,8 +72,10 @@ def encode_shard(encoder: Encoder, collection: Collection, shard: Shard, folder:
 def _vectors(encoder: Encoder, collection: Collection, numbers: range, what: str, done: int) -> Iterator[SparseBatch]:
     """The vectors of the documents with these numbers, in order; a bar shows ``what`` progress there is."""
     texts = islice(collection.iterate(numbers.start), len(numbers))
-    total = done + len(numbers)
-    return encoder.encode(tqdm(texts, desc=what, unit="doc", initial=done, total=total, disable=None))
+    with tqdm(desc=what, unit="doc", initial=done, total=done + len(numbers), disable=None) as bar:
+        for batch in encoder.encode(texts):
+            yield batch
+            bar.update(len(batch.ids))
 
 
 def _about(encoder: Encoder, collection: Collection) -> dict[str, Any]:

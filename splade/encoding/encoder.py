@@ -1,8 +1,8 @@
 """Texts to sparse vectors, batch by batch.
 
-Texts are tokenised once per window of some dozens of batches, sorted by length inside the window and cut into
-batches of few tokens so that little padding is computed, encoded, turned to CSR at once, and handed on in the
-order they came. Memory is one window of token ids, one batch of [B, V] weights, and one window of sparse rows.
+Texts are tokenised in a thread of its own, once per window of some dozens of batches, sorted by length inside the
+window and cut into batches of few tokens so that little padding is computed, encoded, turned to CSR at once, and handed
+on in the order they came. Memory is three windows of token ids, one batch of [B, V] weights, one window of sparse rows.
 """
 
 import logging
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from splade.data.tokenize import tokenize
+from splade.encoding.ahead import ahead
 from splade.models import SparseRetriever
 from splade.models.buckets import budget_for, length_buckets
 from splade.records import SparseBatch, SparseRows, Text, TokenBatch
@@ -68,11 +69,13 @@ class Encoder:
         return "float16" if self.fp16 else "float32"
 
     def encode(self, texts: Iterable[Text]) -> Iterator[SparseBatch]:
-        """Sparse vectors of ``texts`` in their order, a window of ``32 * batch_size`` at a time."""
-        stream = iter(texts)
+        """Sparse vectors of ``texts`` in their order, a window of ``32 * batch_size`` at a time.
+
+        Texts are read in a thread, up to two windows ahead of the one that is encoded.
+        """
         self.model.to(self.device)
-        while window := list(islice(stream, WINDOW * self.batch_size)):
-            yield self._encode_window(window)
+        for tokens in ahead(self._windows(texts)):
+            yield self._encode_window(tokens)
 
     def encode_all(self, texts: Iterable[Text]) -> SparseBatch:
         """Sparse vectors of all ``texts`` in one batch; for query sets and other small collections."""
@@ -82,8 +85,12 @@ class Encoder:
         ids = tuple(text_id for batch in batches for text_id in batch.ids)
         return SparseBatch(ids, _concatenate([batch.rows for batch in batches]), self.model.vocab_size)
 
-    def _encode_window(self, window: list[Text]) -> SparseBatch:
-        tokens = tokenize(self.model.tokenizer(self.side), window, self.max_length, self.model.prompt(self.side))
+    def _windows(self, texts: Iterable[Text]) -> Iterator[TokenBatch]:
+        stream, tokenizer, prompt = iter(texts), self.model.tokenizer(self.side), self.model.prompt(self.side)
+        while window := list(islice(stream, WINDOW * self.batch_size)):
+            yield tokenize(tokenizer, window, self.max_length, prompt)
+
+    def _encode_window(self, tokens: TokenBatch) -> SparseBatch:
         lengths = tokens.attention_mask.sum(axis=1)
         buckets = length_buckets(lengths, self.budget, self.batch_size)
         was_training = self.model.training

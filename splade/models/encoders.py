@@ -5,12 +5,15 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from splade.models.activations import ACTIVATIONS
-from splade.models.buckets import budget_for, length_buckets
-from splade.models.heads import AGGREGATIONS, pool_full_logits, pool_hidden
+from splade.models.attention import packed_states, takes_packed
+from splade.models.buckets import budget_for, length_buckets, packed_buckets
+from splade.models.heads import AGGREGATIONS, pool_full_logits, pool_hidden, pool_packed
 from splade.models.identity import tie_identity
 from splade.models.layouts import find_head, supported_architectures
 from splade.models.loading import HEADS, folder_of, load_base, load_mlm, quiet_loading
@@ -79,15 +82,20 @@ class MlmEncoder(nn.Module):
         if head is None:
             logits = self.mlm(input_ids=input_ids, attention_mask=attended).logits
             return pool_full_logits(logits, pooled, self.agg, self.activation).float()
-        widths = _widths(attended)
-        buckets = [torch.from_numpy(rows) for rows in length_buckets(widths, budget_for(input_ids.device.type))]
-        states = []
-        for rows in buckets:
-            width = int(widths[rows].max())
-            ids, mask, kept = (part[rows.to(part.device), :width] for part in (input_ids, attended, pooled))
-            states.append((self.mlm.base_model(input_ids=ids, attention_mask=mask).last_hidden_state, kept))
-        weights = pool_hidden(states, head.transform, head.decoder, self.agg, self.activation).float()
-        return weights.index_select(0, torch.cat(buckets).argsort().to(weights.device))  # as the texts came
+        base, pooling = self.mlm.base_model, (head.transform, head.decoder, self.agg, self.activation)
+        widths, budget = _widths(attended), budget_for(input_ids.device.type)
+        packs = takes_packed(base, input_ids.device)
+        buckets = packed_buckets(widths, budget.tokens) if packs else length_buckets(widths, budget)
+        parts = [_of_rows(rows, int(widths[rows].max()), input_ids, attended, pooled) for rows in buckets]
+        if packs:
+            tokens = [packed_states(base, ids, mask.bool())[kept[mask.bool()]] for ids, mask, kept in parts]  # [t, D]
+            lengths = [length for _, _, kept in parts for length in kept.sum(dim=1).tolist()]
+            weights = pool_packed(torch.cat(tokens), lengths, *pooling)
+        else:
+            states = [(base(input_ids=ids, attention_mask=mask).last_hidden_state, kept) for ids, mask, kept in parts]
+            weights = pool_hidden(states, *pooling)
+        back = torch.from_numpy(np.concatenate(buckets)).argsort()
+        return weights.float().index_select(0, back.to(weights.device))  # as the texts came
 
     def weights_in_use(self) -> Iterator[tuple[str, Tensor]]:
         """Names and parameters that the vectors depend on, each once."""
@@ -160,6 +168,11 @@ def attend_to_something(attention_mask: Tensor) -> Tensor:
     opened = attention_mask.clone()
     opened[:, 0] = torch.where(empty, torch.ones_like(opened[:, 0]), opened[:, 0])
     return opened
+
+
+def _of_rows(rows: NDArray[np.int64], width: int, *parts: Tensor) -> list[Tensor]:
+    """These rows of [B, L] tensors, as many columns of them."""
+    return [part[torch.from_numpy(rows).to(part.device), :width] for part in parts]
 
 
 def _widths(attended: Tensor) -> Tensor:

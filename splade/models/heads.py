@@ -40,7 +40,18 @@ def pool_hidden(
         places = mask.flatten().nonzero().squeeze(1)
         packed.append(hidden.flatten(0, 1).index_select(0, places))  # [t, D]: padding goes no further
         lengths += mask.sum(dim=1).tolist()
-    tokens = torch.cat(packed)  # [T, D]
+    return pool_packed(torch.cat(packed), lengths, transform, decoder, agg, activation)
+
+
+def pool_packed(
+    tokens: Tensor,
+    lengths: Sequence[int],
+    transform: Callable[[Tensor], Tensor] | None,
+    decoder: nn.Linear,
+    agg: str,
+    activation: str,
+) -> Tensor:
+    """As :func:`pool_hidden`, of the tokens [T, D] that take part, text after text, ``lengths[i]`` of text i."""
     tokens = transform(tokens) if transform else tokens
     return splade_head(tokens, lengths, decoder.weight, decoder.bias, agg, activation)
 
