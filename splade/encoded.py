@@ -33,7 +33,8 @@ def encoder_from(cfg: DictConfig, model: SparseRetriever, side: str, device: str
             "this model is dense (config.matching_type): its vectors have no zeros and cannot go into an inverted "
             "index; use a sparse one, such as splade"
         )
-    return Encoder(model, side, batch_size=cfg.encoder.batch_size, fp16=cfg.encoder.fp16, device=device)
+    chosen = cfg.encoder
+    return Encoder(model, side, batch_size=chosen.batch_size, fp16=chosen.fp16, bf16=chosen.bf16, device=device)
 
 
 def encoded_documents(encoder: Encoder, collection: Collection) -> Documents:
@@ -44,6 +45,8 @@ def encoded_documents(encoder: Encoder, collection: Collection) -> Documents:
 
     model = encoder.model
     origin = collection_state(collection) | {"max_length": encoder.max_length}
+    if encoder.precision != "float32":
+        origin["precision"] = encoder.precision
     return Documents(batches, model.vocab_size, Vocabulary(model_terms(model)), model.fingerprint(), origin)
 
 

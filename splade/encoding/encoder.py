@@ -17,6 +17,7 @@ from torch import Tensor
 
 from splade.data.tokenize import tokenize
 from splade.encoding.ahead import ahead
+from splade.encoding.precision import name_of, precision_of
 from splade.models import SparseRetriever
 from splade.models.buckets import budget_for, length_buckets
 from splade.records import SparseBatch, SparseRows, Text, TokenBatch
@@ -30,8 +31,9 @@ class Encoder:
     """One side of a model as a function from texts to sparse vectors.
 
     At most ``batch_size`` texts are encoded at once, and at most ``batch_tokens`` tokens counting padding (one
-    text at least; by default what suits the device, see :data:`splade.models.buckets.BUDGETS`). ``fp16`` computes
-    the transformer in half precision on CUDA devices (on others it is refused in a warning and float32 is used).
+    text at least; by default what suits the device, see :data:`splade.models.buckets.BUDGETS`). ``fp16`` and
+    ``bf16`` compute the products of the transformer and its head in half precision, where the device has it natively
+    (elsewhere float32 is used, with a warning); pooled weights are float32 all the same.
     ``max_length`` tokens of a text are read (the model's own limit where None). ``device`` defaults to CUDA where
     there is one.
     """
@@ -43,6 +45,7 @@ class Encoder:
         *,
         batch_size: int = 32,
         fp16: bool = False,
+        bf16: bool = False,
         max_length: int | None = None,
         device: str | torch.device | None = None,
         batch_tokens: int | None = None,
@@ -59,14 +62,12 @@ class Encoder:
         if batch_tokens is not None:
             self.budget = self.budget._replace(tokens=batch_tokens)
         self.max_length = max_length or model.max_length(side)
-        self.fp16 = fp16 and self.device.type == "cuda"
-        if fp16 and not self.fp16:
-            logger.warning("fp16 needs a CUDA device; encoding on %s in float32", self.device.type)
+        self.dtype = precision_of(self.device, fp16=fp16, bf16=bf16)
 
     @property
     def precision(self) -> str:
         """What the transformer computes in."""
-        return "float16" if self.fp16 else "float32"
+        return name_of(self.dtype)
 
     def encode(self, texts: Iterable[Text]) -> Iterator[SparseBatch]:
         """Sparse vectors of ``texts`` in their order, a window of ``32 * batch_size`` at a time.
@@ -96,7 +97,8 @@ class Encoder:
         was_training = self.model.training
         self.model.eval()
         try:
-            parts = [self._encode_batch(tokens, chosen) for chosen in buckets]
+            with self._precision():  # once for the window: weights are converted once
+                parts = [self._encode_batch(tokens, chosen) for chosen in buckets]
         finally:
             self.model.train(was_training)
         return SparseBatch(tokens.ids, _rows_in_order(parts, np.concatenate(buckets)), self.model.vocab_size)
@@ -106,12 +108,10 @@ class Encoder:
         longest = max(int(tokens.attention_mask[chosen].sum(axis=1).max()), 1)
         input_ids = torch.from_numpy(tokens.input_ids[chosen, :longest]).to(self.device)  # [B, L]
         mask = torch.from_numpy(tokens.attention_mask[chosen, :longest]).to(self.device)
-        with self._precision():
-            weights = self.model(self.side, input_ids, mask)  # [B, V]
-        return sparse_rows(weights)
+        return sparse_rows(self.model(self.side, input_ids, mask))
 
     def _precision(self) -> AbstractContextManager[object]:
-        return torch.autocast("cuda", dtype=torch.float16) if self.fp16 else nullcontext()
+        return nullcontext() if self.dtype is torch.float32 else torch.autocast(self.device.type, dtype=self.dtype)
 
 
 def sparse_rows(weights: Tensor) -> SparseRows:

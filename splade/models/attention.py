@@ -80,12 +80,11 @@ def attention_by_runs(
     functions.
     """
     parts, start = [], 0
-    for _, n_texts, length in splade_runs:
-        span = slice(start, start + n_texts * length)
-        own = [_by_text(part, span, n_texts) for part in (query, key, value)]  # [texts, heads, length, d]
-        found = F.scaled_dot_product_attention(
-            *own, attn_mask=_band(length, sliding_window, query.device), dropout_p=dropout, scale=scaling
-        )
+    for run in splade_runs:
+        span = slice(start, start + run.n_texts * run.length)
+        q, k, v = (_by_text(part, span, run.n_texts) for part in (query, key, value))  # [texts, heads, length, d]
+        band = _band(run.length, sliding_window, query.device)
+        found = F.scaled_dot_product_attention(q, k, v, attn_mask=band, dropout_p=dropout, scale=scaling)
         parts.append(found.transpose(1, 2).flatten(0, 1))  # [texts · length, heads, d]
         start = span.stop
     return torch.cat(parts).unsqueeze(0), None
