@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from splade.models.activations import ACTIVATIONS, Activation, widened
-from splade.models.fused_head import DEVICES, splade_head
+from splade.models.fused_head import is_fast_on, splade_head
 
 CHUNK_ELEMENTS = 1 << 23  # logits held at a time: 32 MiB in float32
 
@@ -31,7 +31,7 @@ def pool_hidden(
     result one after the other. ``transform`` (None: nothing) is what the head does to each state by itself
     before its ``decoder``; other arguments as in :func:`pool_logits`.
     """
-    if states[0][0].device.type not in DEVICES:
+    if not is_fast_on(states[0][0].device):
         shown = [(transform(hidden) if transform else hidden, mask) for hidden, mask in states]
         return torch.cat([pool_logits(hidden, decoder, mask, agg, activation) for hidden, mask in shown])
     packed, lengths = [], []
