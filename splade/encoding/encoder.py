@@ -13,13 +13,13 @@ from itertools import islice
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from splade.data.tokenize import tokenize
 from splade.encoding.ahead import ahead
 from splade.encoding.precision import name_of, precision_of
 from splade.models import SparseRetriever
 from splade.models.buckets import budget_for, length_buckets
+from splade.models.sparse_head import concatenated, in_places, sparse_rows
 from splade.records import SparseBatch, SparseRows, Text, TokenBatch
 
 logger = logging.getLogger(__name__)
@@ -82,9 +82,9 @@ class Encoder:
         """Sparse vectors of all ``texts`` in one batch; for query sets and other small collections."""
         batches = list(self.encode(texts))
         if not batches:
-            return SparseBatch((), _rows_in_order([], np.empty(0, np.int64)), self.model.vocab_size)
+            return SparseBatch((), concatenated([]), self.model.vocab_size)
         ids = tuple(text_id for batch in batches for text_id in batch.ids)
-        return SparseBatch(ids, _concatenate([batch.rows for batch in batches]), self.model.vocab_size)
+        return SparseBatch(ids, concatenated([batch.rows for batch in batches]), self.model.vocab_size)
 
     def _windows(self, texts: Iterable[Text]) -> Iterator[TokenBatch]:
         stream, tokenizer, prompt = iter(texts), self.model.tokenizer(self.side), self.model.prompt(self.side)
@@ -101,54 +101,17 @@ class Encoder:
                 parts = [self._encode_batch(tokens, chosen) for chosen in buckets]
         finally:
             self.model.train(was_training)
-        return SparseBatch(tokens.ids, _rows_in_order(parts, np.concatenate(buckets)), self.model.vocab_size)
+        rows = in_places(concatenated(parts), np.concatenate(buckets))
+        return SparseBatch(tokens.ids, rows, self.model.vocab_size)
 
     @torch.inference_mode()
     def _encode_batch(self, tokens: TokenBatch, chosen: NDArray[np.int64]) -> SparseRows:
         longest = max(int(tokens.attention_mask[chosen].sum(axis=1).max()), 1)
         input_ids = torch.from_numpy(tokens.input_ids[chosen, :longest]).to(self.device)  # [B, L]
         mask = torch.from_numpy(tokens.attention_mask[chosen, :longest]).to(self.device)
-        return sparse_rows(self.model(self.side, input_ids, mask))
+        if isinstance(self.model, SparseRetriever):
+            return self.model.rows(self.side, input_ids, mask)
+        return sparse_rows(self.model(self.side, input_ids, mask))  # a class of the user's own
 
     def _precision(self) -> AbstractContextManager[object]:
         return nullcontext() if self.dtype is torch.float32 else torch.autocast(self.device.type, dtype=self.dtype)
-
-
-def sparse_rows(weights: Tensor) -> SparseRows:
-    """The non-zeros of non-negative ``weights`` [N, V], on any device, as CSR rows on the CPU.
-
-    Raises ValueError where a weight is NaN or infinite: such a vector must never reach an index.
-    """
-    dense = weights.float().cpu().numpy()
-    places = np.flatnonzero(dense != 0)  # several times faster than the nonzero of NumPy or torch
-    values = dense.reshape(-1)[places]
-    if not np.isfinite(values).all():
-        raise ValueError(
-            "the model gives weights that are NaN or infinite; train with a lower learning rate or without fp16"
-        )
-    rows, columns = np.divmod(places, dense.shape[1])
-    return SparseRows(_offsets(np.bincount(rows, minlength=len(dense))), columns.astype(np.int32), values)
-
-
-def _offsets(counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-
-
-def _concatenate(parts: list[SparseRows]) -> SparseRows:
-    counts = np.concatenate([np.diff(part.offsets) for part in parts])
-    columns = np.concatenate([part.columns for part in parts])
-    return SparseRows(_offsets(counts), columns, np.concatenate([part.weights for part in parts]))
-
-
-def _rows_in_order(parts: list[SparseRows], order: NDArray[np.int64]) -> SparseRows:
-    """The rows of ``parts``, row i of them belonging at place ``order[i]``, in the places' order."""
-    if not parts:
-        return SparseRows(np.zeros(1, np.int64), np.empty(0, np.int32), np.empty(0, np.float32))
-    together = _concatenate(parts)
-    counts = np.empty(len(order), np.int64)
-    counts[order] = np.diff(together.offsets)
-    starts = np.empty(len(order), np.int64)
-    starts[order] = together.offsets[:-1]
-    offsets = _offsets(counts)
-    take = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], counts)
-    return SparseRows(offsets, together.columns[take], together.weights[take])

@@ -34,26 +34,20 @@ def pool_hidden(
     if not is_fast_on(states[0][0].device):
         shown = [(transform(hidden) if transform else hidden, mask) for hidden, mask in states]
         return torch.cat([pool_logits(hidden, decoder, mask, agg, activation) for hidden, mask in shown])
+    tokens, lengths = taking_part(states)
+    tokens = transform(tokens) if transform else tokens
+    return splade_head(tokens, lengths, decoder.weight, decoder.bias, agg, activation)
+
+
+def taking_part(states: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, list[int]]:
+    """The hidden states [T, D] that the masks let through, text after text, and how many of each text."""
     packed, lengths = [], []
     for hidden, mask in states:
         mask = mask.bool()
         places = mask.flatten().nonzero().squeeze(1)
         packed.append(hidden.flatten(0, 1).index_select(0, places))  # [t, D]: padding goes no further
         lengths += mask.sum(dim=1).tolist()
-    return pool_packed(torch.cat(packed), lengths, transform, decoder, agg, activation)
-
-
-def pool_packed(
-    tokens: Tensor,
-    lengths: Sequence[int],
-    transform: Callable[[Tensor], Tensor] | None,
-    decoder: nn.Linear,
-    agg: str,
-    activation: str,
-) -> Tensor:
-    """As :func:`pool_hidden`, of the tokens [T, D] that take part, text after text, ``lengths[i]`` of text i."""
-    tokens = transform(tokens) if transform else tokens
-    return splade_head(tokens, lengths, decoder.weight, decoder.bias, agg, activation)
+    return torch.cat(packed), lengths
 
 
 def pool_logits(hidden: Tensor, decoder: nn.Linear, mask: Tensor, agg: str, activation: str) -> Tensor:

@@ -126,14 +126,15 @@ def test_an_unknown_side_is_refused_in_words(model):
 
 @pytest.mark.parametrize("batch_tokens", [1, 12, 10_000])
 def test_a_budget_of_tokens_bounds_each_batch_and_changes_no_vector(model, batch_tokens, monkeypatch):
-    shapes, inner = [], model.forward
+    shapes, inner = [], model.rows
 
     def watched(side, input_ids, attention_mask):
         shapes.append(input_ids.shape)
         return inner(side, input_ids, attention_mask)
 
-    monkeypatch.setattr(model, "forward", watched)
+    monkeypatch.setattr(model, "rows", watched)
     batch = Encoder(model, "document", batch_size=8, batch_tokens=batch_tokens).encode_all(TEXTS)
+    assert shapes
     assert all(rows <= 8 and (rows == 1 or rows * width <= batch_tokens) for rows, width in shapes)
     assert batch.ids == tuple(text.id for text in TEXTS)
     monkeypatch.undo()
