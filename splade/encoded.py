@@ -1,7 +1,9 @@
 """Vectors that a model makes: of a collection, for an index, and of queries, in the terms of an index."""
 
 import logging
-from collections.abc import Iterable
+import zlib
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,10 @@ from omegaconf import DictConfig
 from tqdm import tqdm
 
 from splade.data.collections import Collection
+from splade.data.shards import Shard
 from splade.encoding import Encoder
-from splade.files import InputError
+from splade.encoding.shards import ShardWriter
+from splade.files import InputError, open_binary
 from splade.indexing import Index, Vocabulary
 from splade.models import SparseRetriever
 from splade.pipeline import Documents
@@ -22,27 +26,78 @@ from splade.records import SparseBatch
 logger = logging.getLogger(__name__)
 
 
-def encoder_from(cfg: DictConfig, model: SparseRetriever, side: str) -> Encoder:
-    """The encoder of one side, with the batch size and precision of the config."""
+def encoder_from(cfg: DictConfig, model: SparseRetriever, side: str, device: str | None = None) -> Encoder:
+    """The encoder of one side, with the batch size and precision of the config; ``device`` as for `Encoder`."""
     if not getattr(model, "is_sparse", True):
         raise InputError(
             "this model is dense (config.matching_type): its vectors have no zeros and cannot go into an inverted "
             "index; use a sparse one, such as splade"
         )
-    return Encoder(model, side, batch_size=cfg.encoder.batch_size, fp16=cfg.encoder.fp16)
+    chosen = cfg.encoder
+    return Encoder(model, side, batch_size=chosen.batch_size, fp16=chosen.fp16, bf16=chosen.bf16, device=device)
 
 
 def encoded_documents(encoder: Encoder, collection: Collection) -> Documents:
     """The vectors of ``collection`` as documents."""
 
     def batches(start: int) -> Iterable[SparseBatch]:
-        texts = collection.iterate(start)
-        total = len(collection)
-        return encoder.encode(tqdm(texts, desc="index", unit="doc", initial=start, total=total, disable=None))
+        return _vectors(encoder, collection, range(start, len(collection)), "index", start)
 
     model = encoder.model
     origin = collection_state(collection) | {"max_length": encoder.max_length}
+    if encoder.precision != "float32":
+        origin["precision"] = encoder.precision
     return Documents(batches, model.vocab_size, Vocabulary(model_terms(model)), model.fingerprint(), origin)
+
+
+def encode_shard(encoder: Encoder, collection: Collection, shard: Shard, folder: Path) -> Path:
+    """The folder of ``shard`` of ``collection``'s vectors, in ``folder``; what is there of it already is kept."""
+    documents = shard.range_of(len(collection))
+    writer = ShardWriter(folder, shard, _about(encoder, collection), model_terms(encoder.model))
+    if writer.finished:
+        logger.info("%s holds these vectors already: %d", writer.path, writer.n_docs)
+        return writer.path
+    if writer.n_docs:
+        logger.info("%s: continuing after %d documents", writer.path, writer.n_docs)
+    left = documents[writer.n_docs :]
+    try:
+        for batch in _vectors(encoder, collection, left, f"encode {shard}", writer.n_docs):
+            writer.add(batch)
+    except KeyboardInterrupt as error:
+        raise KeyboardInterrupt(
+            f"encoding interrupted after {writer.n_docs} documents of shard {shard}; the same command continues there"
+        ) from error
+    writer.finish()
+    logger.info("%d documents in %s", writer.n_docs, writer.path)
+    return writer.path
+
+
+def _vectors(encoder: Encoder, collection: Collection, numbers: range, what: str, done: int) -> Iterator[SparseBatch]:
+    """The vectors of the documents with these numbers, in order; a bar shows ``what`` progress there is."""
+    texts = islice(collection.iterate(numbers.start), len(numbers))
+    with tqdm(desc=what, unit="doc", initial=done, total=done + len(numbers), disable=None) as bar:
+        for batch in encoder.encode(texts):
+            yield batch
+            bar.update(len(batch.ids))
+
+
+def _about(encoder: Encoder, collection: Collection) -> dict[str, Any]:
+    """What vectors are of, wherever they are made: nothing of it depends on the machine."""
+    source = Path(collection.source)
+    about = {
+        "fingerprint": encoder.model.fingerprint(),
+        "vocab_size": encoder.model.vocab_size,
+        "max_length": encoder.max_length,
+        "precision": encoder.precision,
+        "collection_docs": len(collection),
+    }
+    if not source.is_file():
+        return about | {"collection": str(collection.source)}
+    checksum = 0
+    with open_binary(source) as stream:
+        while octets := stream.read(1 << 20):
+            checksum = zlib.crc32(octets, checksum)
+    return about | {"collection_crc32": checksum}
 
 
 def collection_state(collection: Collection) -> dict[str, Any]:

@@ -41,7 +41,11 @@ class Documents(NamedTuple):
 
 
 def given_documents(vectors: VectorCollection, vocabulary: Vocabulary | None = None) -> Documents:
-    """The vectors of a file as documents, in the terms of ``vocabulary``, which grows, or in terms of their own."""
+    """The vectors of a file as documents, in the terms of ``vocabulary``, which grows, or in terms of their own.
+
+    Shards that a model wrote are documents of that model.
+    """
+    encoded = vectors.encoded
     if vectors.keys != "tokens":
         vocabulary = None
     elif vocabulary is None:
@@ -53,6 +57,9 @@ def given_documents(vectors: VectorCollection, vocabulary: Vocabulary | None = N
                 yield batch
                 bar.update(len(batch.ids))
 
+    if encoded is not None:
+        vocabulary, about = Vocabulary(encoded.terms()), encoded.about
+        return Documents(batches, about["vocab_size"], vocabulary, about["fingerprint"], vectors.state())
     return Documents(batches, None, vocabulary, "", vectors.state())
 
 

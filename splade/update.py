@@ -44,7 +44,13 @@ def _documents(cfg: DictConfig, appender: IndexAppender, index: Index) -> Docume
     """The vectors to append, in the terms of the index."""
     if not cfg.changes.append:
         keys = "tokens" if appender.vocabulary is not None else "ids"
-        return given_documents(open_vectors(cfg.index.vectors, cfg.index.vector_keys, keys), appender.vocabulary)
+        documents = given_documents(open_vectors(cfg.index.vectors, cfg.index.vector_keys, keys), appender.vocabulary)
+        if documents.fingerprint and documents.fingerprint != index.fingerprint:
+            raise InputError(
+                f"{cfg.index.vectors}: vectors of the encoder {documents.fingerprint[:12]}…, but {index.path} was made "
+                f"by {index.fingerprint[:12] or 'vectors of unknown origin'}…; encode the documents with that one"
+            )
+        return documents
     # Only here: vectors that are there already are appended without torch.
     from splade.chosen_model import retriever_from
     from splade.data.collections import open_collection

@@ -8,10 +8,11 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "splade"
 
-BASE = {"records", "files"}
+BASE = {"records", "files", "locks"}
 ROOMS = {
     "records": set(),
     "files": set(),
+    "locks": {"files"},
     "kernels": BASE,
     "indexing": BASE | {"kernels"},
     "search": BASE | {"kernels", "indexing"},
@@ -26,10 +27,11 @@ ROOMS = {
     | {"losses", "regularization", "models", "data", "encoding", "kernels", "indexing", "search", "evaluation"},
     "config": {"files"},
 }
-TORCH_FREE = {"records", "files", "kernels", "indexing", "search", "data", "evaluation", "config"}
+TORCH_FREE = {"records", "files", "locks", "kernels", "indexing", "search", "data", "evaluation", "config"}
 ONLY = {
     "records": {"numpy"},
     "files": set(),
+    "locks": set(),
     "kernels": {"numpy", "numba"},
 }
 WATCHED = {"torch", "transformers", "hydra", "omegaconf", "numba", "numpy", "pytrec_eval", "matplotlib", "tqdm"}

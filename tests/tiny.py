@@ -24,6 +24,8 @@ from transformers import (
     RobertaForMaskedLM,
     T5Config,
     T5ForConditionalGeneration,
+    XLMRobertaConfig,
+    XLMRobertaForMaskedLM,
 )
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -192,6 +194,11 @@ def _roberta(width: int, hidden: int, layers: int) -> PreTrainedModel:
     return RobertaForMaskedLM(RobertaConfig(**config, bos_token_id=2, eos_token_id=3))
 
 
+def _xlm_roberta(width: int, hidden: int, layers: int) -> PreTrainedModel:
+    config = {**_common(width, hidden, layers), "max_position_embeddings": 513, "type_vocab_size": 1}
+    return XLMRobertaForMaskedLM(XLMRobertaConfig(**config, bos_token_id=2, eos_token_id=3))
+
+
 def _modernbert(width: int, hidden: int, layers: int) -> PreTrainedModel:
     from transformers import ModernBertConfig, ModernBertForMaskedLM  # importing it compiles, in transformers 4
 
@@ -206,6 +213,7 @@ ARCHITECTURES: dict[str, Callable[[int, int, int], PreTrainedModel]] = {
     "distilbert": _distilbert,
     "roberta": _roberta,
     "modernbert": _modernbert,
+    "xlm-roberta": _xlm_roberta,
 }
 
 

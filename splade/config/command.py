@@ -105,6 +105,8 @@ def _run(
     function: Callable[[DictConfig], Result], name: str, argv: Sequence[str], env: Mapping[str, str]
 ) -> Result | None:
     options = _parser(name).parse_intermixed_args(argv)
+    spelt = [f"{key}={value}" for key in _spellings(name).values() if (value := getattr(options, key)) is not None]
+    options.overrides += spelt
     if options.help:
         print(help_of(name))
         return None
@@ -161,8 +163,16 @@ def _parser(name: str) -> argparse.ArgumentParser:
     parser.add_argument("--config-dir", "-cd", metavar="DIR", help="a folder of your own configs, looked in first")
     parser.add_argument("--multirun", "-m", action="store_true", help="run once for each of key=value1,value2")
     parser.add_argument("--cfg", "-c", choices=["job"], help="print the config and do nothing else")
+    for option, address in _spellings(name).items():
+        parser.add_argument(f"--{option}", dest=address, metavar="VALUE", help=f"the same as {address}=VALUE")
     parser.add_argument("--resolve", action="store_true", help="with --cfg: print what references stand for")
     return parser
+
+
+def _spellings(name: str) -> dict[str, str]:
+    """The settings that a command also takes as options, by option."""
+    found: dict[str, str] = commands().get(name, {}).get("options", {})
+    return found
 
 
 def _shown(cfg: DictConfig, resolve: bool) -> str:

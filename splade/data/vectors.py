@@ -1,7 +1,8 @@
 """Sparse vectors that are there already, whoever made them: files read in order, without a model.
 
 What may be named: a ``.jsonl`` file (``.gz`` too) of ``{"id": …, "vector": {token or term id: weight}}``, a CSR
-matrix in a ``.npz`` file, or a folder of such files, which are one collection in the order of their names.
+matrix in a ``.npz`` file, a folder of such files, which are one collection in the order of their names, or a folder of
+shards that ``splade.encode`` wrote.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from splade.data.ids import SeenHashes, hash_ids
 from splade.data.lines import LineFile
+from splade.data.shards import Encoded, shards_in
 from splade.data.vector_arrays import MatrixFile
 from splade.data.vector_lines import parse_lines
 from splade.data.vector_parts import Part, assemble
@@ -30,10 +32,11 @@ class VectorCollection:
 
     ``keys`` says what their keys are: "tokens", or "ids" for term ids. Memory: ``BATCH`` vectors and a hash per
     id; the arrays of one ``.npz`` file. InputError with file and line (or row) where something cannot be used.
+    ``encoded`` tells of shards by which model they are; their files are checked when they are read.
     """
 
-    def __init__(self, source: str, files: Sequence[Path], keys: str) -> None:
-        self.source, self.files, self.keys = source, tuple(files), keys
+    def __init__(self, source: str, files: Sequence[Path], keys: str, encoded: Encoded | None = None) -> None:
+        self.source, self.files, self.keys, self.encoded = source, tuple(files), keys, encoded
 
     def batches(self, terms: Terms | None = None, start: int = 0) -> Iterator[SparseBatch]:
         """The vectors in order from number ``start``, their keys numbered by ``terms``, which grow.
@@ -63,7 +66,9 @@ class VectorCollection:
 
     def state(self) -> dict[str, Any]:
         """What tells one state of the files from another: paths, sizes, times of change, and how they are read."""
-        files = {}
+        files: dict[str, Any] = {}
+        if self.encoded is not None:
+            return {"vectors": self.source, "vector_keys": self.keys, "shards": self.encoded.state}
         for path in self.files:
             for file in (path, _ids_beside(path)):
                 if file.is_file():
@@ -74,6 +79,8 @@ class VectorCollection:
         """All vectors from number ``start`` in parts of at most ``BATCH``."""
         number = 0
         for path in self.files:
+            if self.encoded is not None:
+                self.encoded.check(path)
             parts = _matrix_parts(path, number, start) if path.suffix == ".npz" else _line_parts(path, number, start)
             for part in parts:
                 number = part.number + len(part.ids)
@@ -102,16 +109,18 @@ def open_vectors(source: str | Path, keys: str = "auto", expected: str | None = 
     """
     if keys not in KEYS:
         raise ValueError(f"keys must be one of {', '.join(KEYS)}, got {keys!r}")
-    files = _files(Path(source).expanduser())
+    path = Path(source).expanduser()
+    encoded = shards_in(path) if path.is_dir() else None
+    files = encoded.files if encoded is not None else _files(path)
     matrices = [path for path in files if path.suffix == ".npz"]
     if keys == "auto":
-        keys = "ids" if matrices else expected or _keys_of_first(files)
+        keys = "ids" if matrices or encoded is not None else expected or _keys_of_first(files)
     elif keys == "tokens" and matrices:
         raise InputError(
             f"{matrices[0]}: the columns of a matrix are term ids, not tokens; remove data.VECTOR_KEYS=tokens, or "
             "give JSON lines"
         )
-    return VectorCollection(str(source), files, keys)
+    return VectorCollection(str(source), files, keys, encoded)
 
 
 def _files(path: Path) -> list[Path]:

@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 from numpy.typing import NDArray
 
 from splade.files import InputError, read_json, whole_folder, write_json
-from splade.indexing.locks import Lock
 from splade.indexing.storage import FORMAT_VERSION, Table, read_table, write_table
+from splade.locks import Lock
 
 logger = logging.getLogger(__name__)
 

@@ -18,7 +18,6 @@ from splade.indexing.assembly import write_index
 from splade.indexing.builder import IndexBuilder
 from splade.indexing.doc_ids import DocIds
 from splade.indexing.inverted_index import FOLDER, Index, InvertedIndex
-from splade.indexing.locks import Lock
 from splade.indexing.pruning import Pruned
 from splade.indexing.segmented import Part, SegmentedIndex
 from splade.indexing.sources import Stored
@@ -29,6 +28,7 @@ from splade.indexing.vocabulary import Vocabulary
 from splade.indexing.weights import Codec
 from splade.kernels.ids import hash_ids
 from splade.kernels.restore import lengths_of
+from splade.locks import Lock
 from splade.records import SparseBatch
 
 logger = logging.getLogger(__name__)

@@ -37,6 +37,22 @@ def length_buckets(lengths: ArrayLike, budget: Budget, most: int | None = None) 
     return np.split(order, cuts)
 
 
+def packed_buckets(lengths: ArrayLike, tokens: int) -> list[NDArray[np.int64]]:
+    """Places of texts of ``lengths`` [B] in buckets without padding, longest first, ties in order.
+
+    Each bucket has at most ``tokens`` tokens, or one text.
+    """
+    lengths = np.asarray(lengths, np.int64)
+    order = np.argsort(-lengths, kind="stable")
+    cuts, held = [], 0
+    for place, length in enumerate(lengths[order].tolist()):
+        if held and held + length > tokens:
+            cuts.append(place)
+            held = 0
+        held += length
+    return np.split(order, cuts) if len(order) else []
+
+
 def _cheapest_cuts(descending: NDArray[np.int64], budget: Budget, most: int) -> Sequence[int]:
     """Where to cut: the shortest path over prefixes, a bucket [i, j) costing its padded tokens and a call."""
     n = len(descending)

@@ -5,15 +5,21 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from splade.models.activations import ACTIVATIONS
-from splade.models.buckets import budget_for, length_buckets
-from splade.models.heads import AGGREGATIONS, pool_full_logits, pool_hidden
+from splade.models.attention import packed_states, takes_packed
+from splade.models.buckets import budget_for, length_buckets, packed_buckets
+from splade.models.fused_head import is_fast_on, splade_head
+from splade.models.heads import AGGREGATIONS, pool_full_logits, pool_hidden, taking_part
 from splade.models.identity import tie_identity
 from splade.models.layouts import find_head, supported_architectures
 from splade.models.loading import HEADS, folder_of, load_base, load_mlm, quiet_loading
+from splade.models.sparse_head import in_places, sparse_head, sparse_rows
+from splade.records import SparseRows
 
 logger = logging.getLogger(__name__)
 
@@ -73,21 +79,64 @@ class MlmEncoder(nn.Module):
         """Term weights [B, V], float32 and ≥ 0, of token ids and mask [B, L], texts of like length together."""
         if input_ids.numel() == 0:
             return torch.zeros(input_ids.shape[0], self.vocab_size, device=input_ids.device)
-        pooled = attention_mask.bool() & ~torch.isin(input_ids, self.unpooled)  # [B, L]
-        attended = attend_to_something(attention_mask)
         head = find_head(self.mlm)
         if head is None:
+            pooled, attended = self._masks(input_ids, attention_mask)
             logits = self.mlm(input_ids=input_ids, attention_mask=attended).logits
             return pool_full_logits(logits, pooled, self.agg, self.activation).float()
+        if is_fast_on(input_ids.device):
+            tokens, lengths, order = self._packed(input_ids, attention_mask)
+            pooling = (head.decoder.weight, head.decoder.bias, self.agg, self.activation)
+            weights = splade_head(head.transform(tokens), lengths, *pooling)
+        else:
+            states, order = self._padded(input_ids, attention_mask)
+            weights = pool_hidden(states, head.transform, head.decoder, self.agg, self.activation)
+        back = torch.from_numpy(np.argsort(order)).to(weights.device)
+        return weights.float().index_select(0, back)  # as the texts came
+
+    @torch.no_grad()
+    def rows(self, input_ids: Tensor, attention_mask: Tensor) -> SparseRows:
+        """As :meth:`forward`, the non-zeros alone; nothing of size [B, V] is held where the head is known."""
+        head = find_head(self.mlm)
+        if head is None or input_ids.numel() == 0 or not is_fast_on(input_ids.device):
+            return sparse_rows(self(input_ids, attention_mask))
+        tokens, lengths, order = self._packed(input_ids, attention_mask)
+        pooling = (head.decoder.weight, head.decoder.bias, self.agg, self.activation)
+        return in_places(sparse_head(head.transform(tokens), lengths, *pooling), order)
+
+    def _masks(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Which tokens are pooled, and which attended to; [B, L]."""
+        pooled = attention_mask.bool() & ~torch.isin(input_ids, self.unpooled)
+        return pooled, attend_to_something(attention_mask)
+
+    def _packed(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, list[int], NDArray[np.int64]]:
+        """Hidden states [T, D] of the pooled tokens, their number per text, and which text is at each place."""
+        base = self.mlm.base_model
+        if not takes_packed(base, input_ids.device):
+            states, order = self._padded(input_ids, attention_mask)
+            return *taking_part(states), order
+        pooled, attended = self._masks(input_ids, attention_mask)
+        widths = attended.sum(dim=1).cpu()
+        buckets = packed_buckets(widths, budget_for(input_ids.device.type).tokens)
+        tokens, lengths = [], []
+        for rows in buckets:
+            ids, mask, kept = _of_rows(rows, input_ids.shape[1], input_ids, attended.bool(), pooled)
+            tokens.append(packed_states(base, ids, mask)[kept[mask]])  # [t, D]
+            lengths += kept.sum(dim=1).tolist()
+        return torch.cat(tokens), lengths, np.concatenate(buckets)
+
+    def _padded(
+        self, input_ids: Tensor, attention_mask: Tensor
+    ) -> tuple[list[tuple[Tensor, Tensor]], NDArray[np.int64]]:
+        """Hidden states [b, l, D] and masks of buckets of texts, and which text is at each place of them."""
+        pooled, attended = self._masks(input_ids, attention_mask)
         widths = _widths(attended)
-        buckets = [torch.from_numpy(rows) for rows in length_buckets(widths, budget_for(input_ids.device.type))]
+        buckets = length_buckets(widths, budget_for(input_ids.device.type))
         states = []
         for rows in buckets:
-            width = int(widths[rows].max())
-            ids, mask, kept = (part[rows.to(part.device), :width] for part in (input_ids, attended, pooled))
+            ids, mask, kept = _of_rows(rows, int(widths[rows].max()), input_ids, attended, pooled)
             states.append((self.mlm.base_model(input_ids=ids, attention_mask=mask).last_hidden_state, kept))
-        weights = pool_hidden(states, head.transform, head.decoder, self.agg, self.activation).float()
-        return weights.index_select(0, torch.cat(buckets).argsort().to(weights.device))  # as the texts came
+        return states, np.concatenate(buckets)
 
     def weights_in_use(self) -> Iterator[tuple[str, Tensor]]:
         """Names and parameters that the vectors depend on, each once."""
@@ -160,6 +209,11 @@ def attend_to_something(attention_mask: Tensor) -> Tensor:
     opened = attention_mask.clone()
     opened[:, 0] = torch.where(empty, torch.ones_like(opened[:, 0]), opened[:, 0])
     return opened
+
+
+def _of_rows(rows: NDArray[np.int64], width: int, *parts: Tensor) -> list[Tensor]:
+    """These rows of [B, L] tensors, as many columns of them."""
+    return [part[torch.from_numpy(rows).to(part.device), :width] for part in parts]
 
 
 def _widths(attended: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ itself to be differentiated is taken through plain autograd instead.
 """
 
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 import torch
@@ -16,8 +17,8 @@ from splade.models import max_pooling, sum_pooling
 from splade.models.activations import ACTIVATIONS, widened
 from splade.models.packed import Packed
 
-DEVICES = ("cpu",)
-"""Where this operation is the fast way."""
+DEVICES = ("cpu", "cuda")
+"""Where this operation is the fast way; on CUDA through :mod:`splade.models.triton_head`, where Triton is installed."""
 
 
 class Pooling(NamedTuple):
@@ -31,6 +32,11 @@ POOLINGS = {
     "max": Pooling(max_pooling.forward, max_pooling.backward),
     "sum": Pooling(sum_pooling.forward, sum_pooling.backward),
 }
+
+
+def is_fast_on(device: torch.device) -> bool:
+    """Whether :func:`splade_head` is the way to go on ``device``."""
+    return device.type in DEVICES and (device.type != "cuda" or find_spec("triton") is not None)
 
 
 def splade_head(
@@ -47,8 +53,21 @@ def splade_head(
     """
     if sum(lengths) != len(tokens):
         raise ValueError(f"lengths add up to {sum(lengths)}, but there are {len(tokens)} tokens")
+    if tokens.is_cuda and weight.dtype != torch.float64:
+        return _in_triton(tokens, lengths, weight, bias, agg, activation)
     learns = torch.is_grad_enabled() and any(part is not None and part.requires_grad for part in (tokens, weight, bias))
     weights: Tensor = SpladeHead.apply(tokens, weight, bias, tuple(lengths), agg, activation, learns)
+    return weights
+
+
+def _in_triton(
+    tokens: Tensor, lengths: Sequence[int], weight: Tensor, bias: Tensor | None, agg: str, activation: str
+) -> Tensor:
+    from splade.models.triton_head import pool_tokens  # only here: processors need no Triton
+
+    device = tokens.device.type
+    dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype
+    weights: Tensor = pool_tokens(tokens.to(dtype), weight.to(dtype), bias, list(lengths), agg, activation)[0]
     return weights
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from splade.models.activations import ACTIVATIONS, Activation, widened
-from splade.models.fused_head import DEVICES, splade_head
+from splade.models.fused_head import is_fast_on, splade_head
 
 CHUNK_ELEMENTS = 1 << 23  # logits held at a time: 32 MiB in float32
 
@@ -31,18 +31,23 @@ def pool_hidden(
     result one after the other. ``transform`` (None: nothing) is what the head does to each state by itself
     before its ``decoder``; other arguments as in :func:`pool_logits`.
     """
-    if states[0][0].device.type not in DEVICES:
+    if not is_fast_on(states[0][0].device):
         shown = [(transform(hidden) if transform else hidden, mask) for hidden, mask in states]
         return torch.cat([pool_logits(hidden, decoder, mask, agg, activation) for hidden, mask in shown])
+    tokens, lengths = taking_part(states)
+    tokens = transform(tokens) if transform else tokens
+    return splade_head(tokens, lengths, decoder.weight, decoder.bias, agg, activation)
+
+
+def taking_part(states: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, list[int]]:
+    """The hidden states [T, D] that the masks let through, text after text, and how many of each text."""
     packed, lengths = [], []
     for hidden, mask in states:
         mask = mask.bool()
         places = mask.flatten().nonzero().squeeze(1)
         packed.append(hidden.flatten(0, 1).index_select(0, places))  # [t, D]: padding goes no further
         lengths += mask.sum(dim=1).tolist()
-    tokens = torch.cat(packed)  # [T, D]
-    tokens = transform(tokens) if transform else tokens
-    return splade_head(tokens, lengths, decoder.weight, decoder.bias, agg, activation)
+    return torch.cat(packed), lengths
 
 
 def pool_logits(hidden: Tensor, decoder: nn.Linear, mask: Tensor, agg: str, activation: str) -> Tensor:

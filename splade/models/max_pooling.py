@@ -67,9 +67,13 @@ def backward(
     positions: Tensor | None,
     gradient: Tensor,
     needed: tuple[bool, bool, bool],
+    absolute: bool = False,
 ) -> Gradients:
-    """Gradients from that of the weights [B, V]; ``needed`` of tokens, weight, bias."""
-    entries = _entries(packed, activation, weights, positions, gradient)
+    """Gradients from that of the weights [B, V]; ``needed`` of tokens, weight, bias.
+
+    ``absolute``: positions are those of tokens among all texts' rather than within their text.
+    """
+    entries = _entries(packed, activation, weights, positions, gradient, absolute)
     of_tokens = of_weight = of_bias = None
     if needed[0]:
         of_tokens = _sums_of_rows(packed.weight, entries.terms, entries.tokens, len(packed.tokens), entries.slopes)
@@ -87,24 +91,33 @@ def _share_active(packed: Packed, strongest: Tensor, block: Block) -> float:
     return int(active.count_nonzero()) / max(active.numel(), 1)
 
 
-def _entries(packed: Packed, activation: str, weights: Tensor, positions: Tensor | None, gradient: Tensor) -> Entries:
-    reached = (weights != 0).logical_and_(gradient != 0)  # [B, V]
-    places = torch.from_numpy(np.flatnonzero(reached.numpy()))  # torch's nonzero is several times slower
+def _entries(
+    packed: Packed, activation: str, weights: Tensor, positions: Tensor | None, gradient: Tensor, absolute: bool
+) -> Entries:
+    places = true_places((weights != 0).logical_and_(gradient != 0))  # of [B, V]
     texts, terms = places // weights.shape[1], places % weights.shape[1]
     slopes = gradient.reshape(-1)[places] * SLOPES[activation](weights.reshape(-1)[places])
-    starts = torch.tensor(packed.starts)
     if positions is None:
         tokens = torch.full_like(terms, -1)
+    elif absolute:
+        return Entries(texts, terms, positions.reshape(-1)[places].long(), slopes)
     else:
         within = positions.reshape(-1)[places].long()
-        tokens = torch.where(within < 0, -1, within + starts[texts])
+        tokens = torch.where(within < 0, -1, within + torch.tensor(packed.starts)[texts])
     _find_tokens(packed, texts, terms, tokens)
     return Entries(texts, terms, tokens, slopes)
 
 
+def true_places(flags: Tensor) -> Tensor:
+    """Where ``flags`` are true, counted as if they were flat."""
+    if flags.device.type == "cpu":
+        return torch.from_numpy(np.flatnonzero(flags.numpy()))  # torch's nonzero is several times slower there
+    return flags.flatten().nonzero().squeeze(1)
+
+
 def _find_tokens(packed: Packed, texts: Tensor, terms: Tensor, tokens: Tensor) -> None:
     """Fill in ``tokens`` where it is −1, text by text."""
-    missing = torch.from_numpy(np.flatnonzero(tokens.numpy() < 0))
+    missing = true_places(tokens < 0)
     if not len(missing):
         return
     counts = torch.bincount(texts[missing], minlength=len(packed.lengths)).tolist()
@@ -118,7 +131,7 @@ def _find_tokens(packed: Packed, texts: Tensor, terms: Tensor, tokens: Tensor) -
 def _sums_of_rows(table: Tensor, rows: Tensor, into: Tensor, n_sums: int, factors: Tensor) -> Tensor:
     """[n_sums, D]: sum i adds up ``factors[e] * table[rows[e]]`` over the entries e with ``into[e] == i``."""
     order = torch.argsort(into, stable=True)
-    offsets = torch.zeros(n_sums, dtype=torch.int64)
+    offsets = torch.zeros(n_sums, dtype=torch.int64, device=into.device)
     torch.cumsum(torch.bincount(into, minlength=n_sums)[:-1], dim=0, out=offsets[1:])
     sums: Tensor = F.embedding_bag(
         rows[order], table.to(factors.dtype), offsets, mode="sum", per_sample_weights=factors[order]

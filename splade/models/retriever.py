@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from splade.files import InputError
 from splade.models.encoders import DenseEncoder, MlmEncoder, TokenBag
 from splade.models.loading import folder_of, has_tokenizer, load_tokenizer, position_limit
+from splade.models.sparse_head import sparse_rows
+from splade.records import SparseRows
 
 SIDES = ("query", "document")
 
@@ -75,6 +77,15 @@ class SparseRetriever(nn.Module):
         with torch.set_grad_enabled(torch.is_grad_enabled() and not frozen):
             weights = self.encoders[name](input_ids, attention_mask)
             return self.refine(side, weights, input_ids, attention_mask)
+
+    @torch.no_grad()
+    def rows(self, side: str, input_ids: Tensor, attention_mask: Tensor) -> SparseRows:
+        """As :meth:`forward`, the non-zeros alone, on the CPU; nothing of size [B, V] where no weight is refined."""
+        encoder = self.encoders["document" if self.shares_encoder else side]
+        plain = (type(self).forward, type(self).refine) == (SparseRetriever.forward, SparseRetriever.refine)
+        if plain and isinstance(encoder, MlmEncoder):
+            return encoder.rows(input_ids, attention_mask)
+        return sparse_rows(self(side, input_ids, attention_mask))
 
     def refine(self, side: str, weights: Tensor, input_ids: Tensor, attention_mask: Tensor) -> Tensor:  # noqa: ARG002
         """The vectors [B, V] made of an encoder's ``weights`` [B, V]; here unchanged, for subclasses to override."""

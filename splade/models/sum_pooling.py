@@ -4,12 +4,11 @@ Every token with a logit above 0 gets a gradient, so the backward pass takes the
 alone that are active in some text.
 """
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from splade.models.activations import ACTIVATIONS, SLOPES, widened
-from splade.models.max_pooling import Gradients
+from splade.models.max_pooling import Gradients, true_places
 from splade.models.packed import Block, Packed, blocks
 
 
@@ -33,7 +32,7 @@ def backward(
 ) -> Gradients:
     """Gradients from that of the weights [B, V]; ``needed`` of tokens, weight, bias."""
     reached = (weights != 0).logical_and_(gradient != 0)  # [B, V]
-    columns = torch.from_numpy(np.flatnonzero(reached.any(dim=0).numpy()))
+    columns = true_places(reached.any(dim=0))
     gradient = gradient[:, columns]
     of_tokens = torch.zeros_like(packed.tokens, dtype=packed.wide) if needed[0] else None
     of_weight = torch.zeros_like(packed.weight, dtype=packed.wide) if needed[1] else None

@@ -132,7 +132,10 @@ def test_a_command_of_the_readme_runs(line, splade, workplace, ran):
         )  # fmt: skip
     if "selfdistil" in line:
         more += ["data.VALIDATION_SIZE_FOR_LOSS=2", "config.checkpoint_dir=experiments/self/checkpoint"]
-    if "VECTORS_PATH" in line:
+    if "VECTORS_PATH=shards" in line:
+        run_line(splade, next(other for other in readme_commands() if "splade.encode" in other).replace(
+            "DIR/", "experiments/debug/checkpoint/"), workplace)  # fmt: skip
+    elif "VECTORS_PATH" in line:
         _vectors(workplace)
         splade("index", "data.VECTORS_PATH=docs.jsonl", "config.index_dir=vectors/index", cwd=workplace)
     line = line.replace("config.index_dir=DIR", "config.index_dir=experiments/given/index")
@@ -156,7 +159,7 @@ def test_each_command_is_a_module_and_a_sub_command(run_python):
     listing = run_python("import sys; from splade.cli import main; main(['--help']); assert 'torch' not in sys.modules")
     for name in (
         "train", "index", "retrieve", "evaluate", "all", "flops", "beir_eval", "create_anserini", "rerank",
-        "hf_train", "hf_train_reranker", "update", "utils.index_figure", "evaluation.eval",
+        "hf_train", "hf_train_reranker", "update", "encode", "utils.index_figure", "evaluation.eval",
     ):  # fmt: skip
         assert re.search(rf"^  {re.escape(name)} ", listing, re.M), name
 

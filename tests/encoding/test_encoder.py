@@ -1,11 +1,14 @@
 """The encoder against the model called text by text."""
 
+import time
+
 import numpy as np
 import pytest
 import torch
 
 from splade.encoding import Encoder, sparse_rows
 from splade.encoding import encoder as encoder_module
+from splade.files import InputError
 from splade.models import Splade
 from splade.records import Text
 from tests.tiny import tiny_mlm
@@ -52,7 +55,8 @@ def test_columns_increase_and_no_weight_is_zero(model):
         assert (np.diff(rows.columns[start:end]) > 0).all()
 
 
-def test_a_stream_is_encoded_window_by_window_and_never_read_ahead(model):
+def test_a_stream_is_read_two_windows_ahead_at_most(model, monkeypatch):
+    monkeypatch.setattr(encoder_module, "WINDOW", 3)
     read = []
 
     def stream():
@@ -61,8 +65,25 @@ def test_a_stream_is_encoded_window_by_window_and_never_read_ahead(model):
             yield text
 
     batches = Encoder(model, "document", batch_size=1).encode(stream())
-    first = next(batches)
-    assert len(first.ids) == min(encoder_module.WINDOW, len(TEXTS)) == len(read)
+    seen = 0
+    for batch in batches:
+        seen += len(batch.ids)
+        time.sleep(0.05)  # time enough to read on
+        assert seen <= len(read) <= seen + 3 * 3
+    assert read == [text.id for text in TEXTS]
+
+
+def test_an_error_among_the_texts_comes_through_with_what_was_before_it_encoded(model, monkeypatch):
+    monkeypatch.setattr(encoder_module, "WINDOW", 2)
+
+    def stream():
+        yield from TEXTS[:5]
+        raise InputError("raw.tsv:6: no tab")
+
+    batches = Encoder(model, "document", batch_size=2).encode(stream())
+    assert next(batches).ids == ("t0", "t1", "t2", "t3")
+    with pytest.raises(InputError, match="raw"):
+        next(batches)
 
 
 def test_no_texts_give_an_empty_batch_as_wide_as_the_model(model):
@@ -105,14 +126,15 @@ def test_an_unknown_side_is_refused_in_words(model):
 
 @pytest.mark.parametrize("batch_tokens", [1, 12, 10_000])
 def test_a_budget_of_tokens_bounds_each_batch_and_changes_no_vector(model, batch_tokens, monkeypatch):
-    shapes, inner = [], model.forward
+    shapes, inner = [], model.rows
 
     def watched(side, input_ids, attention_mask):
         shapes.append(input_ids.shape)
         return inner(side, input_ids, attention_mask)
 
-    monkeypatch.setattr(model, "forward", watched)
+    monkeypatch.setattr(model, "rows", watched)
     batch = Encoder(model, "document", batch_size=8, batch_tokens=batch_tokens).encode_all(TEXTS)
+    assert shapes
     assert all(rows <= 8 and (rows == 1 or rows * width <= batch_tokens) for rows, width in shapes)
     assert batch.ids == tuple(text.id for text in TEXTS)
     monkeypatch.undo()

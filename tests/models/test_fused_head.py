@@ -166,8 +166,8 @@ def test_lengths_that_do_not_fit_are_refused():
 @pytest.mark.parametrize("agg", POOLINGS)
 def test_an_encoder_trains_alike_with_the_fused_head_and_the_plain_one(agg, mlm, monkeypatch):
     found = []
-    for devices in (("cpu",), ()):
-        monkeypatch.setattr(heads, "DEVICES", devices)
+    for fused in (True, False):
+        monkeypatch.setattr(heads, "is_fast_on", lambda _, fused=fused: fused)
         model = Splade(mlm, agg=agg)
         weights = model("document", *tokens(model, (*TEXTS, "")))
         weights.square().sum().backward()
@@ -177,10 +177,10 @@ def test_an_encoder_trains_alike_with_the_fused_head_and_the_plain_one(agg, mlm,
         torch.testing.assert_close(gradient, found[1][name], rtol=1e-4, atol=1e-4, msg=name)
 
 
-@pytest.mark.parametrize("devices", [("cpu",), ()])
+@pytest.mark.parametrize("fused", [True, False], ids=["fused", "plain"])
 @pytest.mark.parametrize("agg", POOLINGS)
-def test_texts_in_buckets_by_length_get_the_vectors_they_get_together(agg, devices, mlm, monkeypatch):
-    monkeypatch.setattr(heads, "DEVICES", devices)
+def test_texts_in_buckets_by_length_get_the_vectors_they_get_together(agg, fused, mlm, monkeypatch):
+    monkeypatch.setattr(heads, "is_fast_on", lambda _: fused)
     model = Splade(mlm, agg=agg)
     found, calls = [], []
     model.encoders["document"].mlm.base_model.register_forward_hook(lambda *_: calls.append(1))

@@ -1,4 +1,4 @@
-"""Keeping two processes from writing one index."""
+"""Keeping two processes from writing one thing."""
 
 import logging
 import os
@@ -18,10 +18,10 @@ logger = logging.getLogger(__name__)
 class Lock:
     """Holds the file ``path`` until `release`, or until the process ends, however it ends.
 
-    InputError where another process holds it; ``refusal`` says what to do.
+    InputError where another process holds it; ``what`` is being written, ``remedy`` says what to do.
     """
 
-    def __init__(self, path: Path, refusal: str) -> None:
+    def __init__(self, path: Path, remedy: str, what: str = "index") -> None:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         self.release = weakref.finalize(self, os.close, descriptor)
         if fcntl is None:
@@ -29,6 +29,6 @@ class Lock:
         try:
             fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except (BlockingIOError, PermissionError) as error:
-            raise InputError(f"{path.parent}: another process is writing this index. {refusal}") from error
+            raise InputError(f"{path.parent}: another process is writing this {what}. {remedy}") from error
         except OSError:  # a file system without locks
             logger.debug("%s: no file locks here", path)

@@ -1,0 +1,151 @@
+"""``splade encode``: shards, one index of them, interruptions."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from splade.config import configure
+from splade.data.shards import Shard
+from splade.encode import shard_of
+from splade.files import read_json
+from splade.indexing import InvertedIndex
+from tests.commands.test_interruptions import contents
+from tests.commands.world import PASSAGES
+from tests.conftest import ROOT
+
+MODEL = ("init_dict.model_type_or_dir=MODEL", "config.pretrained_no_yamlconfig=true")
+TEXTS = "data.COLLECTION_PATH=data/msmarco/full_collection"
+QUERIES = (
+    "data.Q_COLLECTION_PATH=[data/msmarco/dev_queries]",
+    "data.EVAL_QREL_PATH=[data/msmarco/dev_qrel.json]",
+    "config.retrieval_name=[DEV]",
+    "config.eval_metric=[[mrr_10]]",
+)
+# Encodes once undisturbed, then is killed at random moments, later each time, until it gets to the end.
+KILLER = """
+import os, random, signal, sys, time
+from pathlib import Path
+os.chdir(sys.argv[1])
+from splade.cli import main
+import splade.encode  # once for all children
+from splade.models import Splade
+Splade("MODEL")
+
+def run(folder, n_pieces=None):
+    child = os.fork()
+    if not child:
+        sys.argv = ["splade"]
+        try:
+            main(["encode", "init_dict.model_type_or_dir=MODEL", "config.pretrained_no_yamlconfig=true",
+                  "data.COLLECTION_PATH=kill", f"config.out_dir={folder}", "config.index_retrieve_batch_size=2"])
+        except SystemExit as ended:
+            os._exit(ended.code)
+        os._exit(0)
+    part = Path(folder) / ".shard-00001-of-00001.encoding"
+    while n_pieces is not None and not os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+        if part.exists() and len(list(part.glob("0*.npz"))) >= n_pieces:
+            time.sleep(chance.uniform(0, 0.05))
+            os.kill(child, signal.SIGKILL)
+            break
+        time.sleep(0.001)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+
+chance = random.Random(0)
+run("straight")
+for attempt in range(10):
+    run("killed", attempt)
+run("killed")
+"""
+
+
+@pytest.fixture
+def place(workplace, tmp_path):
+    for name in ("MODEL", "data"):
+        (tmp_path / name).symlink_to(workplace / name)
+    return tmp_path
+
+
+def test_an_index_of_shards_answers_as_one_of_the_texts(place, splade):
+    splade("index", *MODEL, TEXTS, "config.index_dir=texts", cwd=place)
+    for number in (3, 1, 2):
+        splade("encode", "--shard", f"{number}/3", *MODEL, TEXTS, "config.out_dir=vectors", cwd=place)
+    splade("index", "data.VECTORS_PATH=vectors", "config.index_dir=shards", cwd=place)
+    texts, shards = InvertedIndex.open(place / "texts"), InvertedIndex.open(place / "shards")
+    assert list(shards.doc_ids) == list(texts.doc_ids) == [f"d{number}" for number in range(len(PASSAGES))]
+    assert shards.fingerprint == texts.fingerprint
+    assert shards.vocabulary == texts.vocabulary
+    for index in ("texts", "shards"):
+        searched = (f"config.index_dir={index}", f"config.out_dir=out_{index}")
+        splade("retrieve", *MODEL, *QUERIES, *searched, "config.top_k=5", cwd=place)
+    ours, theirs = (read_json(place / f"out_{index}" / "DEV" / "run.json") for index in ("shards", "texts"))
+    assert ours.keys() == theirs.keys()
+    for query, found in theirs.items():
+        assert ours[query] == pytest.approx(found, rel=1e-5)
+
+
+def test_another_model_may_not_search_an_index_of_shards(place, splade, capsys):
+    splade("encode", *MODEL, TEXTS, "config.out_dir=vectors", cwd=place)
+    splade("index", "data.VECTORS_PATH=vectors", "config.index_dir=shards", cwd=place)
+    where = (*QUERIES, "config.index_dir=shards", "config.out_dir=out")
+    with pytest.raises(SystemExit) as ended:
+        splade("retrieve", *MODEL, "init_dict.agg=sum", *where, cwd=place)
+    assert ended.value.code == 2
+    assert "made by the encoder" in capsys.readouterr().err
+
+
+def test_encoding_again_changes_nothing_and_a_missing_shard_stops_the_index(place, splade, capsys, caplog):
+    caplog.set_level("INFO")
+    encode = ("encode", "config.shard=1/2", *MODEL, TEXTS, "config.out_dir=vectors")
+    splade(*encode, cwd=place)
+    before = contents(place / "vectors")
+    splade(*encode, cwd=place)
+    assert "holds these vectors already: 6" in caplog.text
+    assert contents(place / "vectors") == before
+    with pytest.raises(SystemExit) as ended:
+        splade("index", "data.VECTORS_PATH=vectors", "config.index_dir=shards", cwd=place)
+    assert ended.value.code == 2
+    told = capsys.readouterr().err
+    assert "shards are missing: 2/2. Encode them: python -m splade.encode --shard" in told
+    assert "(named by data.VECTORS_PATH)" in told
+
+
+def test_a_shard_that_cannot_be_is_refused_before_the_model_is_loaded(place, splade, capsys):
+    with pytest.raises(SystemExit):
+        splade("encode", "--shard=0/4", "init_dict.model_type_or_dir=none", "config.out_dir=v", cwd=place)
+    assert "config.shard=0/4: expected NUMBER/OF counted from 1" in capsys.readouterr().err
+
+
+def test_the_option_is_the_setting():
+    assert configure("encode", [*MODEL, "config.shard=2/8", "config.out_dir=v"]).encode.shard == "2/8"
+
+
+def test_torchrun_shares_out_the_collection_or_the_shard():
+    second = {"RANK": "1", "WORLD_SIZE": "4"}
+    assert shard_of(None, {}) == Shard(1, 1)
+    assert shard_of("2/8", {}) == Shard(2, 8)
+    assert shard_of(None, second) == Shard(2, 4)
+    assert shard_of("3/8", second) == Shard(10, 32)
+
+
+def test_an_encoding_killed_at_ten_random_moments_continues_to_the_same_bytes(place):
+    (place / "kill").mkdir()
+    lines = (f"k{number}\t{PASSAGES[number % 12]} {PASSAGES[number % 7]} {number}\n" for number in range(1000))
+    (place / "kill" / "raw.tsv").write_text("".join(lines))
+    command = [sys.executable, "-W", "ignore", "-c", KILLER, str(place)]
+    alone = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}  # threads do not survive a fork
+    done = subprocess.run(command, env=alone, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    codes = done.stdout.split()
+    assert codes[0] == codes[-1] == "0", done.stderr
+    assert codes.count("-9") >= 8
+    assert "continuing after" in done.stderr
+
+    def files(folder):
+        return {path.name: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+    assert files(place / "killed") == files(place / "straight")
+    assert len(files(place / "straight")) == 3 + 16  # windows of 64 texts
+    shutil.rmtree(place / "killed")
