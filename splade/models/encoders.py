@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from splade.models import dropout
 from splade.models.activations import ACTIVATIONS
 from splade.models.buckets import budget_for, length_buckets
 from splade.models.heads import AGGREGATIONS, pool_full_logits, pool_hidden
@@ -85,7 +86,8 @@ class MlmEncoder(nn.Module):
         for rows in buckets:
             width = int(widths[rows].max())
             ids, mask, kept = (part[rows.to(part.device), :width] for part in (input_ids, attended, pooled))
-            states.append((self.mlm.base_model(input_ids=ids, attention_mask=mask).last_hidden_state, kept))
+            with dropout.only(rows):
+                states.append((self.mlm.base_model(input_ids=ids, attention_mask=mask).last_hidden_state, kept))
         weights = pool_hidden(states, head.transform, head.decoder, self.agg, self.activation).float()
         return weights.index_select(0, torch.cat(buckets).argsort().to(weights.device))  # as the texts came
 

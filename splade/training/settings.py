@@ -21,7 +21,8 @@ class TrainingSettings:
     lr: float = 2e-5  # at the end of the warm-up
     weight_decay: float = 0.01  # not of biases and norms
     warmup_steps: int = 0
-    micro_batch_size: int | None = None  # examples encoded at once; only which dropout masks are drawn depends on it
+    micro_batch_size: int | None = None  # examples encoded at once; None: any number
+    micro_batch_tokens: int | None = None  # tokens encoded at once, padding counted; None: any number
     gradient_accumulation_steps: int = 1  # global batches per step; their losses are averaged
     max_grad_norm: float | None = 1.0  # None or 0: no clipping
     fp16: bool = False  # CUDA only, float32 with a warning elsewhere
@@ -50,8 +51,9 @@ class TrainingSettings:
             self._within(name, 1)
         for name in ("lr", "weight_decay", "warmup_steps", "seed", "validation_loss_examples"):
             self._within(name, 0)
-        if self.micro_batch_size is not None:
-            self._within("micro_batch_size", 1)
+        for name in ("micro_batch_size", "micro_batch_tokens"):
+            if getattr(self, name) is not None:
+                self._within(name, 1)
         if self.max_grad_norm is not None:
             self._within("max_grad_norm", 0)
         if self.warmup_steps > self.nb_iterations:
@@ -64,7 +66,7 @@ class TrainingSettings:
 
     def described(self) -> dict[str, Any]:
         """The settings that decide the weights whatever the model is, as plain values for JSON."""
-        left_out = {"checkpoint_dir", "device", "resume", "tensorboard", "micro_batch_size"}
+        left_out = {"checkpoint_dir", "device", "resume", "tensorboard", "micro_batch_size", "micro_batch_tokens"}
         named = [field.name for field in fields(TrainingSettings) if field.name not in left_out]
         return {name: plain(getattr(self, name)) for name in named}
 

@@ -26,7 +26,6 @@ from splade.regularization.penalties import Penalty
 from splade.training import checkpoint
 from splade.training.assembly import check_early_stopping, check_loss, check_processes, check_validation
 from splade.training.full_ranking import FullRanking
-from splade.training.global_batch import has_dropout
 from splade.training.interrupts import Interrupted, Interrupts
 from splade.training.monitoring import Health, TrainingLog, Window
 from splade.training.processes import anywhere, on_first_rank, same_start, world
@@ -110,10 +109,9 @@ class Trainer(TrainingSettings):
             for each in self.penalties
         }
         model: dict[str, Any] = getattr(self.model, "settings", dict)()
-        masked_by = self.micro_batch_size if has_dropout(self.model) else None  # without masks, any cut is the same
         parts = {"loss": plain(self.loss), "penalties": penalties, "model": plain(model)}
         return {
-            "trainer": {**self.described(), **parts, "n_examples": len(self.examples), "micro_batch_size": masked_by},
+            "trainer": {**self.described(), **parts, "n_examples": len(self.examples)},
             "run": plain(self.describe or {}),
         }
 

@@ -15,7 +15,7 @@ from splade.training.global_batch import GlobalStep
 from splade.training.monitoring import Window
 from splade.training.objective import Objective
 from splade.training.optimizer import Precision, adamw, learning_rate_factor, set_learning_rate
-from splade.training.processes import sum_gradients, world
+from splade.training.processes import own_share, sum_gradients
 from splade.training.sampling import DOCUMENTS, GlobalBatches, random_stream
 from splade.training.settings import TrainingSettings
 
@@ -51,6 +51,7 @@ class Updates:
             self.objective,
             seed=settings.seed,
             micro_batch_size=settings.micro_batch_size,
+            micro_batch_tokens=settings.micro_batch_tokens,
             autocast=self.precision.autocast,
             device=device,
         )
@@ -78,21 +79,21 @@ class Updates:
     def _add_gradient(self, batch: int, step: int) -> dict[str, float]:
         """Add the gradient of global batch ``batch``, averaged over those of the step."""
         accumulated = self.settings.gradient_accumulation_steps
-        share = self.global_step.share(self._examples(batch))
+        first, examples = self.own_examples(batch)
+        share = self.global_step.share(examples, first)
         outcome = self.global_step.backward(
             share, batch, step, lambda total: self.precision.scaled(total) / accumulated
         )
         check_finite("the loss", outcome.logged["total"], step)
         return outcome.logged
 
-    def _examples(self, batch: int) -> list[Example]:
-        """This process's examples of global batch ``batch``."""
-        rank, n_processes = world()
+    def own_examples(self, batch: int) -> tuple[int, list[Example]]:
+        """This process's examples of global batch ``batch``, and the number of the first of them in it."""
         draws = self.batches[batch]
-        size = len(draws) // n_processes
-        return [
+        first, end = own_share(len(draws))
+        return first, [
             self.examples.example(draw.index, random_stream(self.settings.seed, DOCUMENTS, draw.epoch, draw.index))
-            for draw in draws[rank * size : (rank + 1) * size]
+            for draw in draws[first:end]
         ]
 
 
