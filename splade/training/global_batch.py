@@ -13,6 +13,7 @@ Dropout masks are a function of the seed, the number of the global batch, the si
 the place in the text: the second encoding meets those of the first, any cut those of any other.
 """
 
+import copy
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
@@ -23,6 +24,7 @@ from splade.records import Example
 from splade.training.masks import Masks
 from splade.training.objective import Objective, Outcome
 from splade.training.processes import gather_rows
+from splade.training.sharding import Sharded
 from splade.training.share import SIDES, Cut, Part, Share, encode_part, make_share
 
 
@@ -43,12 +45,20 @@ class GlobalStep:
         micro_batch_tokens: int | None = None,
         autocast: Callable[[], AbstractContextManager[object]],
         device: torch.device,
+        sharded: Sharded | None = None,
     ) -> None:
         for name, bound in (("micro_batch_size", micro_batch_size), ("micro_batch_tokens", micro_batch_tokens)):
             if bound is not None and bound < 1:
                 raise ValueError(f"{name} must be at least 1, got {bound}")
         self.model, self.objective, self.seed, self.device = model, objective, seed, device
+        self.sharded = sharded
         self.cut, self.autocast, self.masks = Cut(micro_batch_size, micro_batch_tokens), autocast, Masks(seed, device)
+
+    def of(self, model: nn.Module) -> "GlobalStep":
+        """The same step of another ``model`` of the same kind."""
+        other = copy.copy(self)
+        other.model, other.sharded = model, None
+        return other
 
     def share(self, examples: Sequence[Example], first: int = 0) -> Share:
         """The tokens of this process's ``examples``, the first of which is number ``first`` of the global batch."""
@@ -94,13 +104,18 @@ class GlobalStep:
     ) -> None:
         """Send ``gradients`` of the share's vectors back into the parameters, through ``encoded`` or a new encoding."""
         trained = list(SIDES)
-        for part in share.parts:
+        factor = 1 if self.sharded is None else self.sharded.factor  # it takes means over processes, not sums
+        for number, part in enumerate(share.parts):
             wanted = {side: part[side] for side in trained if len(part[side])}
             vectors = encoded or (self._encode(share, wanted, batch) if wanted else {})
             live = [side for side in vectors if vectors[side].requires_grad]
             trained = [side for side in trained if side in live or side not in vectors]  # no parameters, no second time
             if live:
-                rows = [gradients[side][torch.from_numpy(part[side]).to(self.device)] for side in live]
+                if self.sharded is not None:
+                    self.sharded.keep_for(
+                        {side for later in share.parts[number + 1 :] for side in later if len(later[side])}
+                    )
+                rows = [gradients[side][torch.from_numpy(part[side]).to(self.device)] * factor for side in live]
                 torch.autograd.backward([vectors[side] for side in live], rows)
 
     def _outcome(self, vectors: dict[str, Tensor], share: Share, step: int, everywhere: bool = True) -> Outcome:

@@ -71,9 +71,12 @@ def gather_rows(rows: Tensor) -> Tensor:
 
 
 def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
-    """Replace each gradient by its sum over ranks; a parameter without gradient on every rank keeps none."""
+    """Replace each gradient by its sum over ranks; a parameter without gradient on every rank keeps none.
+
+    Gradients of weights that are spread over ranks are sums already, and left alone.
+    """
     _, size = world()
-    trained = list(parameters)
+    trained = [parameter for parameter in parameters if not hasattr(parameter, "full_tensor")]
     if size == 1 or not trained:
         return
     present = torch.tensor([float(p.grad is not None) for p in trained], device=trained[0].device)

@@ -11,6 +11,13 @@ import torch
 logger = logging.getLogger(__name__)
 
 
+NO_ARITHMETIC: tuple[str, ...] = (
+    *("checkpoint_dir", "device", "resume", "tensorboard"),
+    *("micro_batch_size", "micro_batch_tokens", "gradient_checkpointing", "fsdp"),
+)
+"""Settings that may differ when a training is continued: they decide where and how, not what, is computed."""
+
+
 @dataclass(kw_only=True)
 class TrainingSettings:
     """How to train; a step is an optimizer step throughout."""
@@ -23,6 +30,8 @@ class TrainingSettings:
     warmup_steps: int = 0
     micro_batch_size: int | None = None  # examples encoded at once; None: any number
     micro_batch_tokens: int | None = None  # tokens encoded at once, padding counted; None: any number
+    gradient_checkpointing: bool = False  # compute the encoders' states again for the gradient instead of keeping them
+    fsdp: bool = False  # spread weights, gradients and optimizer state over the processes
     gradient_accumulation_steps: int = 1  # global batches per step; their losses are averaged
     max_grad_norm: float | None = 1.0  # None or 0: no clipping
     fp16: bool = False  # CUDA only, float32 with a warning elsewhere
@@ -66,8 +75,7 @@ class TrainingSettings:
 
     def described(self) -> dict[str, Any]:
         """The settings that decide the weights whatever the model is, as plain values for JSON."""
-        left_out = {"checkpoint_dir", "device", "resume", "tensorboard", "micro_batch_size", "micro_batch_tokens"}
-        named = [field.name for field in fields(TrainingSettings) if field.name not in left_out]
+        named = [field.name for field in fields(TrainingSettings) if field.name not in NO_ARITHMETIC]
         return {name: plain(getattr(self, name)) for name in named}
 
     def _within(self, name: str, least: float) -> None:

@@ -1,7 +1,8 @@
 """One optimizer step: its global batches, their gradients, the update of the weights."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 
@@ -12,12 +13,14 @@ from splade.models import SparseRetriever
 from splade.records import Example
 from splade.regularization.penalties import Penalty
 from splade.training.global_batch import GlobalStep
+from splade.training.memory import checkpoint_activations
 from splade.training.monitoring import Window
 from splade.training.objective import Objective
 from splade.training.optimizer import Precision, adamw, learning_rate_factor, set_learning_rate
-from splade.training.processes import own_share, sum_gradients
+from splade.training.processes import own_share, same_start, sum_gradients
 from splade.training.sampling import DOCUMENTS, GlobalBatches, random_stream
 from splade.training.settings import TrainingSettings
+from splade.training.sharding import Sharded, spread, spread_optimizer, whole
 
 
 class Updates:
@@ -37,6 +40,10 @@ class Updates:
         device: torch.device,
     ) -> None:
         self.model, self.examples, self.batches, self.settings = model.to(device), examples, batches, settings
+        if settings.gradient_checkpointing:
+            checkpoint_activations(model)
+        same_start(model)
+        self.sharded = Sharded(model, device) if settings.fsdp else None
         self.precision = Precision(device, fp16=settings.fp16, bf16=settings.bf16)
         self.optimizer = adamw(model, settings.lr, settings.weight_decay)
         self.objective = Objective(
@@ -54,8 +61,30 @@ class Updates:
             micro_batch_tokens=settings.micro_batch_tokens,
             autocast=self.precision.autocast,
             device=device,
+            sharded=self.sharded,
         )
         self.whole = True
+
+    def on_one_rank(self) -> tuple[Any, GlobalStep]:
+        """Called by all ranks: model and step that the first one may use alone."""
+        if self.sharded is None:
+            return self.model, self.global_step
+        model = self.sharded.whole_model()
+        return model, self.global_step.of(model)
+
+    def state(self) -> dict[str, Any]:
+        """Weights, optimizer and loss scale, whole; called by all ranks."""
+        return {
+            "model": whole(self.model.state_dict()),
+            "optimizer": whole(self.optimizer.state_dict()),
+            "scaler": self.precision.scaler.state_dict(),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go back to what ``state`` returned; called by all ranks."""
+        self.model.load_state_dict(spread(state["model"], self.model.state_dict()))
+        self.optimizer.load_state_dict(spread_optimizer(state["optimizer"], self.optimizer))
+        self.precision.scaler.load_state_dict(state["scaler"])
 
     def take(self, step: int) -> dict[str, float]:
         """Do optimizer step ``step`` (from 0); what there is to log of it. InputError where training diverges."""

@@ -29,6 +29,8 @@ TRAIN = (
 
 TOGETHER = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
 CUTS = {"micro-batches": ((), ("config.micro_batch_size=2",)), "two": (TOGETHER, ())}
+CUTS["two, sharded"] = (TOGETHER, ("config.fsdp=true", "config.micro_batch_tokens=60"))
+CUTS["checkpointing"] = ((), ("config.gradient_checkpointing=true",))
 CUTS["two, in tokens"] = (TOGETHER, ("config.micro_batch_tokens=60",))
 
 
