@@ -10,15 +10,17 @@ is rounded to a multiple of 1/65536. This is several times faster on a CPU than 
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
+
+from splade.models.packed import Run
 
 GOLDEN, FIRST, SECOND = -0x61C8864680B583EB, -0x40A7B892E31B1A47, -0x6B2FB644ECCEEE15  # as signed 64-bit numbers
 LANES, LEVELS = 4, 1 << 16  # elements per 64-bit number, and how finely each is told
@@ -26,17 +28,25 @@ LANES, LEVELS = 4, 1 << 16  # elements per 64-bit number, and how finely each is
 _active: ContextVar["TextDropout | None"] = ContextVar("text_dropout", default=None)
 
 
+class Places(NamedTuple):
+    """Of T tokens of packed texts: which text of the batch each is of, and its position there; [T] int64."""
+
+    texts: Tensor
+    positions: Tensor
+
+
 class TextDropout(TorchFunctionMode):
     """While active, every dropout that torch is asked for is drawn from the ``keys`` [B] int64 of the texts computed.
 
-    Serves ``dropout`` of tensors [B, …] and the dropout inside ``scaled_dot_product_attention``, whatever the module
-    that calls them. ``unreached`` names the calls that could not be served, because their tensor does not have one
-    row per text: those draw as torch does.
+    Serves ``dropout`` of tensors [B, …] (of packed texts: [1, T, …]) and the dropout inside
+    ``scaled_dot_product_attention``, whatever the module that calls them. ``unreached`` names the calls that could not
+    be served, because their tensor does not have one row per text: those draw as torch does.
     """
 
     def __init__(self, keys: Tensor, site: int = 0) -> None:
         super().__init__()
         self.keys, self.site = keys, site  # site: dropouts met so far in this forward pass
+        self.places: Places | None = None  # where texts are packed, of every token
         self.unreached: set[str] = set()
 
     @contextmanager
@@ -59,13 +69,16 @@ class TextDropout(TorchFunctionMode):
     def drop(self, values: Tensor, p: float) -> Tensor | None:
         """``values`` [B, …] with a share ``p`` of each text's elements 0 and the rest scaled up; None: not by text."""
         self.site += 1
-        if values.dim() < 2 or len(values) != len(self.keys):
+        rows = _of_site(self.keys, self.site)  # [B]
+        shape = values.shape[1:]
+        if self.places is not None and values.shape[:2] == (1, len(self.places.texts)):
+            rows, shape = _at(rows[self.places.texts], self.places.positions + 1).unsqueeze(0), values.shape[2:]
+        elif values.dim() < 2 or len(values) != len(self.keys):
             return None
         threshold = round(p * LEVELS)
         if threshold >= LEVELS:
             return values * 0.0
-        kept = keep(self.keys, self.site, values.shape, threshold)
-        return torch.where(kept, values * (LEVELS / (LEVELS - threshold)), 0.0)
+        return torch.where(_kept(rows, shape, threshold), values * (LEVELS / (LEVELS - threshold)), 0.0)
 
     def dropout(self, values: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
         """As ``torch.nn.functional.dropout``."""
@@ -118,11 +131,56 @@ def only(rows: Tensor) -> Iterator[None]:
         active.keys, active.site = former
 
 
+@contextmanager
+def packed(rows: Tensor, lengths: Sequence[int]) -> Iterator[None]:
+    """As :func:`only`, with the texts laid one after the other without padding, in tensors [1, T, …].
+
+    Attention in the block goes through :func:`over_runs`. Masks are those that the texts have when padded.
+    """
+    active = _active.get()
+    if active is None:
+        yield
+        return
+    device = active.keys.device
+    counts = torch.tensor(list(lengths), device=device)
+    texts = torch.repeat_interleave(torch.arange(len(counts), device=device), counts)
+    starts = (counts.cumsum(0) - counts)[texts]
+    with only(rows):
+        active.places = Places(texts, torch.arange(len(texts), device=device) - starts)
+        try:
+            yield
+        finally:
+            active.places = None
+
+
+def over_runs(runs: Iterable[Run]) -> Iterator[Run]:
+    """The ``runs`` of packed texts, one after the other; what is done with each is one step of all of them.
+
+    While a run is at hand its texts are those computed, in tensors [texts of the run, …].
+    """
+    active = _active.get()
+    if active is None:
+        yield from runs
+        return
+    keys, site, places = active.keys, active.site, active.places
+    after, active.places = site, None
+    try:
+        for run in runs:
+            active.keys, active.site = keys[run.text : run.text + run.n_texts], site
+            yield run
+            after = active.site
+    finally:
+        active.keys, active.site, active.places = keys, after, places
+
+
 def checkpoint_contexts() -> tuple[AbstractContextManager[Any], AbstractContextManager[Any]]:
     """For ``torch.utils.checkpoint``'s ``context_fn``: a part computed again in the backward meets the same masks."""
     active = _active.get()
-    again = nullcontext() if active is None else TextDropout(active.keys, active.site).active()
-    return nullcontext(), again
+    if active is None:
+        return nullcontext(), nullcontext()
+    again = TextDropout(active.keys, active.site)
+    again.places = active.places
+    return nullcontext(), again.active()
 
 
 def keep(keys: Tensor, site: int, shape: Sequence[int], threshold: int) -> Tensor:
@@ -131,16 +189,26 @@ def keep(keys: Tensor, site: int, shape: Sequence[int], threshold: int) -> Tenso
     ``keys`` [B] int64 on the tensor's device. An element's fate depends on its text's key, ``site`` and its indices
     after the first; on no size.
     """
-    rows = _mixed(keys + (site * GOLDEN + 2**63) % 2**64 - 2**63)  # site * GOLDEN as torch's integers would wrap it
-    for size in shape[1:-1]:
-        rows = _mixed(rows.unsqueeze(-1) + _steps(size, keys.device))
+    return _kept(_of_site(keys, site), shape[1:], threshold)
+
+
+def _of_site(keys: Tensor, site: int) -> Tensor:
+    """Streams [B] for a dropout."""
+    return _mixed(keys + (site * GOLDEN + 2**63) % 2**64 - 2**63)  # site * GOLDEN as torch's integers would wrap it
+
+
+def _at(rows: Tensor, places: Tensor) -> Tensor:
+    """Streams seeded from those in ``rows`` and ``places``, counted from 1; of both shapes broadcast."""
+    return _mixed(rows + places * GOLDEN)
+
+
+def _kept(rows: Tensor, shape: Sequence[int], threshold: int) -> Tensor:
+    """Which elements of [..., *shape] stay, from streams [...]."""
+    for size in shape[:-1]:
+        rows = _at(rows.unsqueeze(-1), torch.arange(1, size + 1, device=rows.device))
     n = shape[-1]
-    bits = _mixed(rows.unsqueeze(-1) + _steps(-(-n // LANES), keys.device))  # [B, …, n / 4]
+    bits = _at(rows.unsqueeze(-1), torch.arange(1, -(-n // LANES) + 1, device=rows.device))  # [..., n / 4]
     return bits.view(torch.int16)[..., :n] >= threshold - LEVELS // 2
-
-
-def _steps(n: int, device: torch.device) -> Tensor:
-    return torch.arange(1, n + 1, device=device) * GOLDEN
 
 
 def _mixed(state: Tensor) -> Tensor:

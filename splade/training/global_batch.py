@@ -15,11 +15,12 @@ the place in the text: the second encoding meets those of the first, any cut tho
 
 import copy
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
 
+from splade.models.second_pass import Memory
 from splade.records import Example
 from splade.training.masks import Masks
 from splade.training.objective import Objective, Outcome
@@ -77,15 +78,18 @@ class GlobalStep:
         the sum over processes is the whole.
         """
         only_one = len(share.parts) == 1
-        with torch.set_grad_enabled(only_one):
-            encoded = [self._encode(share, part, batch) for part in share.parts]
+        known = [Memory() for _ in share.parts]
+        encoded = []
+        for part, memory in zip(share.parts, known, strict=True):
+            with torch.set_grad_enabled(only_one), nullcontext() if only_one else memory.filled():
+                encoded.append(self._encode(share, part, batch))
         mine = {side: _in_order(side, share.parts, encoded) for side in SIDES}
         leaves = {side: gather_rows(mine[side]).requires_grad_() for side in SIDES}  # [B, V] and [B * n, V]
         outcome = self._outcome(leaves, share, step)
         if outcome.total.requires_grad:
             scaled(outcome.total).backward()
         gradients = {side: _own_part(leaves[side], share.first_text(side), len(mine[side])) for side in SIDES}
-        self._send_back(share, batch, gradients, encoded[0] if only_one else None)
+        self._send_back(share, batch, gradients, encoded[0] if only_one else None, known)
         return outcome._replace(total=outcome.total.detach())
 
     @torch.no_grad()
@@ -100,14 +104,22 @@ class GlobalStep:
         return self._outcome({side: _in_order(side, share.parts, encoded) for side in SIDES}, share, step, False)
 
     def _send_back(
-        self, share: Share, batch: int, gradients: dict[str, Tensor], encoded: dict[str, Tensor] | None
+        self,
+        share: Share,
+        batch: int,
+        gradients: dict[str, Tensor],
+        encoded: dict[str, Tensor] | None,
+        known: Sequence[Memory],
     ) -> None:
         """Send ``gradients`` of the share's vectors back into the parameters, through ``encoded`` or a new encoding."""
         trained = list(SIDES)
         factor = 1 if self.sharded is None else self.sharded.factor  # it takes means over processes, not sums
         for number, part in enumerate(share.parts):
             wanted = {side: part[side] for side in trained if len(part[side])}
-            vectors = encoded or (self._encode(share, wanted, batch) if wanted else {})
+            vectors = encoded or {}
+            if wanted and not encoded:
+                with known[number].used() if len(trained) == len(SIDES) else nullcontext():
+                    vectors = self._encode(share, wanted, batch)
             live = [side for side in vectors if vectors[side].requires_grad]
             trained = [side for side in trained if side in live or side not in vectors]  # no parameters, no second time
             if live:

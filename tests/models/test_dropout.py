@@ -6,7 +6,8 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from splade.models.dropout import TextDropout, checkpoint_contexts, keep, only
+from splade.models.dropout import TextDropout, checkpoint_contexts, keep, only, over_runs, packed
+from splade.models.packed import Run
 
 KEYS = torch.tensor([11, -5, 2**62, 123456789, -(2**63)])
 WORD = 2**64
@@ -94,6 +95,26 @@ def test_texts_computed_in_parts_meet_the_masks_of_the_whole():
         for rows in (torch.tensor([4, 1]), torch.tensor([0]), torch.tensor([2, 3])):
             with only(rows):
                 assert torch.equal(computed(values[rows, :4]), whole[rows, :4])
+
+
+def test_packed_texts_meet_the_masks_that_they_have_when_padded():
+    torch.manual_seed(0)
+    lengths, rows = [3, 3, 6, 1], torch.tensor([4, 1, 0, 2])
+    runs = [Run(0, 2, 3), Run(2, 1, 6), Run(3, 1, 1)]
+    hidden, scores = torch.randn(4, 6, 8), torch.randn(4, 2, 6, 6)
+
+    with TextDropout(KEYS).active(), only(rows):
+        before, inside, after = F.dropout(hidden, 0.5), F.dropout(scores, 0.5), F.dropout(hidden, 0.5)
+    row = torch.cat([text[:n] for text, n in zip(hidden, lengths, strict=True)]).unsqueeze(0)
+    with TextDropout(KEYS).active(), packed(rows, lengths):
+        first = F.dropout(row, 0.5)
+        for run in over_runs(runs):
+            part = slice(run.text, run.text + run.n_texts), slice(None), slice(run.length), slice(run.length)
+            assert torch.equal(F.dropout(scores[part], 0.5), inside[part])
+        last = F.dropout(row, 0.5)
+    for found, expected in ((first, before), (last, after)):
+        assert torch.equal(found[0], torch.cat([text[:n] for text, n in zip(expected, lengths, strict=True)]))
+    assert list(over_runs(runs)) == runs
 
 
 def test_attention_without_dropout_is_torchs_and_with_it_has_its_mean():

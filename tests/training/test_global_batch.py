@@ -9,7 +9,8 @@ import torch
 
 from splade.files import InputError
 from splade.losses import DistilMarginMSE, InBatchPairwiseNLL
-from splade.models import Splade, buckets
+from splade.models import Splade, buckets, max_pooling, second_pass
+from splade.models.packed import blocks
 from splade.records import Text
 from splade.training.global_batch import GlobalStep
 from splade.training.objective import Objective
@@ -136,6 +137,18 @@ def test_a_transformer_with_dropout_has_one_gradient_however_its_texts_are_cut_a
             monkeypatch.setitem(buckets.BUDGETS, "cpu", budget)
             agree(expected, gradients(batch, model=Splade(folder, max_length=16), **cut)[0])
     assert "cannot be told apart" not in caplog.text
+
+
+@pytest.mark.parametrize(("limit", "products"), [(0.25, 1), (-1.0, 2)])
+def test_the_second_encoding_leaves_the_product_with_the_vocabulary_out(tmp_path, monkeypatch, limit, products):
+    folder, counted = tiny_mlm(tmp_path), []
+    monkeypatch.setattr(second_pass, "FEW", limit)
+    monkeypatch.setattr(max_pooling, "blocks", lambda packed: counted.append(1) or blocks(packed))
+    expected, _ = gradients(examples(), model=Splade(folder, max_length=16))
+    assert len(counted) == 1
+    found, _ = gradients(examples(), 4, model=Splade(folder, max_length=16))
+    assert len(counted) == 1 + 2 * products
+    agree(expected, found)
 
 
 def still(model):
