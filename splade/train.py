@@ -28,6 +28,8 @@ def train(cfg: DictConfig) -> TrainingSummary:
     full_ranking = instantiate(cfg.full_ranking)
     seed_everything(seed_of(cfg))
     with process_group(os.environ):
+        if world()[1] > 1 and world()[0] == 0:
+            logger.info("training on %d processes", world()[1])
         trainer = instantiate(cfg.trainer)(
             model=instantiate(cfg.model),
             loss=instantiate(cfg.loss),

@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from benchmarks import naive
@@ -24,7 +25,7 @@ FLOPS_WEIGHT = 1e-3
 def main() -> None:
     options = _options()
     torch.set_num_threads(options.threads)
-    texts = texts_of(options.collection, 2 * options.batch_size)
+    texts = passages(texts_of(options.collection, 2 * options.batch_size), 2 * options.batch_size)
     columns = _triples(texts)
     with tempfile.TemporaryDirectory() as temporary:
         tokenizer = options.tokenizer or default_tokenizer()
@@ -56,13 +57,25 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.train_step", description=__doc__)
     parser.add_argument("--shape", choices=SHAPES, default="distilbert")
     parser.add_argument("--collection", default="data/toy/collection", help="a source of texts, as in config.data")
-    parser.add_argument("--batch-size", type=int, default=12, help="triples of a query, a positive and a negative")
+    parser.add_argument("--batch-size", type=int, default=24, help="triples of a query, a positive and a negative")
     parser.add_argument("--micro-batch-size", type=int, default=0, help="measure gradient caching too, by so many")
     parser.add_argument("--max-length", type=int, default=256)
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--tokenizer", type=Path, help="a folder; by default that of the benchmarks extra")
     return parser.parse_args()
+
+
+def passages(texts: Sequence[Text], n: int) -> list[Text]:
+    """``n`` texts of lengths such as those of web passages (log-normal, 55 words in the middle), cut from ``texts``."""
+    words = [word for text in texts for word in text.text.split()]
+    lengths = np.random.default_rng(0).lognormal(4.0, 0.45, n).clip(12, 180).astype(int).tolist()
+    starts = [(number * len(words)) // n for number in range(n)]
+    doubled = words * (1 + max(lengths) // len(words)) + words
+    return [
+        Text(str(number), " ".join(doubled[start : start + length]))
+        for number, (start, length) in enumerate(zip(starts, lengths, strict=True))
+    ]
 
 
 def _triples(texts: Sequence[Text]) -> tuple[list[str], list[str], list[str]]:

@@ -18,7 +18,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from splade.config.blame import addresses
 from splade.config.choose import choose, conf_dir, config_names
-from splade.config.compose import Groups, compose, parse_overrides
+from splade.config.compose import Groups, compose
+from splade.config.multirun import Job, Sweep, plan, run
 from splade.config.validate import require, wire
 from splade.config.wiring import values_of
 from splade.files import InputError
@@ -111,20 +112,25 @@ def _run(
         print(help_of(name))
         return None
     choice = choose(env, options.config_name, options.config_dir)
-    jobs = _jobs(options.overrides) if options.multirun else [options.overrides]
-    configs = [_ready(name, choice, overrides) for overrides in jobs]
+    sweep = Sweep([Job("", {}, options.overrides)], [], None)
+    if options.multirun:
+        writes = commands().get(name, {}).get("writes", [])
+        sweep = plan(options.overrides, writes, lambda overrides: _ready(name, choice, overrides))
     if options.cfg:
-        for cfg in configs:
-            print(_shown(cfg, options.resolve), end="")
+        for job in sweep.jobs:
+            print(_shown(_ready(name, choice, job.overrides), options.resolve), end="")
         return None
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    result = None
-    for number, cfg in enumerate(configs):
-        if len(configs) > 1:
-            logging.getLogger(__name__).info("job %d of %d: %s", number + 1, len(configs), " ".join(jobs[number]))
-        result = _blaming(cfg, function)
-    return result
+    if not options.multirun:
+        return run_one(function, choice, options.overrides)
+    one = functools.partial(run_one, function, choice)
+    return run(sweep, one, (f"splade.{name}", function.__name__), choice)  # type: ignore[return-value]
+
+
+def run_one(function: Callable[[DictConfig], Result], choice: Any, overrides: Sequence[str]) -> Result:
+    """What the command ``function`` returns for the chosen config with ``overrides``."""
+    return _blaming(_ready(_name_of(function), choice, overrides), function)
 
 
 def _blaming(cfg: DictConfig, function: Callable[[DictConfig], Result]) -> Result:
@@ -145,14 +151,6 @@ def _ready(name: str, choice: Any, overrides: Sequence[str]) -> DictConfig:
     instead = [nodes for address, nodes in row.get("instead", {}).items() if OmegaConf.select(cfg, address)]
     require(cfg, instead[0] if instead else row.get("needs", []))
     return cfg
-
-
-def _jobs(overrides: Sequence[str]) -> list[list[str]]:
-    """The overrides of each job of a ``--multirun``: ``a=1,2`` makes two."""
-    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-
-    batches = BasicSweeper.split_arguments(parse_overrides(overrides), max_batch_size=None)
-    return [list(job) for batch in batches for job in batch]
 
 
 def _parser(name: str) -> argparse.ArgumentParser:

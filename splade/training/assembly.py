@@ -53,9 +53,13 @@ def check_early_stopping(settings: TrainingSettings) -> None:
 
 
 def check_processes(settings: TrainingSettings, n_processes: int) -> None:
-    """InputError where the global batch cannot be shared out evenly."""
-    if settings.train_batch_size % n_processes:
+    """InputError where there are more processes than examples in a global batch; otherwise shares differ by one."""
+    if settings.train_batch_size < n_processes:
         raise InputError(
-            f"config.train_batch_size={settings.train_batch_size} counts the examples of all {n_processes} processes "
-            f"and must be a multiple of {n_processes}"
+            f"config.train_batch_size={settings.train_batch_size} counts the examples of all processes, and there are "
+            f"{n_processes} of these: start no more than {settings.train_batch_size}, or raise it"
         )
+    if settings.fsdp and settings.fp16:
+        raise InputError("config.fsdp=true goes with float32 or config.bf16=true, not with config.fp16=true")
+    if settings.fsdp and n_processes == 1:
+        logger.warning("config.fsdp=true has no effect on one process: start several, as in torchrun")

@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 FORMAT = 1
 MAY_GROW = frozenset({"nb_iterations"})
-MAY_DIFFER = frozenset({"train_monitoring_freq", "device", "checkpoint_dir"})
+MAY_DIFFER = frozenset({"train_monitoring_freq", "device", "checkpoint_dir", "micro_batch_size"})
 WRITTEN = ("model", "training_log.csv", "training_log.jsonl", "tensorboard", "model_ckpt/last")
 
 

@@ -3,65 +3,37 @@
 Penalties and in-batch negatives are statistics of the whole batch, so the batch is never cut for the
 loss, only for the encoders (gradient caching, arXiv 2101.06983):
 
-1. encode this process's share, micro-batch by micro-batch; without a graph where there are several;
+1. encode this process's share, part by part; without a graph where there are several;
 2. gather the vectors of all processes; they are the leaves of the objective;
 3. take the objective on the whole batch, and its gradient with respect to the vectors;
-4. encode each micro-batch again with a graph (not where there is only one: its graph was kept) and send
-   its part of that gradient back into the parameters; sum the parameters' gradients over processes.
+4. encode each part again with a graph (not where there is only one: its graph was kept) and send its rows of that
+   gradient back into the parameters; sum the parameters' gradients over processes, once.
 
-Random numbers (dropout) of a micro-batch are a function of the seed, the batch number, its place in the
-global batch and the side, so the second encoding meets the masks of the first, and a resumed run those of an
-uninterrupted one. Another cut draws other masks: with dropout, which masks are drawn is all that tells the difference.
+Dropout masks are a function of the seed, the number of the global batch, the side, the text's number in the batch and
+the place in the text: the second encoding meets those of the first, any cut those of any other.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from typing import Any, NamedTuple
+import copy
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
-import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.dropout import _DropoutNd
 
-from splade.data.tokenize import tokenize
-from splade.files import InputError
-from splade.records import Example, Text, TokenBatch
+from splade.models.second_pass import Memory
+from splade.records import Example
+from splade.training.masks import Masks
 from splade.training.objective import Objective, Outcome
-from splade.training.processes import gather_rows, world
-from splade.training.sampling import DROPOUT, random_stream
-
-SIDES = ("query", "document")
-
-
-def has_dropout(model: nn.Module) -> bool:
-    """Whether a part of ``model`` may draw masks: a dropout layer, or a rate of its own for a function that does."""
-    return any(
-        "drop" in name.lower() and isinstance(value, float) and value > 0
-        for module in model.modules()
-        for name, value in ({"dropout": module.p} if isinstance(module, _DropoutNd) else vars(module)).items()
-    )
-
-
-class MicroBatch(NamedTuple):
-    """Tokens of ``m`` examples: m queries, and ``m * n`` documents example by example."""
-
-    place: int  # of its first example in the global batch
-    tokens: dict[str, TokenBatch]
-
-
-class Share(NamedTuple):
-    """This process's part of a global batch: ``m * n`` documents and their teacher scores."""
-
-    micro_batches: list[MicroBatch]
-    n_documents: int
-    teacher: Tensor | None  # [examples of this process, n]
+from splade.training.processes import gather_rows
+from splade.training.sharding import Sharded
+from splade.training.share import SIDES, Cut, Part, Share, encode_part, make_share
 
 
 class GlobalStep:
     """Adds one global batch's gradient to the parameters of ``model``.
 
-    ``micro_batch_size`` examples are encoded at once with a graph; it bounds memory and never changes the
-    arithmetic but for which dropout masks are drawn. None encodes the whole share of this process at once.
+    At most ``micro_batch_size`` examples and ``micro_batch_tokens`` tokens, padding counted, are encoded at once
+    with a graph; None: any number. They bound memory and never change the arithmetic.
     """
 
     def __init__(
@@ -71,30 +43,27 @@ class GlobalStep:
         *,
         seed: int,
         micro_batch_size: int | None = None,
+        micro_batch_tokens: int | None = None,
         autocast: Callable[[], AbstractContextManager[object]],
         device: torch.device,
+        sharded: Sharded | None = None,
     ) -> None:
-        if micro_batch_size is not None and micro_batch_size < 1:
-            raise ValueError(f"micro_batch_size must be at least 1, got {micro_batch_size}")
+        for name, bound in (("micro_batch_size", micro_batch_size), ("micro_batch_tokens", micro_batch_tokens)):
+            if bound is not None and bound < 1:
+                raise ValueError(f"{name} must be at least 1, got {bound}")
         self.model, self.objective, self.seed, self.device = model, objective, seed, device
-        self.micro_batch_size, self.autocast = micro_batch_size, autocast
+        self.sharded = sharded
+        self.cut, self.autocast, self.masks = Cut(micro_batch_size, micro_batch_tokens), autocast, Masks(seed, device)
 
-    def share(self, examples: Sequence[Example]) -> Share:
-        """The tokens of this process's ``examples``, which every process has the same number of."""
-        n_documents = len(examples[0].documents)
-        for example in examples:
-            if len(example.documents) != n_documents:
-                raise InputError(
-                    f"query {example.query.id!r} comes with {len(example.documents)} documents, query "
-                    f"{examples[0].query.id!r} with {n_documents}: every example needs the same number"
-                )
-        first = world()[0] * len(examples)
-        size = self.micro_batch_size or len(examples)
-        micro_batches = [
-            MicroBatch(first + start, self._tokens(examples[start : start + size]))
-            for start in range(0, len(examples), size)
-        ]
-        return Share(micro_batches, n_documents, self._teacher(examples))
+    def of(self, model: nn.Module) -> "GlobalStep":
+        """The same step of another ``model`` of the same kind."""
+        other = copy.copy(self)
+        other.model, other.sharded = model, None
+        return other
+
+    def share(self, examples: Sequence[Example], first: int = 0) -> Share:
+        """The tokens of this process's ``examples``, the first of which is number ``first`` of the global batch."""
+        return make_share(self.model, examples, first, self.cut, self.device)
 
     def backward(
         self,
@@ -108,28 +77,19 @@ class GlobalStep:
         ``scaled`` is applied to the total before gradients are taken. Gradients are this process's part:
         the sum over processes is the whole.
         """
-        only_one = len(share.micro_batches) == 1
-        with torch.set_grad_enabled(only_one):
-            encoded = [self._encode(micro, batch) for micro in share.micro_batches]
-        mine = [torch.cat([vectors[side].detach() for vectors in encoded]) for side in SIDES]
-        leaves = [gather_rows(vectors).requires_grad_() for vectors in mine]  # [B, V] and [B * n, V]
+        only_one = len(share.parts) == 1
+        known = [Memory() for _ in share.parts]
+        encoded = []
+        for part, memory in zip(share.parts, known, strict=True):
+            with torch.set_grad_enabled(only_one), nullcontext() if only_one else memory.filled():
+                encoded.append(self._encode(share, part, batch))
+        mine = {side: _in_order(side, share.parts, encoded) for side in SIDES}
+        leaves = {side: gather_rows(mine[side]).requires_grad_() for side in SIDES}  # [B, V] and [B * n, V]
         outcome = self._outcome(leaves, share, step)
         if outcome.total.requires_grad:
             scaled(outcome.total).backward()
-        gradients = {side: self._own_part(leaf, len(own)) for side, leaf, own in zip(SIDES, leaves, mine, strict=True)}
-        trained = {side: True for side in SIDES}
-        offsets = dict.fromkeys(SIDES, 0)
-        for number, micro in enumerate(share.micro_batches):
-            sides = [side for side in SIDES if trained[side]]
-            vectors = encoded[number] if only_one else self._encode(micro, batch, sides)
-            for side in sides:
-                trained[side] = vectors[side].requires_grad  # a side without parameters is not encoded again
-            live = [side for side in sides if trained[side]]
-            parts = [gradients[side].narrow(0, offsets[side], len(vectors[side])) for side in live]
-            if live:
-                torch.autograd.backward([vectors[side] for side in live], parts)
-            for side in live:
-                offsets[side] += len(vectors[side])
+        gradients = {side: _own_part(leaves[side], share.first_text(side), len(mine[side])) for side in SIDES}
+        self._send_back(share, batch, gradients, encoded[0] if only_one else None, known)
         return outcome._replace(total=outcome.total.detach())
 
     @torch.no_grad()
@@ -138,57 +98,69 @@ class GlobalStep:
         was_training = self.model.training
         self.model.eval()
         try:
-            encoded = [self._encode(micro, batch=0) for micro in share.micro_batches]
+            encoded = [self._encode(share, part, batch=0) for part in share.parts]
         finally:
             self.model.train(was_training)
-        return self._outcome([torch.cat([vectors[side] for vectors in encoded]) for side in SIDES], share, step, False)
+        return self._outcome({side: _in_order(side, share.parts, encoded) for side in SIDES}, share, step, False)
 
-    def _outcome(self, vectors: list[Tensor], share: Share, step: int, everywhere: bool = True) -> Outcome:
-        queries, documents = vectors
-        teacher = share.teacher
+    def _send_back(
+        self,
+        share: Share,
+        batch: int,
+        gradients: dict[str, Tensor],
+        encoded: dict[str, Tensor] | None,
+        known: Sequence[Memory],
+    ) -> None:
+        """Send ``gradients`` of the share's vectors back into the parameters, through ``encoded`` or a new encoding."""
+        trained = list(SIDES)
+        factor = 1 if self.sharded is None else self.sharded.factor  # it takes means over processes, not sums
+        for number, part in enumerate(share.parts):
+            wanted = {side: part[side] for side in trained if len(part[side])}
+            vectors = encoded or {}
+            if wanted and not encoded:
+                with known[number].used() if len(trained) == len(SIDES) else nullcontext():
+                    vectors = self._encode(share, wanted, batch)
+            live = [side for side in vectors if vectors[side].requires_grad]
+            trained = [side for side in trained if side in live or side not in vectors]  # no parameters, no second time
+            if live:
+                if self.sharded is not None:
+                    self.sharded.keep_for(
+                        {side for later in share.parts[number + 1 :] for side in later if len(later[side])}
+                    )
+                rows = [gradients[side][torch.from_numpy(part[side]).to(self.device)] * factor for side in live]
+                torch.autograd.backward([vectors[side] for side in live], rows)
+
+    def _outcome(self, vectors: dict[str, Tensor], share: Share, step: int, everywhere: bool = True) -> Outcome:
+        teacher = None if share.teacher is None else share.teacher.to(self.device)
         if teacher is not None and everywhere:
             teacher = gather_rows(teacher)
-        return self.objective(queries, documents.unflatten(0, (-1, share.n_documents)), teacher, step)
+        documents = vectors["document"].unflatten(0, (-1, share.n_documents))
+        return self.objective(vectors["query"], documents, teacher, step)
 
-    def _own_part(self, leaf: Tensor, length: int) -> Tensor:
-        """The gradient of this process's rows of gathered vectors."""
-        gradient = torch.zeros_like(leaf) if leaf.grad is None else leaf.grad
-        return gradient.narrow(0, world()[0] * length, length)
+    def _encode(self, share: Share, part: Part, batch: int) -> dict[str, Tensor]:
+        """Vectors [., V] in float32 of the texts of ``part``; of sides with none there are none."""
+        inputs, keys, first = {}, [], []
+        for side, rows in part.items():
+            if len(rows):
+                tokens = share.tokens[side]
+                mask = tokens.attention_mask[rows]
+                width = max(int(mask.sum(axis=1).max()), 1)  # padded on the right
+                parts = (torch.from_numpy(each[:, :width]).to(self.device) for each in (tokens.input_ids[rows], mask))
+                inputs[side] = (next(parts), next(parts))
+                keys.append(share.keys(self.seed, batch, side)[torch.from_numpy(rows)])
+                first.append(SIDES.index(side) << 32 | share.first_text(side) + int(rows[0]))
+        with self.autocast(), self.masks.drawn(torch.cat(keys), batch, *first):
+            return {side: vectors.float() for side, vectors in encode_part(self.model, inputs).items()}
 
-    def _encode(self, micro: MicroBatch, batch: int, sides: Sequence[str] = SIDES) -> dict[str, Tensor]:
-        """Vectors [m, V] of the queries and [m * n, V] of the documents, in float32."""
-        vectors = {}
-        for side in sides:
-            tokens = micro.tokens[side]
-            input_ids = torch.from_numpy(tokens.input_ids).to(self.device)
-            mask = torch.from_numpy(tokens.attention_mask).to(self.device)
-            with self.autocast(), self._replayed(batch, micro.place, SIDES.index(side)):
-                vectors[side] = self.model(side, input_ids, mask).float()
-        return vectors
 
-    @contextmanager
-    def _replayed(self, *place: int) -> Iterator[None]:
-        """Torch's random numbers as a function of the seed and ``place``; afterwards they go on as before."""
-        number = int(random_stream(self.seed, DROPOUT, *place).integers(2**62))
-        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
-            torch.manual_seed(number)
-            yield
+def _in_order(side: str, parts: Sequence[Part], encoded: Sequence[dict[str, Tensor]]) -> Tensor:
+    """The vectors of a side, part by part, as one tensor in the order of the texts, without a graph."""
+    rows = torch.cat([torch.from_numpy(part[side]) for part in parts])
+    vectors = torch.cat([each[side].detach() for each in encoded if side in each])
+    return vectors if len(parts) == 1 else vectors.index_select(0, rows.argsort().to(vectors.device))
 
-    def _tokens(self, examples: Sequence[Example]) -> dict[str, TokenBatch]:
-        texts: dict[str, list[Text]] = {
-            "query": [example.query for example in examples],
-            "document": [document for example in examples for document in example.documents],
-        }
-        model: Any = self.model
-        return {
-            side: tokenize(model.tokenizer(side), texts[side], model.max_length(side), model.prompt(side))
-            for side in SIDES
-        }
 
-    def _teacher(self, examples: Sequence[Example]) -> Tensor | None:
-        scores = [example.teacher for example in examples if example.teacher is not None]
-        if not scores:
-            return None
-        if len(scores) < len(examples):
-            raise InputError(f"{len(examples) - len(scores)} of {len(examples)} examples have no teacher scores")
-        return torch.from_numpy(np.asarray(scores, np.float32)).to(self.device)
+def _own_part(leaf: Tensor, first: int, length: int) -> Tensor:
+    """The gradient of this process's rows of gathered vectors."""
+    gradient = torch.zeros_like(leaf) if leaf.grad is None else leaf.grad
+    return gradient.narrow(0, first, length)

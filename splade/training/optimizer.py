@@ -2,6 +2,7 @@
 
 import logging
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -81,7 +82,8 @@ class Precision:
         """Bring the gradients to true scale and at most ``max_grad_norm`` (None: any); their norm before that."""
         self.scaler.unscale_(optimizer)
         parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-        return float(nn.utils.clip_grad_norm_(parameters, max_grad_norm or float("inf")))
+        norm: Any = nn.utils.clip_grad_norm_(parameters, max_grad_norm or float("inf"))
+        return float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm)  # of gradients spread over ranks
 
     def apply(self, optimizer: Optimizer) -> None:
         """One optimizer step; with fp16, one of infinite gradients is skipped and the scale lowered."""

@@ -45,24 +45,38 @@ def world() -> tuple[int, int]:
     return 0, 1
 
 
-def gather_rows(rows: Tensor) -> Tensor:
-    """The rows [N, ...] of every rank, rank by rank, as one tensor [N * world, ...] without a graph.
+def own_share(n: int) -> tuple[int, int]:
+    """Which of ``n`` things in a row are this process's: the first of them, and the first of the next process's."""
+    rank, size = world()
+    return rank * n // size, (rank + 1) * n // size
 
-    Every rank brings the same number of rows.
+
+def gather_rows(rows: Tensor) -> Tensor:
+    """The rows [N, ...] of every rank, rank by rank, as one tensor [ΣN, ...] without a graph.
+
+    Ranks may bring different numbers of rows.
     """
     _, size = world()
     rows = rows.detach()
     if size == 1:
         return rows
-    parts = [torch.empty_like(rows, memory_format=torch.contiguous_format) for _ in range(size)]
-    distributed.all_gather(parts, rows.contiguous())
-    return torch.cat(parts)
+    counts = [torch.zeros(1, dtype=torch.int64, device=rows.device) for _ in range(size)]
+    distributed.all_gather(counts, torch.tensor([len(rows)], device=rows.device))
+    numbers = [int(count) for count in counts]
+    padded = rows.new_zeros(max(numbers), *rows.shape[1:])  # collectives want one shape
+    padded[: len(rows)] = rows
+    parts = [torch.empty_like(padded) for _ in range(size)]
+    distributed.all_gather(parts, padded)
+    return torch.cat([part[:number] for part, number in zip(parts, numbers, strict=True)])
 
 
 def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
-    """Replace each gradient by its sum over ranks; a parameter without gradient on every rank keeps none."""
+    """Replace each gradient by its sum over ranks; a parameter without gradient on every rank keeps none.
+
+    Gradients of weights that are spread over ranks are sums already, and left alone.
+    """
     _, size = world()
-    trained = list(parameters)
+    trained = [parameter for parameter in parameters if not hasattr(parameter, "full_tensor")]
     if size == 1 or not trained:
         return
     present = torch.tensor([float(p.grad is not None) for p in trained], device=trained[0].device)

@@ -9,7 +9,7 @@ Letters: ``B`` queries of the global batch, ``n`` documents per query, the posit
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -26,11 +26,11 @@ from splade.models.rerankers import Reranker
 from splade.models.rerankers.base import DESCRIPTION
 from splade.records import Example
 from splade.training.checkpoint import check_same_run, discard, load_state, recover, save_state, seed_everything
-from splade.training.global_batch import has_dropout
 from splade.training.interrupts import Interrupted, Interrupts
+from splade.training.masks import Masks, text_keys
 from splade.training.optimizer import Precision, adamw, learning_rate_factor, set_learning_rate
 from splade.training.processes import world
-from splade.training.sampling import DOCUMENTS, DROPOUT, Draw, GlobalBatches, random_stream
+from splade.training.sampling import DOCUMENTS, Draw, GlobalBatches, random_stream
 from splade.training.update import check_finite
 
 logger = logging.getLogger(__name__)
@@ -61,8 +61,8 @@ class RerankerTrainer:
     ``training_log.jsonl`` a line every ``train_monitoring_freq`` steps; checkpoints come every
     ``record_frequency`` steps and at the end. ``nb_iterations`` counts optimizer steps, each of
     ``gradient_accumulation_steps`` batches of ``train_batch_size`` queries. ``micro_batch_size`` queries are
-    encoded at once: it bounds memory, and only dropout tells the difference. ``resume=False`` discards what the
-    folder holds of an earlier training.
+    encoded at once: it bounds memory and changes no arithmetic. ``resume=False`` discards what the folder holds
+    of an earlier training.
 
     A training that was interrupted continues where it stopped and, on a CPU, ends with the same weights
     bit for bit; a finished one is left as it is. ``describe`` (JSON values) says what else a training must
@@ -125,8 +125,8 @@ class RerankerTrainer:
             **{"warmup_steps": warmup_steps, "nb_iterations": nb_iterations, "max_grad_norm": max_grad_norm},
             **{"train_batch_size": train_batch_size, "gradient_accumulation_steps": gradient_accumulation_steps},
             **{"fp16": fp16, "bf16": bf16, "given": dict(describe or {})},
-            "micro_batch_size": self.micro_batch_size if has_dropout(reranker) else None,
         }
+        self.masks = Masks(seed, self.device)
         self.step = 0
         self._check_continuation()
 
@@ -179,7 +179,7 @@ class RerankerTrainer:
         loss, first = 0.0, 0.0
         for start in range(0, len(examples), self.micro_batch_size):
             micro = examples[start : start + self.micro_batch_size]
-            with self._replayed(batch, start), self.precision.autocast():
+            with self._masks(batch, start, micro), self.precision.autocast():
                 scores = self._scores(micro)
             share = len(micro) / len(examples)
             value = self.loss(scores) * share
@@ -201,12 +201,11 @@ class RerankerTrainer:
     def _example(self, draw: Draw) -> Example:
         return self.examples.example(draw.index, random_stream(self.seed, DOCUMENTS, draw.epoch, draw.index))
 
-    @contextmanager
-    def _replayed(self, batch: int, start: int) -> Iterator[None]:
-        """Dropout as a function of the seed, the batch and the place in it, so that resuming has nothing to restore."""
-        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
-            torch.manual_seed(int(random_stream(self.seed, DROPOUT, batch, start).integers(2**62)))
-            yield
+    def _masks(self, batch: int, start: int, examples: Sequence[Example]) -> AbstractContextManager[None]:
+        """Dropout as a function of the seed, the batch and each row's place in it, however the batch is cut."""
+        per_query = self.reranker.rows_for(len(examples[0].documents))
+        keys = text_keys(self.seed, batch, 0, start * per_query, len(examples) * per_query)
+        return self.masks.drawn(keys, batch, start)
 
     def _check_continuation(self) -> None:
         """InputError where the checkpoint folder holds a training that this one is not, or a model of others."""

@@ -11,6 +11,13 @@ import torch
 logger = logging.getLogger(__name__)
 
 
+NO_ARITHMETIC: tuple[str, ...] = (
+    *("checkpoint_dir", "device", "resume", "tensorboard"),
+    *("micro_batch_size", "micro_batch_tokens", "gradient_checkpointing", "fsdp"),
+)
+"""Settings that may differ when a training is continued: they decide where and how, not what, is computed."""
+
+
 @dataclass(kw_only=True)
 class TrainingSettings:
     """How to train; a step is an optimizer step throughout."""
@@ -21,7 +28,10 @@ class TrainingSettings:
     lr: float = 2e-5  # at the end of the warm-up
     weight_decay: float = 0.01  # not of biases and norms
     warmup_steps: int = 0
-    micro_batch_size: int | None = None  # examples encoded at once; only which dropout masks are drawn depends on it
+    micro_batch_size: int | None = None  # examples encoded at once; None: any number
+    micro_batch_tokens: int | None = None  # tokens encoded at once, padding counted; None: any number
+    gradient_checkpointing: bool = False  # compute the encoders' states again for the gradient instead of keeping them
+    fsdp: bool = False  # spread weights, gradients and optimizer state over the processes
     gradient_accumulation_steps: int = 1  # global batches per step; their losses are averaged
     max_grad_norm: float | None = 1.0  # None or 0: no clipping
     fp16: bool = False  # CUDA only, float32 with a warning elsewhere
@@ -50,8 +60,9 @@ class TrainingSettings:
             self._within(name, 1)
         for name in ("lr", "weight_decay", "warmup_steps", "seed", "validation_loss_examples"):
             self._within(name, 0)
-        if self.micro_batch_size is not None:
-            self._within("micro_batch_size", 1)
+        for name in ("micro_batch_size", "micro_batch_tokens"):
+            if getattr(self, name) is not None:
+                self._within(name, 1)
         if self.max_grad_norm is not None:
             self._within("max_grad_norm", 0)
         if self.warmup_steps > self.nb_iterations:
@@ -64,8 +75,7 @@ class TrainingSettings:
 
     def described(self) -> dict[str, Any]:
         """The settings that decide the weights whatever the model is, as plain values for JSON."""
-        left_out = {"checkpoint_dir", "device", "resume", "tensorboard", "micro_batch_size"}
-        named = [field.name for field in fields(TrainingSettings) if field.name not in left_out]
+        named = [field.name for field in fields(TrainingSettings) if field.name not in NO_ARITHMETIC]
         return {name: plain(getattr(self, name)) for name in named}
 
     def _within(self, name: str, least: float) -> None:

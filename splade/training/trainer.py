@@ -26,10 +26,9 @@ from splade.regularization.penalties import Penalty
 from splade.training import checkpoint
 from splade.training.assembly import check_early_stopping, check_loss, check_processes, check_validation
 from splade.training.full_ranking import FullRanking
-from splade.training.global_batch import has_dropout
 from splade.training.interrupts import Interrupted, Interrupts
 from splade.training.monitoring import Health, TrainingLog, Window
-from splade.training.processes import anywhere, on_first_rank, same_start, world
+from splade.training.processes import anywhere, on_first_rank, world
 from splade.training.sampling import GlobalBatches, split_validation
 from splade.training.settings import TrainingSettings, plain
 from splade.training.summary import ALL_STEPS, EARLY, TrainingSummary
@@ -110,10 +109,9 @@ class Trainer(TrainingSettings):
             for each in self.penalties
         }
         model: dict[str, Any] = getattr(self.model, "settings", dict)()
-        masked_by = self.micro_batch_size if has_dropout(self.model) else None  # without masks, any cut is the same
         parts = {"loss": plain(self.loss), "penalties": penalties, "model": plain(model)}
         return {
-            "trainer": {**self.described(), **parts, "n_examples": len(self.examples), "micro_batch_size": masked_by},
+            "trainer": {**self.described(), **parts, "n_examples": len(self.examples)},
             "run": plain(self.describe or {}),
         }
 
@@ -148,7 +146,6 @@ class Trainer(TrainingSettings):
             self._restore(checkpoint.load_state(self.last))
         elif self.rank == 0 and not self.resume:
             checkpoint.discard(self._folder)
-        same_start(self.model)
 
     def _restore(self, state: Mapping[str, Any]) -> None:
         step, validated, best, figures, finished = state["progress"]
@@ -157,9 +154,7 @@ class Trainer(TrainingSettings):
         self.progress = Progress(step, validated, Best(*best), figures, finished)
         if validated and not self.model_dir.is_dir():
             raise InputError(f"{self.model_dir} is gone: restore it, or delete {self._folder} to train from the start")
-        self.model.load_state_dict(state["model"])
-        self.updates.optimizer.load_state_dict(state["optimizer"])
-        self.updates.precision.scaler.load_state_dict(state["scaler"])
+        self.updates.restore(state)
         self.window.restore(state["window"])
         checkpoint.restore_random_states(state["random"])
         if not finished:
@@ -167,9 +162,7 @@ class Trainer(TrainingSettings):
 
     def _save(self) -> None:
         state = {
-            "model": self.model.state_dict(),
-            "optimizer": self.updates.optimizer.state_dict(),
-            "scaler": self.updates.precision.scaler.state_dict(),
+            **self.updates.state(),
             "window": self.window.state(),
             "random": checkpoint.random_states(),
             "progress": tuple(self.progress._replace(best=tuple(self.progress.best))),  # type: ignore[arg-type]
@@ -263,7 +256,8 @@ class Trainer(TrainingSettings):
         ``model/`` comes before the state that knows of it, so that a kill between the two only repeats work.
         """
         step, best, monitor = self.progress.step, self.progress.best, self.validation.monitor
-        figures = on_first_rank(lambda: self.validation(self.model, self.updates.global_step, step))
+        model, global_step = self.updates.on_one_rank()
+        figures = on_first_rank(lambda: self.validation(model, global_step, step))
         if monitor is not None:
             best = best.after(figures[monitor.figure], step, monitor.lower_is_better)
         finished = ALL_STEPS if step >= self.nb_iterations else ""
@@ -271,7 +265,7 @@ class Trainer(TrainingSettings):
             finished = EARLY
         if best.step == step or self._keeps_last(best, finished):
             extra = {"training_step": step}
-            on_first_rank(lambda: self.model.save_pretrained(self.model_dir, extra=extra))
+            on_first_rank(lambda: model.save_pretrained(self.model_dir, extra=extra))
         self.progress = Progress(step, step, best, figures, finished)
         if figures and self.log is not None:
             self.log.write(step, figures)

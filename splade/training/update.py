@@ -1,7 +1,8 @@
 """One optimizer step: its global batches, their gradients, the update of the weights."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 
@@ -12,12 +13,14 @@ from splade.models import SparseRetriever
 from splade.records import Example
 from splade.regularization.penalties import Penalty
 from splade.training.global_batch import GlobalStep
+from splade.training.memory import checkpoint_activations
 from splade.training.monitoring import Window
 from splade.training.objective import Objective
 from splade.training.optimizer import Precision, adamw, learning_rate_factor, set_learning_rate
-from splade.training.processes import sum_gradients, world
+from splade.training.processes import own_share, same_start, sum_gradients
 from splade.training.sampling import DOCUMENTS, GlobalBatches, random_stream
 from splade.training.settings import TrainingSettings
+from splade.training.sharding import Sharded, spread, spread_optimizer, whole
 
 
 class Updates:
@@ -37,6 +40,10 @@ class Updates:
         device: torch.device,
     ) -> None:
         self.model, self.examples, self.batches, self.settings = model.to(device), examples, batches, settings
+        if settings.gradient_checkpointing:
+            checkpoint_activations(model)
+        same_start(model)
+        self.sharded = Sharded(model, device) if settings.fsdp else None
         self.precision = Precision(device, fp16=settings.fp16, bf16=settings.bf16)
         self.optimizer = adamw(model, settings.lr, settings.weight_decay)
         self.objective = Objective(
@@ -51,10 +58,33 @@ class Updates:
             self.objective,
             seed=settings.seed,
             micro_batch_size=settings.micro_batch_size,
+            micro_batch_tokens=settings.micro_batch_tokens,
             autocast=self.precision.autocast,
             device=device,
+            sharded=self.sharded,
         )
         self.whole = True
+
+    def on_one_rank(self) -> tuple[Any, GlobalStep]:
+        """Called by all ranks: model and step that the first one may use alone."""
+        if self.sharded is None:
+            return self.model, self.global_step
+        model = self.sharded.whole_model()
+        return model, self.global_step.of(model)
+
+    def state(self) -> dict[str, Any]:
+        """Weights, optimizer and loss scale, whole; called by all ranks."""
+        return {
+            "model": whole(self.model.state_dict()),
+            "optimizer": whole(self.optimizer.state_dict()),
+            "scaler": self.precision.scaler.state_dict(),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go back to what ``state`` returned; called by all ranks."""
+        self.model.load_state_dict(spread(state["model"], self.model.state_dict()))
+        self.optimizer.load_state_dict(spread_optimizer(state["optimizer"], self.optimizer))
+        self.precision.scaler.load_state_dict(state["scaler"])
 
     def take(self, step: int) -> dict[str, float]:
         """Do optimizer step ``step`` (from 0); what there is to log of it. InputError where training diverges."""
@@ -78,21 +108,21 @@ class Updates:
     def _add_gradient(self, batch: int, step: int) -> dict[str, float]:
         """Add the gradient of global batch ``batch``, averaged over those of the step."""
         accumulated = self.settings.gradient_accumulation_steps
-        share = self.global_step.share(self._examples(batch))
+        first, examples = self.own_examples(batch)
+        share = self.global_step.share(examples, first)
         outcome = self.global_step.backward(
             share, batch, step, lambda total: self.precision.scaled(total) / accumulated
         )
         check_finite("the loss", outcome.logged["total"], step)
         return outcome.logged
 
-    def _examples(self, batch: int) -> list[Example]:
-        """This process's examples of global batch ``batch``."""
-        rank, n_processes = world()
+    def own_examples(self, batch: int) -> tuple[int, list[Example]]:
+        """This process's examples of global batch ``batch``, and the number of the first of them in it."""
         draws = self.batches[batch]
-        size = len(draws) // n_processes
-        return [
+        first, end = own_share(len(draws))
+        return first, [
             self.examples.example(draw.index, random_stream(self.settings.seed, DOCUMENTS, draw.epoch, draw.index))
-            for draw in draws[rank * size : (rank + 1) * size]
+            for draw in draws[first:end]
         ]
 
 

@@ -6,7 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
+from safetensors.torch import load_file
 
 from splade.files import read_json
 from tests.tiny import tiny_mlm
@@ -15,38 +17,56 @@ ROOT = Path(__file__).parents[2]
 TRAIN = (
     "-m",
     "splade.train",
-    "config.nb_iterations=3",
-    "config.warmup_steps=1",
+    "config.nb_iterations=20",
+    "config.warmup_steps=4",
     "config.train_batch_size=6",
-    "config.record_frequency=3",
+    "config.record_frequency=20",
     "config.train_monitoring_freq=1",
     "validation=none",
     "config.max_length=32",
 )
 
 
-def trained(folder, launcher, model):
+TOGETHER = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
+CUTS = {"micro-batches": ((), ("config.micro_batch_size=2",)), "two": (TOGETHER, ())}
+CUTS["two, sharded"] = (TOGETHER, ("config.fsdp=true", "config.micro_batch_tokens=60"))
+CUTS["checkpointing"] = ((), ("config.gradient_checkpointing=true",))
+CUTS["two, in tokens"] = (TOGETHER, ("config.micro_batch_tokens=60",))
+
+
+def trained(folder, launcher, model, *overrides):
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     for name in ("SPLADE_CONFIG_NAME", "SPLADE_CONFIG_FULLPATH"):
         environment.pop(name, None)
     where = (f"config.checkpoint_dir={folder}", f"init_dict.model_type_or_dir={model}")
     done = subprocess.run(
-        [sys.executable, *launcher, *TRAIN, *where], capture_output=True, text=True, check=False, env=environment
+        [sys.executable, *launcher, *TRAIN, *where, *overrides],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
     )
     assert done.returncode == 0, done.stderr
-    return torch.load(folder / "model_ckpt" / "last" / "state.pt", weights_only=False)["model"]
+    return load_file(folder / "model" / "model.safetensors")
 
 
-def test_two_processes_write_the_weights_of_one(tmp_path):
-    model = tiny_mlm(tmp_path / "mlm", hidden=16, layers=1)
+@pytest.fixture(scope="module", params=["without dropout", "with dropout"])
+def alone(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("alone")
+    model = tiny_mlm(folder / "mlm", hidden=16, layers=1)
     config = read_json(model / "config.json")
-    assert config["model_type"] == "bert"
-    for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
-        config[name] = 0.0
-    (model / "config.json").write_text(json.dumps(config))
-    alone = trained(tmp_path / "one", (), model)
-    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
-    together = trained(tmp_path / "two", launcher, model)
-    assert alone.keys() == together.keys()
-    for name, weight in alone.items():
-        torch.testing.assert_close(together[name], weight, atol=1e-5, rtol=1e-4)
+    assert config["hidden_dropout_prob"] == config["attention_probs_dropout_prob"] == 0.1
+    if request.param == "without dropout":
+        config |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+        (model / "config.json").write_text(json.dumps(config))
+    return model, trained(folder / "one", (), model)
+
+
+@pytest.mark.parametrize("cut", CUTS)
+def test_twenty_steps_write_the_same_weights_however_they_are_launched(tmp_path, alone, cut):
+    model, expected = alone
+    launcher, overrides = CUTS[cut]
+    found = trained(tmp_path / "run", launcher, model, *overrides)
+    assert expected.keys() == found.keys()
+    for name, weight in expected.items():
+        torch.testing.assert_close(found[name], weight, atol=1e-4, rtol=1e-4)

@@ -9,10 +9,12 @@ import torch
 
 from splade.files import InputError
 from splade.losses import DistilMarginMSE, InBatchPairwiseNLL
-from splade.models import Splade, buckets
+from splade.models import Splade, buckets, max_pooling, second_pass
+from splade.models.packed import blocks
 from splade.records import Text
 from splade.training.global_batch import GlobalStep
 from splade.training.objective import Objective
+from splade.training.share import SIDES
 from tests.conftest import ROOT
 from tests.tiny import tiny_mlm
 from tests.training.toy import ToyExamples, ToyRetriever, penalties, rng, rows, state_of, toy_trainer
@@ -23,24 +25,32 @@ def examples(n=8, **options):
     return [source.example(index, rng(index)) for index in range(n)]
 
 
-def step_of(model, micro_batch_size=None, loss=None):
+def step_of(model, micro_batch_size=None, loss=None, tokens=None):
     objective = Objective(loss or InBatchPairwiseNLL(), penalties(), in_batch=True, penalty_documents="slot")
     return GlobalStep(
         model,
         objective,
         seed=3,
         micro_batch_size=micro_batch_size,
+        micro_batch_tokens=tokens,
         autocast=nullcontext,
         device=torch.device("cpu"),
     )
 
 
-def gradients(batch, micro_batch_size=None, dropout=0.0, loss=None, model=None):
+def gradients(batch, micro_batch_size=None, dropout=0.0, loss=None, model=None, tokens=None, first=0):
     model = model or ToyRetriever(dropout=dropout)
     model.train()
-    global_step = step_of(model, micro_batch_size, loss)
-    outcome = global_step.backward(global_step.share(batch), batch=0, step=5)
-    return {name: parameter.grad for name, parameter in model.named_parameters()}, outcome
+    global_step = step_of(model, micro_batch_size, loss, tokens)
+    outcome = global_step.backward(global_step.share(batch, first), batch=0, step=5)
+    found = {name: parameter.grad for name, parameter in model.named_parameters() if parameter.grad is not None}
+    return found, outcome
+
+
+def vectors_of(model, batch, number=0, side="query", **cut):
+    global_step = step_of(model, **cut)
+    share = global_step.share(batch)
+    return global_step._encode(share, share.parts[0], number)[side]
 
 
 def agree(first, second, tolerance=1e-5):
@@ -52,19 +62,30 @@ def by_plain_autograd(batch):
     """The same objective without any of the machinery: one forward of everything, one backward."""
     model = ToyRetriever()
     share = step_of(model).share(batch)
-    tokens = share.micro_batches[0].tokens
-    vectors = [model(side, *(torch.from_numpy(part) for part in tokens[side][1:])) for side in ("query", "document")]
+    vectors = [model(side, *(torch.from_numpy(part) for part in share.tokens[side][1:])) for side in SIDES]
     objective = step_of(model).objective
     objective(vectors[0], vectors[1].unflatten(0, (-1, share.n_documents)), share.teacher, 5).total.backward()
     return {name: parameter.grad for name, parameter in model.named_parameters()}
 
 
-@pytest.mark.parametrize("micro_batch_size", [None, 8, 4, 3, 1])
-def test_micro_batches_do_not_change_the_gradient(micro_batch_size):
+CUTS = [{}, *({"micro_batch_size": size} for size in (8, 4, 3, 1)), *({"tokens": n} for n in (1, 40, 100, 1000))]
+CUTS.append({"micro_batch_size": 3, "tokens": 40})
+
+
+@pytest.mark.parametrize("cut", CUTS, ids=str)
+def test_micro_batches_do_not_change_the_gradient(cut):
     batch = examples()
-    found, outcome = gradients(batch, micro_batch_size)
+    found, outcome = gradients(batch, **cut)
     agree(by_plain_autograd(batch), found)
     assert outcome.logged["total"] == pytest.approx(gradients(batch)[1].logged["total"], rel=1e-6)
+
+
+@pytest.mark.parametrize("cut", CUTS, ids=str)
+def test_micro_batches_do_not_change_the_gradient_of_a_model_with_dropout(cut):
+    batch = examples(n_documents=3)
+    whole, _ = gradients(batch, dropout=0.4)
+    agree(whole, gradients(batch, dropout=0.4, **cut)[0])
+    assert not torch.allclose(whole["head.weight"], gradients(batch)[0]["head.weight"], atol=1e-3)
 
 
 def test_micro_batches_do_not_change_the_gradient_of_distillation_with_several_negatives():
@@ -101,44 +122,84 @@ def test_both_passes_of_a_micro_batch_meet_the_same_dropout():
     assert not torch.equal(first[0], first[2])
 
 
-def test_dropout_with_cached_gradients_is_the_gradient_of_what_was_measured():
-    batch = examples()
-    found, _ = gradients(batch, 4, dropout=0.3)
-    model = ToyRetriever(dropout=0.3)  # one graph over all micro-batches, with the dropout they had
-    global_step = step_of(model, 4)
-    vectors = [global_step._encode(micro, 0) for micro in global_step.share(batch).micro_batches]
-    queries, documents = (torch.cat([each[side] for each in vectors]) for side in ("query", "document"))
-    global_step.objective(queries, documents.unflatten(0, (-1, 2)), None, 5).total.backward()
-    agree({name: parameter.grad for name, parameter in model.named_parameters()}, found)
-
-
-def test_dropout_is_replayed_in_length_buckets_of_a_transformer(tmp_path, monkeypatch):
-    folder, budget = tiny_mlm(tmp_path), buckets.Budget(24, 1)
-    monkeypatch.setitem(buckets.BUDGETS, "cpu", budget)
+@pytest.mark.parametrize("arch", ["bert", "distilbert", "roberta"])
+def test_a_transformer_with_dropout_has_one_gradient_however_its_texts_are_cut_and_bucketed(
+    tmp_path, monkeypatch, arch, caplog
+):
+    folder = tiny_mlm(tmp_path, arch=arch)
     batch = examples()
     batch[1] = batch[1]._replace(query=Text("q1", "the heat of the sun and the water of the sea"))
-    model = Splade(folder, max_length=16)
-    found, _ = gradients(batch, 4, model=model)
-    again, _ = gradients(batch, 4, model=Splade(folder, max_length=16))
-    assert all(gradient is None or torch.equal(gradient, again[name]) for name, gradient in found.items())
-    one_graph = Splade(folder, max_length=16).train()
-    global_step = step_of(one_graph, 4)
-    vectors = [global_step._encode(micro, 0) for micro in global_step.share(batch).micro_batches]
-    queries, documents = (torch.cat([each[side] for each in vectors]) for side in ("query", "document"))
-    global_step.objective(queries, documents.unflatten(0, (-1, 2)), None, 5).total.backward()
-    expected = {name: part.grad for name, part in one_graph.named_parameters() if part.grad is not None}
+    expected, outcome = gradients(batch, model=Splade(folder, max_length=16))
+    _, plain = gradients(batch, model=still(Splade(folder, max_length=16)))
+    assert abs(plain.logged["loss"] - outcome.logged["loss"]) > 1e-3
+    for cut in ({}, {"micro_batch_size": 4}, {"tokens": 48}, {"micro_batch_size": 3, "tokens": 20}):
+        for budget in (buckets.Budget(24, 1), buckets.Budget(2048, 48)):
+            monkeypatch.setitem(buckets.BUDGETS, "cpu", budget)
+            agree(expected, gradients(batch, model=Splade(folder, max_length=16), **cut)[0])
+    assert "cannot be told apart" not in caplog.text
+
+
+@pytest.mark.parametrize(("limit", "products"), [(0.25, 1), (-1.0, 2)])
+def test_the_second_encoding_leaves_the_product_with_the_vocabulary_out(tmp_path, monkeypatch, limit, products):
+    folder, counted = tiny_mlm(tmp_path), []
+    monkeypatch.setattr(second_pass, "FEW", limit)
+    monkeypatch.setattr(max_pooling, "blocks", lambda packed: counted.append(1) or blocks(packed))
+    expected, _ = gradients(examples(), model=Splade(folder, max_length=16))
+    assert len(counted) == 1
+    found, _ = gradients(examples(), 4, model=Splade(folder, max_length=16))
+    assert len(counted) == 1 + 2 * products
     agree(expected, found)
+
+
+def still(model):
+    for module in model.modules():
+        for name in ("p", "dropout_prob", "attention_dropout"):
+            if isinstance(getattr(module, name, None), float):
+                setattr(module, name, 0.0)
+    return model
+
+
+def test_eager_attention_draws_by_text_too(tmp_path, caplog):
+    folder = tiny_mlm(tmp_path)
+    ends = []
+    for size in (None, 3):
+        model = Splade(folder, max_length=16)
+        model.encoders["document"].mlm.set_attn_implementation("eager")
+        ends.append(gradients(examples(), size, model=model)[0])
+    agree(*ends)
+    assert not caplog.text
+
+
+class Noisy(ToyRetriever):
+    def forward(self, side, input_ids, attention_mask):
+        return super().forward(side, input_ids, attention_mask) * (1 + 0.1 * torch.rand(len(input_ids), 1))
+
+
+def test_random_numbers_that_no_text_owns_are_reported_once_and_still_replayed(caplog):
+    batch = examples()
+    whole, cut = gradients(batch, model=Noisy())[0], gradients(batch, 4, model=Noisy())[0]
+    assert not torch.allclose(whole["head.weight"], cut["head.weight"], atol=1e-5)
+    agree(cut, gradients(batch, 4, model=Noisy())[0], 0.0)
+    assert caplog.text.count("cannot be told apart by text (not through torch's dropout functions)") == 3
+    assert len(caplog.records) == 3  # one for each of three trainings
 
 
 def test_other_batches_meet_other_dropout_and_torchs_own_stream_is_left_alone():
     model = ToyRetriever(dropout=0.5).train()
-    global_step = step_of(model)
-    micro = global_step.share(examples()).micro_batches[0]
     before = torch.get_rng_state()
-    same, other = global_step._encode(micro, 0), global_step._encode(micro, 1)
+    same, other = vectors_of(model, examples()), vectors_of(model, examples(), 1)
     assert torch.equal(before, torch.get_rng_state())
-    assert torch.equal(same["query"], global_step._encode(micro, 0)["query"])
-    assert not torch.equal(same["query"], other["query"])
+    assert torch.equal(same, vectors_of(model, examples()))
+    assert not torch.equal(same, other)
+
+
+def test_a_query_and_a_document_of_one_number_and_text_meet_different_masks():
+    text = Text("x", "the heat of the sun")
+    batch = [examples(1)[0]._replace(query=text, documents=(text, text))]
+    model = ToyRetriever(dropout=0.5).train()
+    query, documents = vectors_of(model, batch), vectors_of(model, batch, side="document")
+    assert not torch.equal(query[0], documents[0])
+    assert not torch.equal(documents[0], documents[1])
 
 
 def test_one_micro_batch_is_encoded_once_and_several_twice():
@@ -190,7 +251,7 @@ import os, sys, torch
 from datetime import timedelta
 from torch import distributed
 from tests.training.test_global_batch import examples, gradients
-from splade.training.processes import anywhere, on_first_rank, same_start, sum_gradients
+from splade.training.processes import anywhere, on_first_rank, own_share, same_start, sum_gradients
 from tests.training.toy import ToyRetriever, state_of, toy_trainer
 
 folder, parent = sys.argv[1], os.fork()
@@ -200,13 +261,14 @@ distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank
 assert anywhere(rank == 1, torch.device("cpu")) and not anywhere(False, torch.device("cpu"))
 assert on_first_rank(lambda: rank) == 0
 found = {}
-for size in (0, 2):
-    model = ToyRetriever(seed=rank)
+for name, cut in {"whole": {}, "cut": {"micro_batch_size": 2}, "tokens": {"tokens": 40 + 60 * rank}}.items():
+    model = ToyRetriever(dropout=0.3, seed=rank)
     same_start(model)
-    gradients(examples()[4 * rank:4 * rank + 4], size or None, model=model)
+    first, end = own_share(7)
+    gradients(examples(7)[first:end], model=model, first=first, **cut)
     sum_gradients(model.parameters())
-    found[size] = {name: parameter.grad for name, parameter in model.named_parameters()}
-toy_trainer(f"{folder}/run", model=ToyRetriever(), lr=1e-4).run()
+    found[name] = {name: parameter.grad for name, parameter in model.named_parameters()}
+toy_trainer(f"{folder}/run", lr=1e-4).run()
 torch.save(found, f"{folder}/rank{rank}.pt")
 distributed.destroy_process_group()
 if parent:
@@ -218,11 +280,11 @@ def test_two_processes_give_the_gradient_and_the_training_of_one(tmp_path):
     command = [sys.executable, "-W", "ignore", "-c", WORKER, str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200, check=False)
     assert done.returncode == 0, done.stderr
-    expected = gradients(examples())[0]
+    expected = gradients(examples(7), dropout=0.3)[0]
     for rank in range(2):
         for found in torch.load(tmp_path / f"rank{rank}.pt", weights_only=True).values():
             agree(expected, found)
-    alone = toy_trainer(tmp_path / "alone", model=ToyRetriever(), lr=1e-4)
+    alone = toy_trainer(tmp_path / "alone", lr=1e-4)
     alone.run()
     agree(state_of(alone)["model"], state_of(toy_trainer(tmp_path / "run", lr=1e-4))["model"], 1e-4)
     for one, two in zip(rows(tmp_path / "alone"), rows(tmp_path / "run"), strict=True):

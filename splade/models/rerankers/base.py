@@ -62,6 +62,10 @@ class Reranker(torch.nn.Module, ABC):
         """[B, n] float32 with gradient: the scores of n documents for each query."""
 
     @abstractmethod
+    def rows_for(self, n_documents: int) -> int:
+        """How many rows of the backbone make the scores of one query's documents, query by query in one batch."""
+
+    @abstractmethod
     def score(self, pairs: Sequence[tuple[str, str]], batch_size: int = 32) -> Tensor:
         """[len(pairs)] float32 on the CPU: the score of each (query, document), in evaluation mode."""
 
@@ -123,6 +127,10 @@ class Pointwise(Reranker):
         rows = [(query, text) for query, group in zip(queries, documents, strict=True) for text in group]
         return self.row_logits(rows).view(len(queries), -1)
 
+    def rows_for(self, n_documents: int) -> int:
+        """One row for each document."""
+        return n_documents
+
     def score(self, pairs: Sequence[tuple[str, str]], batch_size: int = 32) -> Tensor:
         """[len(pairs)] float32 on the CPU: the logit of each (query, document)."""
         return self.all_logits(pairs, batch_size)
@@ -145,6 +153,10 @@ class Pairwise(Reranker):
         for query, group in zip(queries, documents, strict=True):
             rows += [(query, *pair) for pair in _ordered_pairs(group)]
         return self.row_logits(rows).view(len(queries), n, n - 1).mean(dim=2)
+
+    def rows_for(self, n_documents: int) -> int:
+        """One row for each ordered pair of documents."""
+        return n_documents * (n_documents - 1)
 
     def score(self, pairs: Sequence[tuple[str, str]], batch_size: int = 32) -> Tensor:
         """[len(pairs)] float32 on the CPU: how likely each document is the better one of two.

@@ -1,0 +1,110 @@
+"""Weights, gradients and optimizer state spread over processes (``config.fsdp``), by torch's ``fully_shard``.
+
+Every encoder is one unit: gathered at the first encoding of a global batch, given back after the last backward of it.
+So each process gathers and reduces once per batch and unit, whatever its number of micro-batches, and no collective
+depends on how a process cuts its share. What is written to disk is whole, and may be read without sharding.
+"""
+
+import copy
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from splade.training.processes import world
+from splade.training.share import SIDES
+
+
+class Sharded:
+    """The units of ``model`` that are spread over the processes of the group; none where there is one process.
+
+    The model has to be on its device, with the same weights on every rank. A copy of it as it was serves for what the
+    first rank does alone.
+    """
+
+    def __init__(self, model: nn.Module, device: torch.device) -> None:
+        rank, size = world()
+        self.model, self.factor = model, size
+        self.alone = copy.deepcopy(model).cpu() if rank == 0 and size > 1 else model
+        self.units = list(_units(model)) if size > 1 else []
+        if self.units:
+            mesh = torch.distributed.device_mesh.init_device_mesh(device.type, (size,))
+            for _, unit in self.units:
+                _fully_shard()(unit, mesh=mesh, reshard_after_forward=False)
+
+    def keep_for(self, later: Collection[str]) -> None:
+        """Before a backward: units that encode one of the sides ``later`` will be met again in this global batch.
+
+        Other units then sum their gradients over the processes and give their weights back.
+        """
+        for sides, unit in self.units:
+            last = sides.isdisjoint(later)
+            unit.set_requires_gradient_sync(last)
+            unit.set_reshard_after_backward(last)
+
+    def whole_model(self) -> nn.Module:
+        """Called by all ranks; on the first one, a model with the present weights that needs no other rank."""
+        if not self.units:
+            return self.model
+        weights = whole(self.model.state_dict())
+        if world()[0] == 0:
+            self.alone.load_state_dict(weights)
+            self.alone.to(next(self.model.parameters()).device)
+        return self.alone
+
+
+def whole(state: Any) -> Any:
+    """``state`` with every tensor that is spread over processes gathered; called by all ranks."""
+    if isinstance(state, Mapping):
+        return {key: whole(value) for key, value in state.items()}
+    return state.full_tensor() if _is_spread(state) else state
+
+
+def spread(weights: Mapping[str, Tensor], like: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Whole tensors spread as those of the same names in ``like`` are; called by all ranks."""
+    return {name: _spread(value, like[name]) for name, value in weights.items()}
+
+
+def spread_optimizer(state: Mapping[str, Any], optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """A whole state of ``optimizer`` spread as its parameters are; called by all ranks."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    entries = {
+        number: {
+            name: _spread(value, parameters[number]) if value.shape == parameters[number].shape else value
+            for name, value in entry.items()
+        }
+        for number, entry in state["state"].items()
+    }
+    return {**state, "state": entries}
+
+
+def _spread(value: Tensor, like: Any) -> Tensor:
+    if not _is_spread(like):
+        return value
+    from torch.distributed.tensor import distribute_tensor
+
+    return distribute_tensor(value.to(like.device), like.device_mesh, like.placements)
+
+
+def _is_spread(value: Any) -> bool:
+    return hasattr(value, "full_tensor")
+
+
+def _units(model: nn.Module) -> Iterator[tuple[frozenset[str], Any]]:
+    """The parts that are gathered whole, with the sides that they encode: encoders that learn, or all of the model."""
+    encoders: Any = getattr(model, "encoders", None)
+    if encoders is None:
+        yield frozenset(SIDES), model
+        return
+    for name, part in encoders.items():
+        if any(parameter.requires_grad for parameter in part.parameters()):
+            yield frozenset(SIDES if len(encoders) == 1 else [name]), part
+
+
+def _fully_shard() -> Any:
+    try:
+        from torch.distributed.fsdp import fully_shard
+    except ImportError:  # torch before 2.6
+        from torch.distributed._composable.fsdp import fully_shard  # type: ignore[no-redef,attr-defined]
+    return fully_shard

@@ -1,0 +1,141 @@
+"""One process's part of a global batch: its texts as tokens, and which of them are encoded at once.
+
+Every text has a number in the global batch, on its side, and that number alone decides its dropout masks. So the
+texts may be cut into parts anywhere: by examples, by tokens, by processes.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from splade.data.tokenize import tokenize
+from splade.files import InputError
+from splade.models.buckets import Budget, budget_for, length_buckets
+from splade.models.dropout import only
+from splade.models.encoders import MlmEncoder
+from splade.models.layouts import find_head
+from splade.records import Example, Text, TokenBatch
+from splade.training.masks import text_keys
+
+SIDES = ("query", "document")
+
+Part = dict[str, NDArray[np.int64]]
+"""Texts that are encoded at once: by side, their numbers within the share."""
+
+
+class Share(NamedTuple):
+    """``m`` examples of a global batch: m queries, and ``m * n`` documents example by example."""
+
+    first: int  # number of its first example in the global batch
+    tokens: dict[str, TokenBatch]  # by side
+    parts: list[Part]  # each text in exactly one
+    n_documents: int
+    teacher: Tensor | None  # [m, n] float32 on the CPU
+
+    def first_text(self, side: str) -> int:
+        """The number of its first text of ``side`` in the global batch."""
+        return self.first * (1 if side == "query" else self.n_documents)
+
+    def keys(self, seed: int, batch: int, side: str) -> Tensor:
+        """Keys of the dropout masks of its texts of ``side``, int64: functions of seed, batch, side and number."""
+        return text_keys(seed, batch, SIDES.index(side), self.first_text(side), len(self.tokens[side].ids))
+
+
+class Cut(NamedTuple):
+    """What bounds the texts that are encoded at once; None: nothing does."""
+
+    examples: int | None = None
+    tokens: int | None = None  # padding counted; a longer text is encoded alone
+
+
+def make_share(model: Any, examples: Sequence[Example], first: int, cut: Cut, device: torch.device) -> Share:
+    """The share of ``examples``, the first of which is number ``first`` of the global batch.
+
+    InputError where examples do not have equally many documents, or some have teacher scores and some not.
+    """
+    n_documents = len(examples[0].documents)
+    for example in examples:
+        if len(example.documents) != n_documents:
+            raise InputError(
+                f"query {example.query.id!r} comes with {len(example.documents)} documents, query "
+                f"{examples[0].query.id!r} with {n_documents}: every example needs the same number"
+            )
+    texts: dict[str, list[Text]] = {
+        "query": [example.query for example in examples],
+        "document": [document for example in examples for document in example.documents],
+    }
+    tokens = {
+        side: tokenize(model.tokenizer(side), texts[side], model.max_length(side), model.prompt(side)) for side in SIDES
+    }
+    lengths = {side: tokens[side].attention_mask.sum(axis=1) for side in SIDES}
+    budget = None if cut.tokens is None else budget_for(device.type)._replace(tokens=cut.tokens)
+    parts = list(cut_parts(lengths, n_documents, cut.examples, budget))
+    return Share(first, tokens, parts, n_documents, _teacher(examples))
+
+
+def cut_parts(
+    lengths: dict[str, NDArray[np.int64]], n_documents: int, n_examples: int | None, budget: Budget | None
+) -> Iterator[Part]:
+    """The texts of ``lengths`` in tokens, ``n_examples`` (None: all) at a time and each time within ``budget``.
+
+    With a budget, queries and documents of like length are put together, longest first.
+    """
+    n = len(lengths["query"])
+    size = n_examples or n
+    for start in range(0, n, size):
+        queries = np.arange(start, min(start + size, n))
+        documents = np.arange(start * n_documents, min(start + size, n) * n_documents)
+        if budget is None:
+            yield {"query": queries, "document": documents}
+            continue
+        both = np.concatenate([lengths["query"][queries], lengths["document"][documents]])
+        for chosen in length_buckets(both, budget):
+            chosen = np.sort(chosen)
+            of_queries, of_documents = chosen[chosen < len(queries)], chosen[chosen >= len(queries)]
+            yield {"query": queries[of_queries], "document": documents[of_documents - len(queries)]}
+
+
+def encode_part(model: nn.Module, inputs: dict[str, tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
+    """Vectors [., V] of the texts of each side, from ids and masks [., L] on the model's device.
+
+    The texts stand, for their dropout, one side after the other.
+    Where one encoder serves both sides they go through it together, and share its length buckets.
+    """
+    retriever: Any = model
+    counts = [len(ids) for ids, _ in inputs.values()]
+    if len(inputs) < 2 or not _may_mix(retriever):
+        texts = torch.arange(sum(counts)).split(counts)
+        vectors = {}
+        for (side, given), rows in zip(inputs.items(), texts, strict=True):
+            with only(rows):
+                vectors[side] = model(side, *given)
+        return vectors
+    width = max(ids.shape[1] for ids, _ in inputs.values())
+    padded = [
+        torch.cat([nn.functional.pad(part, (0, width - part.shape[1])) for part in parts])
+        for parts in zip(*inputs.values(), strict=True)
+    ]
+    weights = retriever.encoders["document"](*padded)  # [queries + documents, V]
+    by_side = weights.split(counts)
+    return {side: retriever.refine(side, own, *inputs[side]) for side, own in zip(inputs, by_side, strict=True)}
+
+
+def _may_mix(model: Any) -> bool:
+    """Whether queries and documents go through one encoder, and one that computes texts of like length together."""
+    if not getattr(model, "shares_encoder", False):
+        return False
+    encoder = model.encoders["document"]
+    return isinstance(encoder, MlmEncoder) and find_head(encoder.mlm) is not None
+
+
+def _teacher(examples: Sequence[Example]) -> Tensor | None:
+    scores = [example.teacher for example in examples if example.teacher is not None]
+    if not scores:
+        return None
+    if len(scores) < len(examples):
+        raise InputError(f"{len(examples) - len(scores)} of {len(examples)} examples have no teacher scores")
+    return torch.from_numpy(np.asarray(scores, np.float32))
