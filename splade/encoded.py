@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from omegaconf import DictConfig
 from tqdm import tqdm
@@ -15,6 +16,7 @@ from tqdm import tqdm
 from splade.data.collections import Collection
 from splade.data.shards import Shard
 from splade.encoding import Encoder
+from splade.encoding.precision import has_int8
 from splade.encoding.shards import ShardWriter
 from splade.files import InputError, open_binary
 from splade.indexing import Index, Vocabulary
@@ -34,7 +36,13 @@ def encoder_from(cfg: DictConfig, model: SparseRetriever, side: str, device: str
             "index; use a sparse one, such as splade"
         )
     chosen = cfg.encoder
-    return Encoder(model, side, batch_size=chosen.batch_size, fp16=chosen.fp16, bf16=chosen.bf16, device=device)
+    precision = {name: chosen[name] for name in ("fp16", "bf16", "int8")}
+    return Encoder(model, side, batch_size=chosen.batch_size, device=device, **precision)
+
+
+def uses_int8(cfg: DictConfig) -> bool:
+    """Whether `encoder_from` makes an encoder with 8-bit products of this config, on this machine."""
+    return bool(cfg.encoder.int8) and not torch.cuda.is_available() and has_int8(torch.device("cpu"))
 
 
 def encoded_documents(encoder: Encoder, collection: Collection) -> Documents:

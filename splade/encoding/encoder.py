@@ -13,12 +13,15 @@ from itertools import islice
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from splade.data.tokenize import tokenize
 from splade.encoding.ahead import ahead
-from splade.encoding.precision import name_of, precision_of
+from splade.encoding.precision import has_int8, name_of, precision_of
 from splade.models import SparseRetriever
 from splade.models.buckets import budget_for, length_buckets
+from splade.models.encoders import MlmEncoder
+from splade.models.int8 import in_int8, through
 from splade.models.sparse_head import concatenated, in_places, sparse_rows
 from splade.records import SparseBatch, SparseRows, Text, TokenBatch
 
@@ -34,6 +37,7 @@ class Encoder:
     text at least; by default what suits the device, see :data:`splade.models.buckets.BUDGETS`). ``fp16`` and
     ``bf16`` compute the products of the transformer and its head in half precision, where the device has it natively
     (elsewhere float32 is used, with a warning); pooled weights are float32 all the same.
+    ``int8`` computes the linear layers of the transformer in 8 bits on processors that do so fast; vectors change.
     ``max_length`` tokens of a text are read (the model's own limit where None). ``device`` defaults to CUDA where
     there is one.
     """
@@ -46,6 +50,7 @@ class Encoder:
         batch_size: int = 32,
         fp16: bool = False,
         bf16: bool = False,
+        int8: bool = False,
         max_length: int | None = None,
         device: str | torch.device | None = None,
         batch_tokens: int | None = None,
@@ -63,11 +68,12 @@ class Encoder:
             self.budget = self.budget._replace(tokens=batch_tokens)
         self.max_length = max_length or model.max_length(side)
         self.dtype = precision_of(self.device, fp16=fp16, bf16=bf16)
+        self._backbone = self._in_int8() if int8 else None
 
     @property
     def precision(self) -> str:
         """What the transformer computes in."""
-        return name_of(self.dtype)
+        return name_of(self.dtype) if self._backbone is None else "int8"
 
     def encode(self, texts: Iterable[Text]) -> Iterator[SparseBatch]:
         """Sparse vectors of ``texts`` in their order, a window of ``32 * batch_size`` at a time.
@@ -97,7 +103,10 @@ class Encoder:
         was_training = self.model.training
         self.model.eval()
         try:
-            with self._precision():  # once for the window: weights are converted once
+            with (
+                self._precision(),
+                through(self._module, self._backbone),
+            ):  # once for the window: weights are converted once
                 parts = [self._encode_batch(tokens, chosen) for chosen in buckets]
         finally:
             self.model.train(was_training)
@@ -112,6 +121,19 @@ class Encoder:
         if isinstance(self.model, SparseRetriever):
             return self.model.rows(self.side, input_ids, mask)
         return sparse_rows(self.model(self.side, input_ids, mask))  # a class of the user's own
+
+    @property
+    def _module(self) -> MlmEncoder | None:
+        """The part of the model that has a transformer, where this side has one."""
+        sides = dict(getattr(self.model, "encoders", {}))
+        module = sides.get(self.side, sides.get("document"))
+        return module if isinstance(module, MlmEncoder) else None
+
+    def _in_int8(self) -> nn.Module | None:
+        if not has_int8(self.device):
+            logger.warning("config.int8: there are no fast 8-bit products on %s; encoding without them", self.device)
+            return None
+        return None if self._module is None else in_int8(self._module.mlm.base_model)
 
     def _precision(self) -> AbstractContextManager[object]:
         return nullcontext() if self.dtype is torch.float32 else torch.autocast(self.device.type, dtype=self.dtype)

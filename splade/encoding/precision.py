@@ -15,6 +15,7 @@ CPU_FLAGS = {
     torch.float16: {"amx_fp16", "avx512_fp16", "asimdhp"},
 }
 """What Linux says of processors, x86 and Arm, that have a type; one of each is enough."""
+INT8_FLAGS = {"avx512_vnni", "avx_vnni", "amx_int8", "i8mm", "asimddp"}
 
 
 def precision_of(device: torch.device, *, fp16: bool = False, bf16: bool = False) -> torch.dtype:
@@ -34,6 +35,11 @@ def precision_of(device: torch.device, *, fp16: bool = False, bf16: bool = False
         name_of(asked),
     )
     return torch.float32
+
+
+def has_int8(device: torch.device) -> bool:
+    """Whether 8-bit products are worth it on ``device``: on processors that have instructions for them."""
+    return device.type == "cpu" and bool(INT8_FLAGS & cpu_flags())
 
 
 def is_native(dtype: torch.dtype, device: torch.device) -> bool:

@@ -62,6 +62,7 @@ class MlmEncoder(nn.Module):
         if head_bias is not None and head != "tied_identity":
             raise ValueError(f"init_dict.head_bias={head_bias} is only read with init_dict.head=tied_identity")
         self.agg, self.activation = agg, activation
+        self.backbone: list[Any] | None = None  # see splade.models.int8
         self.mlm = _load_with_head(folder_of(source), head, DEFAULT_HEAD_BIAS if head_bias is None else head_bias)
         self.register_buffer("unpooled", torch.tensor(list(unpooled), dtype=torch.int64), persistent=False)
 
@@ -105,6 +106,10 @@ class MlmEncoder(nn.Module):
         pooling = (head.decoder.weight, head.decoder.bias, self.agg, self.activation)
         return in_places(sparse_head(head.transform(tokens), lengths, *pooling), order)
 
+    @property
+    def _base(self) -> Any:
+        return self.backbone[0] if self.backbone else self.mlm.base_model
+
     def _masks(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
         """Which tokens are pooled, and which attended to; [B, L]."""
         pooled = attention_mask.bool() & ~torch.isin(input_ids, self.unpooled)
@@ -112,7 +117,7 @@ class MlmEncoder(nn.Module):
 
     def _packed(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, list[int], NDArray[np.int64]]:
         """Hidden states [T, D] of the pooled tokens, their number per text, and which text is at each place."""
-        base = self.mlm.base_model
+        base = self._base
         if not takes_packed(base, input_ids.device):
             states, order = self._padded(input_ids, attention_mask)
             return *taking_part(states), order
@@ -138,7 +143,7 @@ class MlmEncoder(nn.Module):
         for rows in buckets:
             ids, mask, kept = _of_rows(rows, int(widths[rows].max()), input_ids, attended, pooled)
             with dropout.only(torch.from_numpy(rows)):
-                states.append((self.mlm.base_model(input_ids=ids, attention_mask=mask).last_hidden_state, kept))
+                states.append((self._base(input_ids=ids, attention_mask=mask).last_hidden_state, kept))
         return states, np.concatenate(buckets)
 
     def weights_in_use(self) -> Iterator[tuple[str, Tensor]]:

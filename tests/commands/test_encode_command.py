@@ -1,6 +1,7 @@
 """``splade encode``: shards, one index of them, interruptions."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -84,6 +85,16 @@ def test_an_index_of_shards_answers_as_one_of_the_texts(place, splade):
     assert ours.keys() == theirs.keys()
     for query, found in theirs.items():
         assert ours[query] == pytest.approx(found, rel=1e-5)
+
+
+def test_what_int8_costs_is_told(place, splade, caplog, monkeypatch):
+    monkeypatch.setattr("splade.encoding.precision.cpu_flags", lambda: frozenset({"avx512_vnni"}))
+    caplog.set_level("INFO")
+    splade("index", *MODEL, TEXTS, "config.index_dir=texts", cwd=place)
+    where = ("config.index_dir=texts", "config.out_dir=out", "config.int8=true")
+    splade("retrieve", *MODEL, *QUERIES, *where, "config.top_k=5", cwd=place)
+    assert re.search(r"DEV mrr_10: [01]\.\d+ with queries in int8, [01]\.\d+ in float32: [+-]0\.\d+", caplog.text)
+    assert (place / "out" / "float32" / "DEV" / "run.json").is_file()
 
 
 def test_another_model_may_not_search_an_index_of_shards(place, splade, capsys):
