@@ -153,7 +153,7 @@ def test_hydras_own_launcher_runs_the_jobs_too(tmp_path, model):
 
 
 @pytest.mark.skipif(
-    importlib.util.find_spec("hydra_plugins.hydra_submitit_launcher") is None,
+    importlib.util.find_spec("submitit") is None,
     reason="pip install 'splade[slurm]' for Hydra's submitit launcher",
 )
 def test_submitit_runs_each_job_as_several_processes_of_one_training(tmp_path, model):
