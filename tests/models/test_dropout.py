@@ -132,7 +132,9 @@ def test_attention_without_dropout_is_torchs_and_with_it_has_its_mean():
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"is_causal": True}, {"scale": 0.3}, {"attn_mask": torch.randn(5, 4, 6, 6)}], ids=str
+    "options",
+    [{}, {"is_causal": True}, {"scale": 0.3}, {"attn_mask": torch.linspace(-2, 2, 5 * 4 * 6 * 6).reshape(5, 4, 6, 6)}],
+    ids=["plain", "causal", "scaled", "masked"],
 )
 def test_attention_with_a_vanishing_rate_is_torchs(options):
     torch.manual_seed(0)
