@@ -32,6 +32,7 @@ def takes_packed(model: Any, device: torch.device) -> bool:
         and getattr(config, "model_type", "") in ARCHITECTURES
         and getattr(config, "_attn_implementation", "") == "sdpa"
         and not getattr(config, "is_decoder", False)
+        and not getattr(model, "is_gradient_checkpointing", False)  # computes again when attention is torch's own
         and device.type in DEVICES
     )
 
