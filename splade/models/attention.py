@@ -32,9 +32,15 @@ def takes_packed(model: Any, device: torch.device) -> bool:
         and getattr(config, "model_type", "") in ARCHITECTURES
         and getattr(config, "_attn_implementation", "") == "sdpa"
         and not getattr(config, "is_decoder", False)
-        and not getattr(model, "is_gradient_checkpointing", False)  # computes again when attention is torch's own
+        and not _computes_again(model)
         and device.type in DEVICES
     )
+
+
+def _computes_again(model: Any) -> bool:
+    """Whether hidden states are computed a second time in the backward, when attention is the model's own again."""
+    newer = getattr(model, "is_activation_checkpointing", None)  # the older name warns where there is the newer
+    return bool(getattr(model, "is_gradient_checkpointing", False) if newer is None else newer)
 
 
 def packed_states(model: Any, input_ids: Tensor, attended: Tensor) -> Tensor:
