@@ -1,5 +1,6 @@
 """String ids of documents as flat arrays: millions of them without a Python object each."""
 
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, overload
 
@@ -13,7 +14,29 @@ from splade.kernels.ids import hash_ids
 Packed = tuple[NDArray[np.uint8], NDArray[np.int64]]  # what `pack` makes
 
 
-class DocIds(Sequence[str]):
+class Ids(Sequence[str]):
+    """Ids by document number, many at a time through `take`."""
+
+    @overload
+    def __getitem__(self, doc: int) -> str: ...
+
+    @overload
+    def __getitem__(self, doc: slice) -> list[str]: ...
+
+    def __getitem__(self, doc: int | slice) -> str | list[str]:
+        """The id of document number ``doc`` (negative: from the end), or a list of them for a slice."""
+        if isinstance(doc, slice):
+            return self.take(np.arange(len(self))[doc])
+        if not -len(self) <= doc < len(self):
+            raise IndexError(f"document number {doc} of {len(self)} documents")
+        return self.take([doc % len(self)])[0]
+
+    @abstractmethod
+    def take(self, docs: ArrayLike) -> list[str]:
+        """The ids of document numbers, each in [0, len)."""
+
+
+class DocIds(Ids):
     """The ids by document number, and document numbers by id.
 
     UTF-8 bytes one after the other, where each id begins, and the hashes in increasing order with
@@ -55,20 +78,6 @@ class DocIds(Sequence[str]):
 
     def __len__(self) -> int:
         return len(self.order)
-
-    @overload
-    def __getitem__(self, doc: int) -> str: ...
-
-    @overload
-    def __getitem__(self, doc: slice) -> list[str]: ...
-
-    def __getitem__(self, doc: int | slice) -> str | list[str]:
-        """The id of document number ``doc`` (negative: from the end), or a list of them for a slice."""
-        if isinstance(doc, slice):
-            return self.take(np.arange(len(self))[doc])
-        if not -len(self) <= doc < len(self):
-            raise IndexError(f"document number {doc} of {len(self)} documents")
-        return self.take([doc % len(self)])[0]
 
     def __iter__(self) -> Iterator[str]:
         for start in range(0, len(self), 65536):

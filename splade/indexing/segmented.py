@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, overload
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from splade.indexing.doc_ids import Ids
 from splade.indexing.vocabulary import Vocabulary
 from splade.kernels.compiled import read_only
 from splade.kernels.sparse import concatenate, slice_rows
@@ -86,7 +87,7 @@ class SegmentedIndex:
         return f"<SegmentedIndex of {self.n_docs} documents in {parts}{where}>"
 
 
-class LiveIds(Sequence[str]):
+class LiveIds(Ids):
     """The ids by document number, those of deleted documents included; numbers by id, those excluded."""
 
     def __init__(self, index: SegmentedIndex) -> None:
@@ -94,20 +95,6 @@ class LiveIds(Sequence[str]):
 
     def __len__(self) -> int:
         return self._index.n_docs
-
-    @overload
-    def __getitem__(self, doc: int) -> str: ...
-
-    @overload
-    def __getitem__(self, doc: slice) -> list[str]: ...
-
-    def __getitem__(self, doc: int | slice) -> str | list[str]:
-        """The id of document number ``doc`` (negative: from the end), or a list of them for a slice."""
-        if isinstance(doc, slice):
-            return self.take(np.arange(len(self))[doc])
-        if not -len(self) <= doc < len(self):
-            raise IndexError(f"document number {doc} of {len(self)} documents")
-        return self.take([doc % len(self)])[0]
 
     def __iter__(self) -> Iterator[str]:
         for part in self._index.parts:
