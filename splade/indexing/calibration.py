@@ -23,7 +23,7 @@ SHAPE = (len(K_GRID), len(QUERY_TERMS), len(SHARES))
 SAMPLE, SAMPLE_OF_MANY = 256, 64  # queries of each group; of them, those asked for 1000 results
 DOCUMENTS = 1024  # to be drawn, of which queries are made
 FEWEST = 16  # queries, below which a group says nothing
-AT_A_TIME = 16  # queries
+AT_A_TIME = 4  # queries: at 180 terms each they touch a tenth of the postings, or more
 LENGTHS = 33  # bit lengths of a uint32
 HEAVIER, SHAKEN = 2, 0.5  # a query's terms are some of twice as many heaviest; standard deviation of log weights
 
