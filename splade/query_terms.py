@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from splade.data.vectors import open_vectors
 from splade.files import InputError
 from splade.indexing import Index, Vocabulary
-from splade.kernels.sparse import concatenate, from_csr
+from splade.kernels.sparse import concatenate, from_csr, keep_entries
 from splade.records import SparseBatch, SparseRows
 
 logger = logging.getLogger(__name__)
@@ -91,10 +91,8 @@ def in_index_terms(
 
 def renumbered(batch: SparseBatch, numbers: NDArray[np.int64], vocab_size: int) -> SparseBatch:
     """``batch`` with column ``numbers[c]`` in place of c, without the entries at −1. No two columns become one."""
-    columns = numbers[batch.rows.columns]
-    known = columns >= 0
-    offsets = np.concatenate([[0], np.cumsum(known)])[batch.rows.offsets]
-    rows = from_csr(offsets, columns[known], batch.rows.weights[known], vocab_size)
+    known = keep_entries(batch.rows, numbers[batch.rows.columns] >= 0)
+    rows = from_csr(known.offsets, numbers[known.columns], known.weights, vocab_size)
     return SparseBatch(batch.ids, rows, vocab_size)
 
 

@@ -13,7 +13,7 @@ from splade.kernels.block_max import CHOOSE, Scratch, new_scratch, search_all
 from splade.kernels.blocks import Blocks
 from splade.kernels.compiled import read_only, read_only_rows
 from splade.kernels.recall import add_recall
-from splade.kernels.sparse import slice_rows
+from splade.kernels.sparse import slice_rows, take_rows
 from splade.records import SparseRows
 
 K_GRID = (1, 10, 100, 1000)
@@ -56,7 +56,7 @@ def calibrate(
         n_queries = len(sample.offsets) - 1
         if n_queries >= FEWEST:
             for count, ks in ((SAMPLE, K_GRID[:-1]), (SAMPLE_OF_MANY, K_GRID[-1:])):
-                chosen = first_rows(sample, count)
+                chosen = slice_rows(sample, 0, min(count, n_queries))
                 _measure(blocks, chosen, skipped, ks, read_only(positions), recall[:, group], between)
     return recall
 
@@ -127,16 +127,6 @@ def enough_terms(documents: SparseRows, doc: int, n_terms: int) -> NDArray[np.in
 
 def of_length(queries: SparseRows, bits: int) -> SparseRows:
     """The queries whose number of terms has so many bits."""
-    offsets, columns, weights = queries
-    lengths = np.diff(offsets)
+    lengths = np.diff(queries.offsets)
     rows = np.flatnonzero((lengths >= 1 << (bits - 1)) & (lengths < 1 << bits))
-    places = np.concatenate([np.empty(0, np.int64), *(np.arange(offsets[q], offsets[q + 1]) for q in rows)])
-    starts = np.concatenate([[0], np.cumsum(lengths[rows])]).astype(np.int64)
-    return read_only_rows(SparseRows(starts, columns[places], weights[places]))
-
-
-def first_rows(rows: SparseRows, n: int) -> SparseRows:
-    """At most ``n`` rows."""
-    n = min(n, len(rows.offsets) - 1)
-    stop = rows.offsets[n]
-    return read_only_rows(SparseRows(rows.offsets[: n + 1], rows.columns[:stop], rows.weights[:stop]))
+    return read_only_rows(take_rows(queries, rows))

@@ -5,20 +5,21 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
+from splade.indexing.calibration import DOCUMENTS
 from splade.indexing.sources import Source, take
 from splade.kernels.cluster import assign
 from splade.kernels.compiled import read_only_rows
-from splade.kernels.sparse import concatenate, slice_rows, transpose
+from splade.kernels.sparse import slice_rows, take_rows, transpose
 from splade.records import SparseRows
 
-DRAWN = 1024  # centres would not do as a sample: those alike are near them
 TASK = 1 << 11  # documents that a thread takes at a time
 TOP_TERMS = 25  # of a document, by weight, that decide which centre it is like
 MOST_CENTRES, GROUPS = 4096, 64
 
 
 def cluster_order(source: Source, seed: int, n_threads: int) -> tuple[NDArray[np.uint32], SparseRows]:
-    """The document at each position, uint32 [n_docs]; and up to DRAWN other documents than centres, as rows of terms.
+    """The document at each position, uint32 [n_docs]; and up to DOCUMENTS others than centres, as rows of terms:
+    near centres bounds are tighter than elsewhere, so that they would not do as a sample.
 
     Centres are documents drawn by ``seed``; each document goes to the centre it is most like,
     and centres are put in order by the same means, one level up. Within a cluster the order stays.
@@ -30,7 +31,7 @@ def cluster_order(source: Source, seed: int, n_threads: int) -> tuple[NDArray[np
     n_centres = int(min(MOST_CENTRES, max(4 * n_docs**0.5, 1), n_docs))
     chosen = np.sort(rng.choice(n_docs, n_centres, replace=False))
     others = np.setdiff1d(np.arange(n_docs), chosen)
-    drawn = rng.choice(others, min(DRAWN, len(others)), replace=False)
+    drawn = rng.choice(others, min(DOCUMENTS, len(others)), replace=False)
     taken = take(source, np.concatenate([chosen, drawn]))
     rows = read_only_rows(slice_rows(taken, 0, n_centres))
     drawn_rows = read_only_rows(slice_rows(taken, n_centres, n_centres + len(drawn)))
@@ -57,8 +58,7 @@ def _grouped(rows: SparseRows, n_terms: int, rng: np.random.Generator, pool: Thr
     n_groups = min(GROUPS, n_centres)
     leaders = np.sort(rng.choice(n_centres, n_groups, replace=False))
     normal = transpose(_centres(rows, n_terms), n_centres)  # the rows again, of length 1
-    leading = concatenate([slice_rows(normal, int(leader), int(leader) + 1) for leader in leaders])
-    return _assigned(normal, _centres(leading, n_terms), n_groups, pool)
+    return _assigned(normal, _centres(take_rows(normal, leaders), n_terms), n_groups, pool)
 
 
 def _assigned(rows: SparseRows, centres: SparseRows, n_centres: int, pool: ThreadPoolExecutor) -> NDArray[np.int32]:

@@ -6,6 +6,7 @@ import numpy as np
 
 from splade.kernels.compiled import read_only_rows
 from splade.kernels.pruning import keep_heaviest, keep_of_terms
+from splade.kernels.sparse import keep_entries
 from splade.records import SparseRows
 
 
@@ -74,7 +75,7 @@ def prune_documents(rows: SparseRows, top_terms: int | None) -> SparseRows:
         return rows
     keep = np.zeros(len(rows.columns), np.bool_)
     keep_heaviest(read_only_rows(rows), top_terms, keep)
-    return _kept(rows, keep)
+    return read_only_rows(keep_entries(rows, keep))
 
 
 def prune_postings(postings: SparseRows, rules: Pruning) -> tuple[SparseRows, Pruned]:
@@ -84,9 +85,4 @@ def prune_postings(postings: SparseRows, rules: Pruning) -> tuple[SparseRows, Pr
     keep = np.zeros(len(postings.columns), np.bool_)
     least = np.float32(rules.min_weight)
     by_weight, by_term = keep_of_terms(read_only_rows(postings), least, rules.term_quantile, keep)
-    return _kept(postings, keep), Pruned(by_weight=int(by_weight), by_term=int(by_term))
-
-
-def _kept(rows: SparseRows, keep: np.ndarray) -> SparseRows:
-    before = np.concatenate([[0], np.cumsum(keep)])
-    return read_only_rows(SparseRows(before[rows.offsets], rows.columns[keep], rows.weights[keep]))
+    return read_only_rows(keep_entries(postings, keep)), Pruned(by_weight=int(by_weight), by_term=int(by_term))

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from splade.indexing.doc_ids import Ids
 from splade.indexing.vocabulary import Vocabulary
 from splade.kernels.compiled import read_only
-from splade.kernels.sparse import concatenate, slice_rows
+from splade.kernels.sparse import concatenate, take_rows
 from splade.records import SparseRows
 
 if TYPE_CHECKING:
@@ -65,15 +65,8 @@ class SegmentedIndex:
         """The vectors of document numbers, a row of terms each, in their order."""
         numbers = np.asarray(docs, np.int64)
         owners = self.owners(numbers)
-        places = np.empty(len(numbers), np.int64)
-        found, at = [], 0
-        for number, part in enumerate(self.parts):
-            mine = np.flatnonzero(owners == number)
-            places[mine] = np.arange(at, at + len(mine))
-            found.append(part.segment.vectors(numbers[mine] - part.first))
-            at += len(mine)
-        rows = concatenate(found)
-        return concatenate([slice_rows(rows, place, place + 1) for place in places.tolist()])
+        found = [part.segment.vectors(numbers[owners == n] - part.first) for n, part in enumerate(self.parts)]
+        return take_rows(concatenate(found), np.argsort(np.argsort(owners, kind="stable")))
 
     def owners(self, docs: NDArray[np.int64]) -> NDArray[np.int64]:
         """The part that each document number belongs to; IndexError where there is no such document."""

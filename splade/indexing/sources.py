@@ -4,7 +4,7 @@ An index is laid out in two walks: over the documents, to see which are alike, a
 postings become its runs. A source can be walked in both ways, any number of times, in bounded memory.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -16,8 +16,8 @@ from splade.indexing.weights import Codec
 from splade.kernels.blocks import Blocks
 from splade.kernels.cluster import rows_between
 from splade.kernels.compiled import kernel, read_only, read_only_rows
-from splade.kernels.restore import NO_ROW, postings_of, rows_of_range
-from splade.kernels.sparse import concatenate, slice_rows, transpose
+from splade.kernels.restore import postings_of, rows_of_range
+from splade.kernels.sparse import concatenate, slice_rows, take_rows, transpose
 from splade.records import SparseRows
 
 CHUNK = 1 << 16  # documents whose vectors are handed out at a time
@@ -95,12 +95,11 @@ class OnDisk:
 
     def _join(self, name: str, offsets: NDArray[np.int64], first: int, last: int) -> NDArray[Any]:
         """The parts of an array that belong to the terms, from all segments, interleaved by term."""
-        joined = np.empty(offsets[-1], np.int32)
-        cursors = offsets[:-1].copy()
-        for folder, starts in zip(self._folders, self._starts, strict=True):
-            part = _read(folder, name, int(starts[first]), int(starts[last] - starts[first]))
-            deal(read_only(part.view(np.int32)), read_only(starts[first : last + 1]), cursors, joined)
-        return joined.view(DTYPES[name])
+        parts = (
+            (_read(folder, name, int(starts[first]), int(starts[last] - starts[first])), starts[first : last + 1])
+            for folder, starts in zip(self._folders, self._starts, strict=True)
+        )
+        return _interleaved(parts, offsets, name)
 
 
 def _documents_of(folder: Path, offsets: NDArray[np.int64], start: int, n_docs: int) -> Iterator[Documents]:
@@ -131,12 +130,10 @@ class Stored:
         """The postings of the terms ``first`` to ``last``. A later index's documents have larger numbers."""
         found = [self._postings(blocks, numbers, first, last) for blocks, numbers in self._parts]
         offsets = np.add.reduce([part.offsets for part in found])
-        columns, weights = np.empty(offsets[-1], np.int32), np.empty(offsets[-1], np.int32)
-        for array, joined in (("columns", columns), ("weights", weights)):
-            cursors = offsets[:-1].copy()
-            for part in found:
-                deal(read_only(getattr(part, array).view(np.int32)), part.offsets, cursors, joined)
-        return read_only_rows(SparseRows(offsets, columns, weights.view(np.float32)))
+        columns, weights = (
+            _interleaved(((getattr(part, name), part.offsets) for part in found), offsets, name) for name in DTYPES
+        )
+        return read_only_rows(SparseRows(offsets, columns, weights))
 
     def documents(self) -> Iterator[Documents]:
         """Every document once, a range at a time."""
@@ -145,14 +142,14 @@ class Stored:
                 docs, rows = rows_of_range(blocks, r)
                 left = np.flatnonzero(numbers[docs] >= 0)
                 if len(left) < len(docs):
-                    rows = concatenate([NO_ROW, *(slice_rows(rows, int(row), int(row) + 1) for row in left)])
-                    rows = read_only_rows(slice_rows(rows, 1, len(left) + 1))
+                    rows = read_only_rows(take_rows(rows, left))
                 yield Documents(numbers[docs[left]].astype(np.int64), rows)
 
     def _postings(self, blocks: Blocks, numbers: NDArray[np.int32], first: int, last: int) -> SparseRows:
         known = min(last, len(blocks.offsets) - 1)
         if first >= known:
-            return read_only_rows(SparseRows(np.zeros(last - first + 1, np.int64), *NO_ROW[1:]))
+            nothing = np.zeros(0, np.int32), np.zeros(0, np.float32)
+            return read_only_rows(SparseRows(np.zeros(last - first + 1, np.int64), *nothing))
         rows = postings_of(blocks, first, known, numbers)
         return rows._replace(offsets=read_only(_padded(rows.offsets, last - first)))
 
@@ -181,12 +178,12 @@ def take(source: Source, chosen: NDArray[np.integer]) -> SparseRows:
     """The vectors of the ``chosen`` documents as rows in their order; walks over all documents once."""
     places = np.full(source.n_docs, -1, np.int32)
     places[chosen] = np.arange(len(chosen), dtype=np.int32)
-    found = [NO_ROW] * len(chosen)
+    parts, found = [], [np.empty(0, np.int32)]
     for docs, rows in source.documents():
-        for row in np.flatnonzero(places[docs] >= 0).tolist():
-            part = slice_rows(rows, row, row + 1)
-            found[places[docs[row]]] = part._replace(columns=part.columns.copy(), weights=part.weights.copy())
-    return read_only_rows(concatenate(found))
+        inside = np.flatnonzero(places[docs] >= 0)
+        parts.append(take_rows(rows, inside))
+        found.append(places[docs[inside]])
+    return read_only_rows(take_rows(concatenate(parts), np.argsort(np.concatenate(found))))
 
 
 def _padded(offsets: NDArray[np.int64], n_terms: int) -> NDArray[np.int64]:
@@ -197,6 +194,17 @@ def _padded(offsets: NDArray[np.int64], n_terms: int) -> NDArray[np.int64]:
 def _read(folder: Path, name: str, skipped: int, count: int) -> NDArray[Any]:
     dtype = DTYPES[name]
     return np.fromfile(folder / f"{name}.bin", dtype, count, offset=skipped * dtype.itemsize)
+
+
+def _interleaved(
+    parts: Iterable[tuple[NDArray[Any], NDArray[np.int64]]], offsets: NDArray[np.int64], name: str
+) -> NDArray[Any]:
+    """Of each part in turn its array ``name`` and where its terms begin: all of them by term, from ``offsets`` on."""
+    joined = np.empty(offsets[-1], np.int32)  # four-byte elements as their bits
+    cursors = offsets[:-1].copy()
+    for part, starts in parts:
+        deal(read_only(part.view(np.int32)), read_only(starts), cursors, joined)
+    return joined.view(DTYPES[name])
 
 
 @kernel

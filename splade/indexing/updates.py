@@ -103,15 +103,14 @@ def delete(path: str | Path, ids: Sequence[str], *, ignore_missing: bool = False
     """
     path = Path(path)
     index = InvertedIndex.open(path, verify=False)
-    numbers = np.unique(index.doc_ids.numbers(ids))
-    if numbers.size and numbers[0] < 0:
-        numbers = numbers[1:]
-        if not ignore_missing:
-            missing = [ids[place] for place in np.flatnonzero(index.doc_ids.numbers(ids) < 0).tolist()]
-            raise InputError(
-                f"{path}: {len(missing)} of {len(ids)} documents to delete are not there, the first is {missing[0]!r}. "
-                "Correct the list, or ignore what is missing"
-            )
+    found = index.doc_ids.numbers(ids)
+    missing = np.flatnonzero(found < 0)
+    if missing.size and not ignore_missing:
+        raise InputError(
+            f"{path}: {missing.size} of {len(ids)} documents to delete are not there, the first is "
+            f"{ids[int(missing[0])]!r}. Correct the list, or ignore what is missing"
+        )
+    numbers = np.unique(found[found >= 0])
     if not numbers.size:
         return 0
     lock, updates = _begin(path)

@@ -1,29 +1,8 @@
 """Assigning documents to the centre they are most like, by inner product."""
 
 import numpy as np
-from numpy.typing import NDArray
 
-from splade.kernels.compiled import kernel, read_only_rows
-from splade.kernels.sparse import transpose
-from splade.records import SparseRows
-
-
-def chosen_postings(postings: SparseRows, n_docs: int, chosen: NDArray[np.integer]) -> SparseRows:
-    """The postings of the ``chosen`` documents, which are numbered anew in the order given."""
-    numbers = np.full(n_docs, -1, np.int32)
-    numbers[chosen] = np.arange(len(chosen), dtype=np.int32)
-    counts = np.zeros(len(chosen), np.int64)
-    count_chosen(postings, numbers, counts)
-    total = int(counts.sum())
-    offsets = np.zeros(len(postings.offsets), np.int64)
-    columns, weights = np.empty(total, np.int32), np.empty(total, np.float32)
-    take_chosen(postings, numbers, offsets, columns, weights)
-    return read_only_rows(SparseRows(offsets, columns, weights))
-
-
-def rows_of(postings: SparseRows, n_docs: int, chosen: NDArray[np.integer]) -> SparseRows:
-    """The ``chosen`` documents, increasing, as rows of terms; reads all postings once."""
-    return transpose(chosen_postings(postings, n_docs, chosen), len(chosen))
+from splade.kernels.compiled import kernel
 
 
 @kernel
@@ -53,31 +32,6 @@ def rows_between(postings, cursors, first, last, offsets):  # type: ignore[no-un
             p += 1
         cursors[term] = p
     return terms, weights
-
-
-@kernel
-def count_chosen(postings, numbers, counts):  # type: ignore[no-untyped-def]
-    """Add up how many postings each chosen document has; ``numbers`` is -1 for the others."""
-    for p in range(postings.columns.size):
-        number = numbers[postings.columns[p]]
-        if number >= 0:
-            counts[number] += 1
-
-
-@kernel
-def take_chosen(postings, numbers, offsets, centres, weights):  # type: ignore[no-untyped-def]
-    """The postings of chosen documents, by term; ``offsets`` [terms + 1] are filled. Returns how many."""
-    n = 0
-    for term in range(postings.offsets.size - 1):
-        offsets[term] = n
-        for p in range(postings.offsets[term], postings.offsets[term + 1]):
-            number = numbers[postings.columns[p]]
-            if number >= 0:
-                centres[n] = number
-                weights[n] = postings.weights[p]
-                n += 1
-    offsets[postings.offsets.size - 1] = n
-    return n
 
 
 @kernel

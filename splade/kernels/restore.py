@@ -6,10 +6,8 @@ from numpy.typing import NDArray
 from splade.kernels.blocks import Blocks
 from splade.kernels.compiled import kernel, read_only, read_only_rows
 from splade.kernels.intrinsics import as_weight
-from splade.kernels.sparse import concatenate, slice_rows
+from splade.kernels.sparse import concatenate, take_rows
 from splade.records import SparseRows
-
-NO_ROW = SparseRows(np.zeros(2, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32))
 
 
 def postings_of(blocks: Blocks, first: int, last: int, numbers: NDArray[np.int32]) -> SparseRows:
@@ -43,13 +41,12 @@ def vectors_of(blocks: Blocks, docs: NDArray[np.int64]) -> SparseRows:
     positions[blocks.order] = np.arange(len(blocks.order))
     wanted = positions[docs]
     ranges = wanted >> int(blocks.range_bits)
-    found = [NO_ROW] * len(docs)
+    order = np.argsort(wanted, kind="stable")
+    parts = []
     for r in np.unique(ranges).tolist():
         _, rows = rows_of_range(blocks, r)
-        for place in np.flatnonzero(ranges == r).tolist():
-            row = int(wanted[place]) - (r << int(blocks.range_bits))
-            found[place] = slice_rows(rows, row, row + 1)
-    return concatenate(found)
+        parts.append(take_rows(rows, wanted[order][ranges[order] == r] - (r << int(blocks.range_bits))))
+    return take_rows(concatenate(parts), np.argsort(order))
 
 
 def lengths_of(blocks: Blocks) -> NDArray[np.int64]:

@@ -121,6 +121,21 @@ def slice_rows(rows: SparseRows, start: int, stop: int) -> SparseRows:
     return SparseRows(rows.offsets[start : stop + 1] - first, rows.columns[first:last], rows.weights[first:last])
 
 
+def take_rows(rows: SparseRows, numbers: NDArray[np.integer]) -> SparseRows:
+    """The rows with these numbers, in the order given, as new arrays: nothing of ``rows`` is kept alive."""
+    lengths = np.diff(rows.offsets)[numbers]
+    offsets = np.zeros(len(numbers) + 1, np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    places = np.arange(offsets[-1]) + np.repeat(rows.offsets[numbers] - offsets[:-1], lengths)
+    return SparseRows(offsets, rows.columns[places], rows.weights[places])
+
+
+def keep_entries(rows: SparseRows, keep: NDArray[np.bool_]) -> SparseRows:
+    """The rows with those of their entries alone for which ``keep`` [entries] says so."""
+    before = np.concatenate([[0], np.cumsum(keep)])
+    return SparseRows(before[rows.offsets], rows.columns[keep], rows.weights[keep])
+
+
 def transpose(rows: SparseRows, n_columns: int) -> SparseRows:
     """Row c of the result lists the rows that hold column c, in increasing order: the postings.
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from splade.indexing import SegmentedIndex
 from splade.indexing.segmented import Part
 from splade.kernels.compiled import read_only, read_only_rows
+from splade.kernels.sparse import keep_entries, slice_rows
 from splade.records import SparseRows
 from splade.search.work import Strategy, Work
 
@@ -42,12 +43,8 @@ class InParts:
 
 def narrowed(queries: SparseRows, first: int, last: int, n_terms: int) -> SparseRows:
     """Queries ``first`` to ``last`` without the terms from ``n_terms`` on, which an earlier part does not know."""
-    begin, end = queries.offsets[first], queries.offsets[last]
-    columns, weights = queries.columns[begin:end], queries.weights[begin:end]
-    known = columns < n_terms
-    before = np.concatenate([[0], np.cumsum(known)])
-    offsets = before[queries.offsets[first : last + 1] - begin]
-    return read_only_rows(SparseRows(offsets, columns[known], weights[known]))
+    rows = slice_rows(queries, first, last)
+    return read_only_rows(keep_entries(rows, rows.columns < n_terms))
 
 
 def _filter(part: Part, allowed: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -4,7 +4,17 @@ import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from splade.kernels.sparse import check, concatenate, from_csr, from_dense, from_matrix, to_dense, transpose
+from splade.kernels.sparse import (
+    check,
+    concatenate,
+    from_csr,
+    from_dense,
+    from_matrix,
+    keep_entries,
+    take_rows,
+    to_dense,
+    transpose,
+)
 from splade.kernels.sparse import transpose_parts as turn_together
 from splade.records import SparseRows
 from tests.kernels.cases import batch, dense_matrices
@@ -119,3 +129,14 @@ def test_column_layout_and_dense_arrays_are_refused_in_words():
         from_matrix(np.eye(2))
     with pytest.raises(ValueError, match="shape"):
         from_dense(np.ones(3))
+
+
+@given(dense_matrices(max_rows=8), st.data())
+@settings(deadline=None)
+def test_rows_are_taken_in_any_order_and_entries_kept_as_a_dense_matrix_has_them(matrix, data):
+    rows = from_dense(matrix)
+    numbers = data.draw(st.lists(st.integers(0, len(matrix) - 1))) if len(matrix) else []
+    taken = take_rows(rows, np.array(numbers, np.int64))
+    assert (to_dense(taken, matrix.shape[1]) == matrix[numbers]).all()
+    keep = rows.weights > 1
+    assert (to_dense(keep_entries(rows, keep), matrix.shape[1]) == np.where(matrix > 1, matrix, 0)).all()

@@ -4,7 +4,6 @@ import pytest
 from splade.indexing import InvertedIndex
 from splade.indexing.blocked import Shape
 from splade.indexing.calibration import K_GRID, QUERY_TERMS, SHAPE, SHARES, calibrate, made_up, of_length
-from splade.kernels.cluster import rows_of
 from splade.kernels.compiled import read_only, read_only_rows
 from splade.kernels.sparse import to_dense
 from splade.search import Searcher
@@ -19,7 +18,7 @@ def index():
 
 @pytest.fixture(scope="module")
 def documents(index):
-    return rows_of(read_only_rows(index.postings), N, np.arange(0, N, 7))
+    return read_only_rows(index.vectors(np.arange(0, N, 7)))
 
 
 def test_all_is_found_where_bounds_are_taken_whole_and_less_where_they_are_not(index, documents):
