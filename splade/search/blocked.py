@@ -1,6 +1,5 @@
 """The exact strategies over the blocked layout: `Exhaustive`, `BlockMax`, and `Auto`, which chooses."""
 
-import threading
 from collections.abc import Callable
 
 import numpy as np
@@ -16,12 +15,12 @@ LENGTHS = 33  # bit lengths of a uint32
 
 
 class Blocked:
-    """What strategies over blocks share. Scratch memory is kept per thread from one call to the next."""
+    """What strategies over blocks share. Scratch memory is kept for later calls, as many as ever ran at once."""
 
     def __init__(self, index: InvertedIndex) -> None:
         self._blocks = index.blocks
         self._shares = read_only(np.ones(LENGTHS, np.float32))
-        self._local = threading.local()
+        self._free: list[Scratch] = []
         self._search: Callable[..., None] | None = None
 
     def __call__(self, work: Work) -> None:
@@ -30,11 +29,12 @@ class Blocked:
 
     def _run(self, work: Work, shares: NDArray[np.float32]) -> None:
         queries, first, last, k, floor, allowed, keys, counts = work
-        scratch, plan = self._scratch(k, work.longest), self.plan(k)
+        scratch, plan = self._take_scratch(k, work.longest), self.plan(k)
         arguments = (self._blocks, queries, first, last, k, floor, allowed, plan, shares, scratch, keys, counts)
         if self._search is None:
             self._search = machine_code(search_all, *arguments)
         self._search(*arguments)
+        self._free.append(scratch)
 
     def shares(self, k: int) -> NDArray[np.float32]:  # noqa: ARG002
         """What bounds are multiplied with, by bit length of the number of query terms: 1, since exact."""
@@ -44,11 +44,14 @@ class Blocked:
         """Whether to look at bounds."""
         return BOUND
 
-    def _scratch(self, k: int, longest: int) -> Scratch:
-        kept: Scratch | None = getattr(self._local, "scratch", None)
-        if kept is None or len(kept.units) < longest or len(kept.pool) != pool_size(k):
-            kept = self._local.scratch = new_scratch(self._blocks, k, max(longest, 128))
-        return kept
+    def _take_scratch(self, k: int, longest: int) -> Scratch:
+        """Scratch memory that no other thread has; to be put back when the kernel has left it as it was."""
+        try:
+            kept = self._free.pop()
+        except IndexError:
+            return new_scratch(self._blocks, k, max(longest, 128))
+        fits = len(kept.units) >= longest and len(kept.pool) == pool_size(k)
+        return kept if fits else new_scratch(self._blocks, k, max(longest, 128))
 
 
 class Exhaustive(Blocked):

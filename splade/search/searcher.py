@@ -22,6 +22,7 @@ from splade.search.two_step import TwoStep
 from splade.search.work import Strategy, Work
 
 TASK = 32  # queries at most that one thread takes at a time; between tasks Ctrl-C is heard
+TASKS_PER_THREAD = 16  # so that none waits long for the last task of another
 BATCH = 1024  # queries whose results are held at a time by `search`
 
 
@@ -126,7 +127,7 @@ class Searcher:
             docs[first:last, :room], scores[first:last, :room] = decode(keys[:, ::-1])
 
         floor = score_bits(threshold)
-        size = max(1, min(TASK, -(-n_queries // (4 * n_threads))))
+        size = max(1, min(TASK, -(-n_queries // (TASKS_PER_THREAD * n_threads))))
         starts = range(0, n_queries, size)
         if n_threads == 1 or len(starts) == 1:
             for first in starts:

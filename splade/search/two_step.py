@@ -37,11 +37,12 @@ class TwoStep(BlockMax):
         found = np.zeros((last - first, n_candidates), np.uint64)
         short = shortened(queries, first, last, self._terms)
         super().__call__(Work(short, 0, last - first, n_candidates, np.uint32(0), allowed, found, counts))
-        scratch = self._scratch(k, work.longest)
+        scratch = self._take_scratch(k, work.longest)
         chosen = np.zeros(int(self._blocks.n_docs), np.uint8)
         found.flags.writeable = False
         where = (self._positions, found, chosen, scratch)
         rescore_all(self._blocks, queries, first, last, k, floor, *where, keys, counts)
+        self._free.append(scratch)
 
 
 def shortened(queries: SparseRows, first: int, last: int, n_terms: int) -> SparseRows:
