@@ -16,13 +16,13 @@ from splade.kernels.bounds import LANES, collect, count_between, find_level, fin
 from splade.kernels.compiled import kernel
 from splade.kernels.gather import gather
 from splade.kernels.intrinsics import bit_length, prefetch
-from splade.kernels.plan import FEWEST, WASTE, cost_of_bounds, cost_of_ranges, cost_of_visit, worth_bounds
+from splade.kernels.plan import FEWEST, HOPELESS, WASTE, cost_of_bounds, cost_of_ranges, cost_of_visit, worth_bounds
 from splade.kernels.stream import score_range, stream_all
 from splade.kernels.topk import least_bits, raise_bar
 from splade.kernels.visit import Pipeline, new_pipeline, visit
 
 STREAM, BOUND, CHOOSE = 0, 1, 2  # plans of `search_all`
-SPARE = 1024
+SPARE = 64
 
 
 class Scratch(NamedTuple):
@@ -97,10 +97,12 @@ def search_one(blocks, queries, begin, end, k, bar, allowed, scratch, counts):  
     spent = cost_of_bounds(blocks, queries, begin, end)
     budget = max(WASTE * everything, spent + FEWEST * each)
     batch = max((budget - spent) / each / 4, FEWEST)
-    count = 0
+    count, tries = 0, 0
     while np.uint64(least_bits(bar)) < upper:
         least = least_bits(bar)
         room = (budget - spent) / each
+        if tries == 1 and count_between(bounds, peaks, least, upper) * each > HOPELESS * everything:
+            break
         if room < 1:
             left = count_between(bounds, peaks, least, upper)
             if spent + left * each > everything or worth_ranges(blocks, bounds, each, everything, left, least, upper):
@@ -119,6 +121,7 @@ def search_one(blocks, queries, begin, end, k, bar, allowed, scratch, counts):  
         spent += scored * each
         upper = np.uint64(lower)
         batch *= 2
+        tries += 1
     if np.uint64(least_bits(bar)) < upper:
         count, bar = finish_ranges(
             blocks, queries, begin, end, k, bar, allowed, scratch, count, upper, each, everything, counts
@@ -143,17 +146,17 @@ def worth_ranges(blocks, bounds, each, everything, left, least, upper):  # type:
     per_range = everything / blocks.n_ranges
     planned = 0.0
     for r in range(blocks.n_ranges):
-        planned += min(count_in_range(blocks, bounds, r, least, upper) * each, per_range)
+        start, stop = blocks_of_range(r, blocks.range_bits - blocks.block_bits, blocks.n_blocks)
+        planned += min(count_in_range(bounds, start, stop, least, upper) * each, per_range)
     return planned < 0.6 * left * each
 
 
 @kernel
-def count_in_range(blocks, bounds, r, least, upper):  # type: ignore[no-untyped-def]
-    """How many blocks of range ``r`` have bound bits in [least, upper)."""
-    shift = blocks.range_bits - blocks.block_bits
+def count_in_range(bounds, start, stop, least, upper):  # type: ignore[no-untyped-def]
+    """How many blocks from ``start`` to ``stop`` have bound bits in [least, upper)."""
     low, high = np.uint32(least), np.uint32(upper - np.uint64(1))
     found = np.uint32(0)
-    for i in range(r << shift, min((r + 1) << shift, blocks.n_blocks)):
+    for i in range(start, stop):
         found += np.uint32((bounds[np.uint64(i)] >= low) & (bounds[np.uint64(i)] <= high))
     return np.int64(found)
 
@@ -165,17 +168,13 @@ def finish_ranges(  # type: ignore[no-untyped-def]
     """Score the blocks with bound bits below ``upper`` range by range, each by visits or as a whole."""
     bounds = scratch.bounds.view(np.uint32)
     bits = scratch.scores.view(np.uint32)
-    shift = blocks.range_bits - blocks.block_bits
     size = np.int64(1) << blocks.block_bits
     for r in range(blocks.n_ranges):
-        start, stop = r << shift, min((r + 1) << shift, blocks.n_blocks)
+        start, end_of_range = blocks_of_range(r, blocks.range_bits - blocks.block_bits, blocks.n_blocks)
         least = least_bits(bar)
-        n = 0
-        for block in range(start, stop):
-            if least <= bounds[block] < upper:
-                scratch.visits[n] = block
-                n += 1
+        n = count_in_range(bounds, start, end_of_range, least, upper)
         if n * each < everything / blocks.n_ranges:
+            list_in_range(bounds, start, end_of_range, least, upper, scratch.visits)
             count, bar, scored, touched = visit(
                 blocks, queries, begin, end, scratch.visits[:n], bounds, k, bar, allowed,
                 scratch.pool, count, scratch.pipeline,
@@ -184,13 +183,36 @@ def finish_ranges(  # type: ignore[no-untyped-def]
         else:
             touched = score_range(blocks, queries, begin, end, r, scratch.scores)
             counts[1] += 1
+            forget_visited(bounds, scratch.peaks, start, end_of_range, size, upper, scratch.scores)
             origin = r << blocks.range_bits
-            for block in range(start, stop):
-                if bounds[block] >= upper:  # visited already
-                    low = (block << blocks.block_bits) - origin
-                    scratch.scores[low : low + size] = 0
             stop = min(scratch.scores.size, blocks.n_docs - origin)
             count, bar = gather(bits, 0, stop, origin, blocks.order, allowed, scratch.pool, count, k, bar)
-            scratch.scores[:] = 0
+            scratch.scores[:stop] = 0
         counts[2] += touched
     return count, bar
+
+
+@kernel
+def blocks_of_range(r, shift, n_blocks):  # type: ignore[no-untyped-def]
+    """The first block of range ``r`` of 2^shift blocks, and the one after its last."""
+    return r << shift, min((r + 1) << shift, n_blocks)
+
+
+@kernel
+def list_in_range(bounds, start, stop, least, upper, visits):  # type: ignore[no-untyped-def]
+    """Write the blocks from ``start`` to ``stop`` with bound bits in [least, upper)."""
+    n = 0
+    for block in range(start, stop):
+        if least <= bounds[block] < upper:
+            visits[n] = block
+            n += 1
+
+
+@kernel
+def forget_visited(bounds, peaks, start, stop, size, upper, scores):  # type: ignore[no-untyped-def]
+    """Zero the scores of a range's blocks of ``size`` with bound bits of ``upper`` or more: they are known."""
+    for group in range(start // LANES, -(-stop // LANES)):
+        if peaks[group] >= upper:
+            for block in range(max(group * LANES, start), min((group + 1) * LANES, stop)):
+                if bounds[block] >= upper:
+                    scores[(block - start) * size : (block - start + 1) * size] = 0

@@ -86,17 +86,34 @@ def below(context: Any, array: Any, position: Any, limit: Any) -> Any:  # noqa: 
     """
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        data = context.make_array(signature.args[0])(context, builder, args[0]).data
-        vector = ir.VectorType(INT16, WIDE)
-        place = builder.bitcast(builder.gep(data, [args[1]]), vector.as_pointer())
-        elements = builder.load(place, align=2)
-        limits = builder.insert_element(ir.Constant(vector, ir.Undefined), args[2], INT32(0))
-        limits = builder.shuffle_vector(
-            limits, ir.Constant(vector, ir.Undefined), ir.Constant(ir.VectorType(INT32, WIDE), [0] * WIDE)
-        )
-        return builder.zext(builder.bitcast(builder.icmp_unsigned("<", elements, limits), INT32), INT64)
+        return builder.zext(_compared("<", WIDE, INT16, context, builder, signature, args), INT64)
 
     return types.uint64(array, position, types.uint16), generate
+
+
+@intrinsic
+def at_least(context: Any, array: Any, position: Any, limit: Any) -> Any:  # noqa: ARG001
+    """A bit for each of the 64 elements of a uint32 ``array`` from ``position`` on that is ``limit`` or more.
+
+    A few vector comparisons; the elements must exist.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _compared(">=", 64, INT32, context, builder, signature, args)
+
+    return types.uint64(array, position, types.uint32), generate
+
+
+def _compared(how: str, width: int, kind: Any, context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    """The outcomes, as the bits of one number, of comparing ``width`` elements from a place on with a limit."""
+    data = context.make_array(signature.args[0])(context, builder, args[0]).data
+    vector = ir.VectorType(kind, width)
+    place = builder.bitcast(builder.gep(data, [args[1]]), vector.as_pointer())
+    elements = builder.load(place, align=kind.width // 8)
+    undefined = ir.Constant(vector, ir.Undefined)
+    limits = builder.insert_element(undefined, args[2], INT32(0))
+    limits = builder.shuffle_vector(limits, undefined, ir.Constant(ir.VectorType(INT32, width), [0] * width))
+    return builder.bitcast(builder.icmp_unsigned(how, elements, limits), ir.IntType(width))
 
 
 @intrinsic

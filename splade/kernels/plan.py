@@ -7,10 +7,11 @@ and they decide nothing but the way: results are the same.
 from splade.kernels.compiled import kernel
 
 VISIT, VISIT_TERM = 250.0, 55.0  # a block; each query term in it
-RANGE, RANGE_TERM, POSTING = 6500.0, 150.0, 0.75  # scoring a range: zeroing and comparing; each run; each posting
+RANGE, RANGE_TERM, POSTING = 3300.0, 150.0, 0.75  # scoring a range: zeroing and comparing; each run; each posting
 LEVEL, ENTRY = 0.1, 1.2  # a bound from a row of the head, and one from the tail
 WASTE = 0.15  # of the cost of scoring all, what may be spent on bounds and visits before a plan must pay
 FEWEST = 3  # blocks to visit before anything can be told
+HOPELESS = 8.0  # times the cost of scoring all, of visiting what survives the first visits: then all are scored at once
 
 
 @kernel
