@@ -7,7 +7,7 @@ from splade.kernels.gather import gather
 from splade.kernels.intrinsics import as_weight, prefetch
 from splade.kernels.topk import raise_bar
 
-LINE = 64  # bytes
+LINE = 64  # bytes of a cache line
 
 
 @kernel
@@ -19,6 +19,7 @@ def score_range(blocks, queries, begin, end, r, scores):  # type: ignore[no-unty
     """
     touched = 0
     width = blocks.n_ranges + 1
+    positions, weights = np.uint64(LINE // blocks.local.itemsize), np.uint64(LINE // blocks.impacts.itemsize)
     for i in range(begin, end):
         term = np.int64(queries.columns[i])
         entry = 2 * (term * width + r)
@@ -27,17 +28,14 @@ def score_range(blocks, queries, begin, end, r, scores):  # type: ignore[no-unty
         origin = np.uint64(blocks.offsets[term])
         add_run(blocks, origin + first, origin + last, queries.weights[i], scores)
         if r + 1 < blocks.n_ranges:  # the next run of this term begins where this one ends
-            prefetch_lines(blocks.local, origin + last, 2)
-            prefetch_lines(blocks.impacts, origin + last, 4)
+            next_run = origin + last
+            prefetch(blocks.local, next_run)  # more than the first line: the processor's own prefetching starts late
+            prefetch(blocks.local, next_run + positions)
+            prefetch(blocks.impacts, next_run)
+            prefetch(blocks.impacts, next_run + weights)
+            prefetch(blocks.impacts, next_run + weights * np.uint64(2))
+            prefetch(blocks.impacts, next_run + weights * np.uint64(3))
     return touched
-
-
-@kernel
-def prefetch_lines(array, first, lines):  # type: ignore[no-untyped-def]
-    """Ask for so many cache lines of ``array`` from ``first`` on: the processor's own prefetching starts late."""
-    step = np.uint64(LINE // array.itemsize)
-    for line in range(lines):
-        prefetch(array, first + np.uint64(line) * step)
 
 
 @kernel
