@@ -22,6 +22,8 @@ ADDRESSES = {
     "activation": "init_dict.activation",
     "pool_special_tokens": "init_dict.pool_special_tokens",
     "pooling": "init_dict.pooling",
+    "attention": "init_dict.attention",
+    "lower_case": "init_dict.lower_case",
     "lexical_type": "init_dict.lexical_type",
     "top_d": "init_dict.top_d",
     "prompt_q": "hf.data.prompt_q",

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import (
     BertConfig,
     BertForMaskedLM,
@@ -18,8 +18,18 @@ from transformers import (
     BertModel,
     DistilBertConfig,
     DistilBertForMaskedLM,
+    GemmaConfig,
+    GemmaForCausalLM,
+    LlamaConfig,
+    LlamaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
     PreTrainedModel,
     PreTrainedTokenizerFast,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+    Qwen3Config,
+    Qwen3ForCausalLM,
     RobertaConfig,
     RobertaForMaskedLM,
     T5Config,
@@ -119,6 +129,49 @@ def tiny_encoder(
     return _save(model, tokenizer, folder)
 
 
+def tiny_bpe() -> PreTrainedTokenizerFast:
+    """A byte-level BPE tokenizer like those of decoder language models: keeps capitals, has no padding token."""
+    backend = Tokenizer(models.BPE())
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    special = ["<|begin|>", "<|endoftext|>"]
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=420, special_tokens=special, initial_alphabet=alphabet)
+    backend.train_from_iterator([f" {word}" for word in WORDS], trainer)
+    backend.post_processor = processors.TemplateProcessing(
+        single="<|begin|> $A", pair="<|begin|> $A $B", special_tokens=[("<|begin|>", 0)]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend, bos_token="<|begin|>", eos_token="<|endoftext|>", model_max_length=512
+    )
+
+
+def tiny_decoder(
+    folder: str | Path, *, arch: str = "llama", tied: bool = True, hidden: int = 32, layers: int = 2, seed: int = 0
+) -> Path:
+    """A decoder language model and its tokenizer in ``folder``, any of :data:`DECODERS`; returns the folder.
+
+    Two key heads serve four query heads. As its head has no bias, about half of all terms are above zero.
+    """
+    tokenizer = tiny_bpe()
+    config, kind = DECODERS[arch]
+    common = _common(len(tokenizer), hidden, layers) | {"num_attention_heads": 4, "pad_token_id": None}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = kind(
+            config(
+                **common,
+                num_key_value_heads=2,
+                head_dim=8,
+                tie_word_embeddings=tied,
+                bos_token_id=0,
+                eos_token_id=1,
+                initializer_range=0.2,
+            )
+        )
+    return _save(model, tokenizer, folder)
+
+
 def tiny_cross_encoder(folder: str | Path, *, hidden: int = 32, layers: int = 2, seed: int = 0) -> Path:
     """A BERT classifier of text pairs with one output, with its tokenizer; returns the folder."""
     tokenizer = tiny_tokenizer()
@@ -214,6 +267,14 @@ ARCHITECTURES: dict[str, Callable[[int, int, int], PreTrainedModel]] = {
     "roberta": _roberta,
     "modernbert": _modernbert,
     "xlm-roberta": _xlm_roberta,
+}
+
+DECODERS: dict[str, tuple[Any, Any]] = {
+    "gemma": (GemmaConfig, GemmaForCausalLM),
+    "llama": (LlamaConfig, LlamaForCausalLM),
+    "mistral": (MistralConfig, MistralForCausalLM),
+    "qwen2": (Qwen2Config, Qwen2ForCausalLM),
+    "qwen3": (Qwen3Config, Qwen3ForCausalLM),
 }
 
 

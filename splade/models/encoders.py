@@ -14,6 +14,7 @@ from splade.models import dropout
 from splade.models.activations import ACTIVATIONS
 from splade.models.attention import packed_states, takes_packed
 from splade.models.buckets import budget_for, length_buckets, packed_buckets
+from splade.models.decoders import attention_of, inputs
 from splade.models.fused_head import is_fast_on, splade_head
 from splade.models.heads import AGGREGATIONS, pool_full_logits, pool_hidden, taking_part
 from splade.models.identity import tie_identity
@@ -28,18 +29,20 @@ DEFAULT_HEAD_BIAS = -5.0
 
 
 def special_ids(tokenizer: Any) -> tuple[int, ...]:
-    """The ids of the padding, [CLS], [SEP] and mask tokens that the tokenizer has, id 0 like any other."""
-    ids = (tokenizer.pad_token_id, tokenizer.cls_token_id, tokenizer.sep_token_id, tokenizer.mask_token_id)
+    """The ids of the padding, [CLS], [SEP], mask and begin- and end-of-text tokens that the tokenizer has."""
+    names = ("pad_token_id", "cls_token_id", "sep_token_id", "mask_token_id", "bos_token_id", "eos_token_id")
+    ids = (getattr(tokenizer, name, None) for name in names)
     return tuple(sorted({token for token in ids if token is not None}))
 
 
 class MlmEncoder(nn.Module):
-    """A masked language model as a sparse encoder: term weights from the logits of its head.
+    """A masked or decoder language model as a sparse encoder: term weights from the logits of its head.
 
     ``source`` is a folder or hub name. ``head`` says where the head comes from: ``pretrained`` (it must
     be in the weights), ``tied_identity`` (made from the word embeddings with ``head_bias``, see
     :mod:`splade.models.identity`) or ``new`` (initialised at random where it is missing). Positions of
-    ``unpooled`` token ids are attended to but not pooled. Raises ValueError for unknown names and
+    ``unpooled`` token ids are attended to but not pooled. ``attention`` is for decoder language models, see
+    :mod:`splade.models.decoders`. Raises ValueError for unknown names and
     InputError where the source cannot be used.
     """
 
@@ -54,6 +57,7 @@ class MlmEncoder(nn.Module):
         head: str = "pretrained",
         head_bias: float | None = None,
         unpooled: Iterable[int] = (),
+        attention: str | None = None,
     ) -> None:
         super().__init__()
         one_of("init_dict.agg", agg, AGGREGATIONS)
@@ -64,6 +68,7 @@ class MlmEncoder(nn.Module):
         self.agg, self.activation = agg, activation
         self.backbone: list[Any] | None = None  # see splade.models.int8
         self.mlm = _load_with_head(folder_of(source), head, DEFAULT_HEAD_BIAS if head_bias is None else head_bias)
+        self.attention = attention_of(self.mlm, attention, source)
         self.register_buffer("unpooled", torch.tensor(list(unpooled), dtype=torch.int64), persistent=False)
 
     @property
@@ -84,7 +89,7 @@ class MlmEncoder(nn.Module):
         head = find_head(self.mlm)
         if head is None:
             pooled, attended = self._masks(input_ids, attention_mask)
-            logits = self.mlm(input_ids=input_ids, attention_mask=attended).logits
+            logits = self.mlm(**inputs(self.mlm, input_ids, attended, self.attention)).logits
             return pool_full_logits(logits, pooled, self.agg, self.activation).float()
         if is_fast_on(input_ids.device):
             tokens, lengths, order = self._packed(input_ids, attention_mask)
@@ -143,7 +148,8 @@ class MlmEncoder(nn.Module):
         for rows in buckets:
             ids, mask, kept = _of_rows(rows, int(widths[rows].max()), input_ids, attended, pooled)
             with dropout.only(torch.from_numpy(rows)):
-                states.append((self._base(input_ids=ids, attention_mask=mask).last_hidden_state, kept))
+                found = self._base(**inputs(self.mlm, ids, mask, self.attention)).last_hidden_state
+            states.append((found, kept))
         return states, np.concatenate(buckets)
 
     def weights_in_use(self) -> Iterator[tuple[str, Tensor]]:
@@ -151,7 +157,7 @@ class MlmEncoder(nn.Module):
         yield from self.mlm.named_parameters()
 
     def save(self, folder: Path) -> None:
-        """Write a folder that ``AutoModelForMaskedLM`` loads."""
+        """Write a folder that ``AutoModelForMaskedLM`` (of a decoder ``AutoModelForCausalLM``) loads."""
         save_model(self.mlm, folder)
 
 

@@ -37,11 +37,12 @@ def tie_identity(mlm: Any, bias: float, source: object) -> None:
             f"{source}: hidden states have {width} dimensions but word embeddings {embeddings.shape[1]}, so "
             "init_dict.head=tied_identity cannot score one by the other; use init_dict.head=new and train"
         )
-    if head.decoder.bias is None:
+    if head.decoder.bias is None or head.dense is None:
         raise InputError(f"{source}: the head has no bias, which init_dict.head=tied_identity needs to be sparse")
     nn.init.eye_(head.dense.weight)
-    nn.init.ones_(head.norm.weight)
-    for offset in (head.dense.bias, head.norm.bias):
+    norm: Any = head.norm
+    nn.init.ones_(norm.weight)
+    for offset in (head.dense.bias, norm.bias):
         if offset is not None:
             nn.init.zeros_(offset)
     head.decoder.weight = embeddings

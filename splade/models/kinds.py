@@ -21,7 +21,8 @@ class Splade(SparseRetriever):
     ``head``: "pretrained" refuses weights without a trained head; "tied_identity" starts from an encoder
     without one, with ``head_bias`` (-5 by default) for all terms, and wants ``pool_special_tokens=False``,
     which keeps [CLS] and [SEP] out of the pooling; "new" initialises a missing head at random.
-    ``prompt_q`` and ``prompt_d`` are put before every query and document.
+    ``prompt_q`` and ``prompt_d`` are put before every query and document. ``lower_case``: texts are lower-cased
+    before they are tokenised. ``attention``: "causal" (the default) or "bidirectional", of decoder language models.
     """
 
     def __init__(
@@ -40,13 +41,15 @@ class Splade(SparseRetriever):
         pool_special_tokens: bool = True,
         prompt_q: str | None = None,
         prompt_d: str | None = None,
+        attention: str | None = None,
+        lower_case: bool = False,
     ) -> None:
         if freeze_d_model and not model_type_or_dir_q:
             raise ValueError(
                 "init_dict.freeze_d_model=true leaves nothing to train without a query encoder of its own; set "
                 "init_dict.model_type_or_dir_q, or init_dict.freeze_d_model=false"
             )
-        own = tokenizer_for(model_type_or_dir, tokenizer, model_type_or_dir_q)
+        own = tokenizer_for(model_type_or_dir, tokenizer, model_type_or_dir_q, lower_case=lower_case)
         unpooled = () if pool_special_tokens else special_ids(own)
         options: dict[str, Any] = {
             "agg": agg,
@@ -54,6 +57,7 @@ class Splade(SparseRetriever):
             "head": head,
             "head_bias": head_bias,
             "unpooled": unpooled,
+            "attention": attention,
         }
         document = MlmEncoder(model_type_or_dir, **options)
         query = MlmEncoder(model_type_or_dir_q, **options) if model_type_or_dir_q else None
@@ -67,10 +71,11 @@ class Splade(SparseRetriever):
             prompt_q=prompt_q,
             prompt_d=prompt_d,
         )
-        self.pool_special_tokens = pool_special_tokens
+        self.pool_special_tokens, self.lower_case = pool_special_tokens, lower_case
 
     def settings(self) -> dict[str, Any]:
-        return {**super().settings(), **_mlm_settings(self), "freeze_d_model": self._frozen}
+        own = {"lower_case": self.lower_case, "freeze_d_model": self._frozen}
+        return {**super().settings(), **_mlm_settings(self), **own}
 
     def document_settings(self) -> dict[str, Any]:
         return {**super().document_settings(), **_mlm_settings(self)}
@@ -94,8 +99,10 @@ class SpladeDoc(SparseRetriever):
         head: str = "pretrained",
         head_bias: float | None = None,
         pool_special_tokens: bool = True,
+        attention: str | None = None,
+        lower_case: bool = False,
     ) -> None:
-        own = tokenizer_for(model_type_or_dir, tokenizer)
+        own = tokenizer_for(model_type_or_dir, tokenizer, lower_case=lower_case)
         special = special_ids(own)
         document = MlmEncoder(
             model_type_or_dir,
@@ -104,13 +111,14 @@ class SpladeDoc(SparseRetriever):
             head=head,
             head_bias=head_bias,
             unpooled=() if pool_special_tokens else special,
+            attention=attention,
         )
         bag = TokenBag(document.vocab_size, special)
         super().__init__(document, bag, tokenizer=own, max_length=max_length, max_length_q=max_length_q)
-        self.pool_special_tokens = pool_special_tokens
+        self.pool_special_tokens, self.lower_case = pool_special_tokens, lower_case
 
     def settings(self) -> dict[str, Any]:
-        return {**super().settings(), **_mlm_settings(self)}
+        return {**super().settings(), **_mlm_settings(self), "lower_case": self.lower_case}
 
     def document_settings(self) -> dict[str, Any]:
         return {**super().document_settings(), **_mlm_settings(self)}
@@ -222,8 +230,10 @@ def keep_largest(weights: Tensor, k: int) -> Tensor:
 
 def _mlm_settings(model: Splade | SpladeDoc) -> dict[str, Any]:
     encoder = model._document
+    chosen = {"attention": encoder.attention, "lower_case": model.lower_case}  # left out where they change nothing
     return {
         "agg": encoder.agg,
         "activation": encoder.activation,
         "pool_special_tokens": model.pool_special_tokens,
+        **{name: value for name, value in chosen.items() if value},
     }

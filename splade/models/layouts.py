@@ -1,8 +1,9 @@
-"""Where each architecture keeps its masked-language-model head.
+"""Where each architecture keeps its language-model head.
 
-All heads listed here have one form: ``decoder(norm(act(dense(h))))`` on the last hidden states. They
-differ in the names of the parts, which is all that this table holds. A masked language model that
-is not in the table is used through its full logits: the same weights, with more memory and time.
+Heads of masked language models have one form: ``decoder(norm(act(dense(h))))`` on the last hidden states; those
+of decoder language models are ``decoder(h)``, since the last norm is part of the transformer. They differ in
+the names of the parts, which is all that this table holds. A model that is not in the table is used through its
+full logits: the same weights, with more memory and time.
 """
 
 from collections.abc import Callable
@@ -15,13 +16,13 @@ from torch.nn import functional as F
 class HeadLayout(NamedTuple):
     """Dotted attribute paths of a head's parts, from the masked language model.
 
-    ``act`` is empty where the head calls the exact GELU itself.
+    ``dense`` is empty where the head is its decoder alone, ``act`` where it calls the exact GELU itself.
     """
 
-    dense: str
-    act: str
-    norm: str
     decoder: str
+    dense: str = ""
+    act: str = ""
+    norm: str = ""
 
 
 _BERT = HeadLayout(
@@ -32,10 +33,10 @@ _BERT = HeadLayout(
 )
 _ROBERTA = HeadLayout(
     dense="lm_head.dense",
-    act="",
     norm="lm_head.layer_norm",
     decoder="lm_head.decoder",
 )
+_PLAIN = HeadLayout(decoder="lm_head")
 
 LAYOUTS: dict[str, HeadLayout] = {
     "bert": _BERT,
@@ -62,6 +63,17 @@ LAYOUTS: dict[str, HeadLayout] = {
         decoder="predictions.decoder",
     ),
     "modernbert": HeadLayout(dense="head.dense", act="head.act", norm="head.norm", decoder="decoder"),
+    "gemma": _PLAIN,
+    "gemma2": _PLAIN,
+    "gemma3_text": _PLAIN,
+    "gpt2": _PLAIN,
+    "llama": _PLAIN,
+    "mistral": _PLAIN,
+    "olmo2": _PLAIN,
+    "phi3": _PLAIN,
+    "qwen2": _PLAIN,
+    "qwen3": _PLAIN,
+    "smollm3": _PLAIN,
 }
 """Head layouts by transformers' ``config.model_type``."""
 
@@ -69,28 +81,33 @@ LAYOUTS: dict[str, HeadLayout] = {
 class Head(NamedTuple):
     """The parts of one model's head, found once per call so that a copied model uses its own weights."""
 
-    dense: nn.Linear
-    act: Callable[[Tensor], Tensor]
-    norm: nn.LayerNorm
     decoder: nn.Linear
+    dense: nn.Linear | None
+    act: Callable[[Tensor], Tensor]
+    norm: nn.Module
 
     def transform(self, hidden: Tensor) -> Tensor:
         """What the head does to hidden states [B, L, D] before the vocabulary product: [B, L, D']."""
+        if self.dense is None:
+            return hidden
         transformed: Tensor = self.norm(self.act(self.dense(hidden)))
         return transformed
 
 
 def find_head(mlm: Any) -> Head | None:
-    """The head of a masked language model, or None where the table does not know its architecture."""
+    """The head of a language model, or None where the table does not know its architecture.
+
+    None also where logits are squashed after the product (``final_logit_softcapping``).
+    """
     layout = LAYOUTS.get(getattr(mlm.config, "model_type", ""))
-    if layout is None:
+    if layout is None or getattr(mlm.config, "final_logit_softcapping", None):
         return None
     try:
         return Head(
-            dense=_part(mlm, layout.dense),
-            act=_part(mlm, layout.act) if layout.act else F.gelu,
-            norm=_part(mlm, layout.norm),
             decoder=_part(mlm, layout.decoder),
+            dense=_part(mlm, layout.dense) if layout.dense else None,
+            act=_part(mlm, layout.act) if layout.act else F.gelu,
+            norm=_part(mlm, layout.norm) if layout.norm else nn.Identity(),
         )
     except AttributeError:  # a variant of the architecture that builds its head otherwise
         return None

@@ -12,13 +12,26 @@ from typing import Any
 
 from huggingface_hub import snapshot_download
 from safetensors import SafetensorError
-from transformers import AutoModel, AutoModelForMaskedLM, AutoTokenizer
+from transformers import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    MODEL_FOR_MASKED_LM_MAPPING,
+    AutoConfig,
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoModelForMaskedLM,
+    AutoTokenizer,
+)
 from transformers.utils import logging as transformers_logging
 
 from splade.files import InputError
 from splade.models.layouts import supported_architectures
 
 HEADS = ("pretrained", "tied_identity", "new")
+LOADED_AS = {
+    AutoModel: "an encoder",
+    AutoModelForCausalLM: "a decoder language model",
+    AutoModelForMaskedLM: "a masked language model",
+}
 LOAD_ERRORS = (OSError, ValueError, KeyError, RuntimeError, SafetensorError)
 TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model", "spiece.model", "*.bpe.model")
 HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
@@ -64,20 +77,20 @@ def folder_of(source: str | Path) -> Path:
 
 
 def load_mlm(folder: Path, *, allow_new_head: bool = False, tie: bool = False) -> Any:
-    """The masked language model in ``folder``, in float32 and evaluation mode.
+    """The masked or decoder language model in ``folder``, in float32 and evaluation mode.
 
     ``tie`` makes the head share the word embeddings. Raises InputError where the folder cannot be
     loaded, where weights of the encoder are missing, and, unless ``allow_new_head``, where the head's are.
     """
     options = {"tie_word_embeddings": True} if tie else {}
-    model, missing = _load(AutoModelForMaskedLM, folder, options)
+    model, missing = _load(_kind_of(folder), folder, options)
     prefix = f"{model.base_model_prefix}."
     _refuse_missing_encoder(folder, [name for name in missing if name.startswith(prefix)])
     head = [name for name in missing if not name.startswith(prefix)]
     if head and not allow_new_head:
         raise InputError(
-            f"{folder}: these weights hold no trained masked-language-model head ({_some(head)} would be newly "
-            "initialised, so every term weight would be noise). Use a folder saved from a masked language model, "
+            f"{folder}: these weights hold no trained {_words(model.config)} head ({_some(head)} would be newly "
+            "initialised, so every term weight would be noise). Use a folder saved with its head, "
             "or set init_dict.head=tied_identity (with init_dict.pool_special_tokens=false) to start from an "
             "encoder without a head, or init_dict.head=new to train a fresh one"
         )
@@ -103,9 +116,12 @@ def load_tokenizer(source: str | Path) -> Any:
         )
     try:
         with quiet_loading():
-            return AutoTokenizer.from_pretrained(folder, use_fast=True)
+            tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True)
     except LOAD_ERRORS as error:
         raise InputError(f"{folder}: the tokenizer cannot be loaded: {_first_line(error)}") from error
+    if tokenizer.pad_token is None:  # padding is masked, so that any token will do
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.bos_token or tokenizer.unk_token
+    return tokenizer
 
 
 def has_tokenizer(folder: Path) -> bool:
@@ -123,6 +139,25 @@ def position_limit(model: Any) -> int | None:
     return limit if padding is None else limit - padding - 1  # RoBERTa counts positions from padding_idx + 1
 
 
+def is_causal_lm(config: Any) -> bool:
+    """Whether a model of this config is a decoder language model, and no masked one."""
+    kind = type(config)
+    return kind in MODEL_FOR_CAUSAL_LM_MAPPING and kind not in MODEL_FOR_MASKED_LM_MAPPING
+
+
+def _kind_of(folder: Path) -> Any:
+    """The class that loads the language model in ``folder``; where that cannot be told, the usual one complains."""
+    try:
+        config = AutoConfig.from_pretrained(folder)
+    except LOAD_ERRORS:
+        return AutoModelForMaskedLM
+    return AutoModelForCausalLM if is_causal_lm(config) else AutoModelForMaskedLM
+
+
+def _words(config: Any) -> str:
+    return "language-model" if is_causal_lm(config) else "masked-language-model"
+
+
 def _load(kind: Any, folder: Path, options: dict[str, Any]) -> tuple[Any, list[str]]:
     """The model, and the names of the weights that its files do not hold."""
     if not (folder / "config.json").is_file():
@@ -131,10 +166,9 @@ def _load(kind: Any, folder: Path, options: dict[str, Any]) -> tuple[Any, list[s
         with quiet_loading():
             model, report = kind.from_pretrained(folder, output_loading_info=True, **options)
     except LOAD_ERRORS as error:
-        what = "a masked language model" if kind is AutoModelForMaskedLM else "an encoder"
         raise InputError(
-            f"{folder}: cannot be loaded as {what}: {_first_line(error)}. Architectures with a known head are "
-            f"{supported_architectures()}; others that transformers loads as masked language models work more slowly"
+            f"{folder}: cannot be loaded as {LOADED_AS[kind]}: {_first_line(error)}. Architectures with a known head "
+            f"are {supported_architectures()}; others that transformers loads as language models work more slowly"
         ) from error
     return model.float().eval(), sorted(report["missing_keys"])
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from splade.files import InputError
 from splade.models.encoders import DenseEncoder, MlmEncoder, TokenBag
 from splade.models.loading import folder_of, has_tokenizer, load_tokenizer, position_limit
+from splade.models.lower_case import lower_casing
 from splade.models.sparse_head import sparse_rows
 from splade.records import SparseRows
 
@@ -186,9 +187,16 @@ class SparseRetriever(nn.Module):
                 )
 
 
-def tokenizer_for(source: str | Path, tokenizer: str | Path | None, query_source: str | Path | None = None) -> Any:
+def tokenizer_for(
+    source: str | Path,
+    tokenizer: str | Path | None,
+    query_source: str | Path | None = None,
+    *,
+    lower_case: bool = False,
+) -> Any:
     """The tokenizer named ``tokenizer``, or the one beside ``source`` where that is None or empty.
 
+    ``lower_case``: it lower-cases texts, see :mod:`splade.models.lower_case`.
     Raises InputError where the query encoder comes with a tokenizer of another vocabulary: the same
     term id would then mean two different words.
     """
@@ -201,4 +209,4 @@ def tokenizer_for(source: str | Path, tokenizer: str | Path | None, query_source
                 f"({len(chosen)} tokens, from {tokenizer or source}); term ids would mean different words. Give "
                 "init_dict.model_type_or_dir_q a model over the same vocabulary"
             )
-    return chosen
+    return lower_casing(chosen) if lower_case else chosen
