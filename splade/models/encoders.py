@@ -1,7 +1,7 @@
 """Modules from tokens to one vector per text: what stands on either side of a retriever."""
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,8 @@ from splade.models.fused_head import is_fast_on, splade_head
 from splade.models.heads import AGGREGATIONS, pool_full_logits, pool_hidden, taking_part
 from splade.models.identity import tie_identity
 from splade.models.layouts import find_head, supported_architectures
-from splade.models.loading import HEADS, folder_of, load_base, load_mlm, quiet_loading
+from splade.models.loading import HEADS, folder_of, load_mlm, quiet_loading
+from splade.models.lora import add_adapters, has_adapters, lora_from, merged, save_adapter
 from splade.models.sparse_head import in_places, sparse_head, sparse_rows
 from splade.records import SparseRows
 
@@ -42,8 +43,8 @@ class MlmEncoder(nn.Module):
     be in the weights), ``tied_identity`` (made from the word embeddings with ``head_bias``, see
     :mod:`splade.models.identity`) or ``new`` (initialised at random where it is missing). Positions of
     ``unpooled`` token ids are attended to but not pooled. ``attention`` is for decoder language models, see
-    :mod:`splade.models.decoders`. Raises ValueError for unknown names and
-    InputError where the source cannot be used.
+    :mod:`splade.models.decoders`; with ``lora`` adapters alone are trained, see :mod:`splade.models.lora`.
+    Raises ValueError for unknown names and InputError where the source cannot be used.
     """
 
     unpooled: Tensor
@@ -58,6 +59,7 @@ class MlmEncoder(nn.Module):
         head_bias: float | None = None,
         unpooled: Iterable[int] = (),
         attention: str | None = None,
+        lora: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         one_of("init_dict.agg", agg, AGGREGATIONS)
@@ -69,6 +71,9 @@ class MlmEncoder(nn.Module):
         self.backbone: list[Any] | None = None  # see splade.models.int8
         self.mlm = _load_with_head(folder_of(source), head, DEFAULT_HEAD_BIAS if head_bias is None else head_bias)
         self.attention = attention_of(self.mlm, attention, source)
+        adapters = lora_from(lora)
+        if adapters is not None:
+            add_adapters(self.mlm, adapters, source)
         self.register_buffer("unpooled", torch.tensor(list(unpooled), dtype=torch.int64), persistent=False)
 
     @property
@@ -154,50 +159,16 @@ class MlmEncoder(nn.Module):
 
     def weights_in_use(self) -> Iterator[tuple[str, Tensor]]:
         """Names and parameters that the vectors depend on, each once."""
-        yield from self.mlm.named_parameters()
+        yield from merged(self.mlm).named_parameters()
 
     def save(self, folder: Path) -> None:
-        """Write a folder that ``AutoModelForMaskedLM`` (of a decoder ``AutoModelForCausalLM``) loads."""
-        save_model(self.mlm, folder)
+        """Write a folder that ``AutoModelForMaskedLM`` (of a decoder ``AutoModelForCausalLM``) loads.
 
-
-class DenseEncoder(nn.Module):
-    """An encoder whose vector is the mean of its hidden states, or the state of the first token ([CLS])."""
-
-    def __init__(self, source: str | Path, *, pooling: str = "mean") -> None:
-        super().__init__()
-        one_of("init_dict.pooling", pooling, ("mean", "cls"))
-        self.pooling = pooling
-        self.base = load_base(folder_of(source))
-
-    @property
-    def model(self) -> Any:
-        """The transformers model."""
-        return self.base
-
-    @property
-    def vocab_size(self) -> int:
-        """The width D of the hidden states."""
-        return int(self.base.config.hidden_size)
-
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """Vectors [B, D], float32, of token ids and mask [B, L]; zero for a text without tokens."""
-        if input_ids.shape[1] == 0:
-            return torch.zeros(input_ids.shape[0], self.vocab_size, device=input_ids.device)
-        attended = attend_to_something(attention_mask)
-        hidden = self.base(input_ids=input_ids, attention_mask=attended).last_hidden_state.float()  # [B, L, D]
-        weights = attention_mask.float()  # [B, L]
-        if self.pooling == "cls":
-            return hidden[:, 0] * weights[:, :1]
-        return torch.einsum("bld,bl->bd", hidden, weights) / weights.sum(dim=1, keepdim=True).clamp(min=1)
-
-    def weights_in_use(self) -> Iterator[tuple[str, Tensor]]:
-        """Names and parameters that the vectors depend on, each once."""
-        yield from self.base.named_parameters()
-
-    def save(self, folder: Path) -> None:
-        """Write a folder that ``AutoModel`` loads."""
-        save_model(self.base, folder)
+        Adapters are merged, and in ``adapter/`` by themselves.
+        """
+        save_model(merged(self.mlm), folder)
+        if has_adapters(self.mlm):
+            save_adapter(self.mlm, folder)
 
 
 class TokenBag(nn.Module):

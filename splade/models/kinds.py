@@ -1,12 +1,14 @@
 """The retrievers by name: SPLADE and its variants, and a dense one to compare with."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from splade.models.encoders import DenseEncoder, MlmEncoder, TokenBag, one_of, special_ids
+from splade.models.dense import DenseEncoder
+from splade.models.encoders import MlmEncoder, TokenBag, one_of, special_ids
 from splade.models.retriever import SparseRetriever, tokenizer_for
 
 
@@ -23,6 +25,7 @@ class Splade(SparseRetriever):
     which keeps [CLS] and [SEP] out of the pooling; "new" initialises a missing head at random.
     ``prompt_q`` and ``prompt_d`` are put before every query and document. ``lower_case``: texts are lower-cased
     before they are tokenised. ``attention``: "causal" (the default) or "bidirectional", of decoder language models.
+    ``lora``: train low-rank adapters alone (r, alpha, dropout, target_modules).
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class Splade(SparseRetriever):
         prompt_d: str | None = None,
         attention: str | None = None,
         lower_case: bool = False,
+        lora: Mapping[str, Any] | None = None,
     ) -> None:
         if freeze_d_model and not model_type_or_dir_q:
             raise ValueError(
@@ -58,6 +62,7 @@ class Splade(SparseRetriever):
             "head_bias": head_bias,
             "unpooled": unpooled,
             "attention": attention,
+            "lora": lora,
         }
         document = MlmEncoder(model_type_or_dir, **options)
         query = MlmEncoder(model_type_or_dir_q, **options) if model_type_or_dir_q else None
@@ -101,6 +106,7 @@ class SpladeDoc(SparseRetriever):
         pool_special_tokens: bool = True,
         attention: str | None = None,
         lower_case: bool = False,
+        lora: Mapping[str, Any] | None = None,
     ) -> None:
         own = tokenizer_for(model_type_or_dir, tokenizer, lower_case=lower_case)
         special = special_ids(own)
@@ -112,6 +118,7 @@ class SpladeDoc(SparseRetriever):
             head_bias=head_bias,
             unpooled=() if pool_special_tokens else special,
             attention=attention,
+            lora=lora,
         )
         bag = TokenBag(document.vocab_size, special)
         super().__init__(document, bag, tokenizer=own, max_length=max_length, max_length_q=max_length_q)

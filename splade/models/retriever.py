@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from splade.files import InputError
-from splade.models.encoders import DenseEncoder, MlmEncoder, TokenBag
+from splade.models.dense import DenseEncoder
+from splade.models.encoders import MlmEncoder, TokenBag
 from splade.models.loading import folder_of, has_tokenizer, load_tokenizer, position_limit
 from splade.models.lower_case import lower_casing
 from splade.models.sparse_head import sparse_rows
