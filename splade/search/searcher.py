@@ -10,12 +10,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from splade.files import InputError
 from splade.indexing import Index, InvertedIndex
-from splade.kernels.compiled import read_only, read_only_rows
+from splade.kernels.compiled import read_only_rows
 from splade.kernels.sparse import from_matrix, slice_rows
 from splade.kernels.topk import decode, score_bits
 from splade.records import Ranking, SparseBatch, SparseRows
 from splade.search.approximate import Approximate
 from splade.search.blocked import Auto, BlockMax, Exhaustive
+from splade.search.filters import bitmap_of
 from splade.search.in_parts import InParts
 from splade.search.reference import Reference
 from splade.search.two_step import TwoStep
@@ -77,14 +78,14 @@ class Searcher:
         documents, ValueError for the rest.
         """
         rows = self._checked(queries, k, n_threads, threshold)
-        return self._search(rows, k, n_threads, threshold, self._bitmap(allowed))[:2]
+        return self._search(rows, k, n_threads, threshold, bitmap_of(self.index, allowed))[:2]
 
     def count(
         self, queries: Any, k: int = 10, n_threads: int = 1, threshold: float = 0.0, allowed: ArrayLike | None = None
     ) -> Counts:
         """What answering each query takes; arguments as for `search_csr`."""
         rows = self._checked(queries, k, n_threads, threshold)
-        return Counts(*self._search(rows, k, n_threads, threshold, self._bitmap(allowed))[2].T)
+        return Counts(*self._search(rows, k, n_threads, threshold, bitmap_of(self.index, allowed))[2].T)
 
     def search(
         self,
@@ -96,7 +97,7 @@ class Searcher:
     ) -> Iterator[Ranking]:
         """A `Ranking` per query, in order; arguments as for `search_csr`, checked before this returns."""
         rows = self._checked(batch, k, n_threads, threshold)
-        bitmap = self._bitmap(allowed)
+        bitmap = bitmap_of(self.index, allowed)
         return self._rankings(batch.ids, rows, k, n_threads, threshold, bitmap)
 
     def _rankings(
@@ -152,26 +153,3 @@ class Searcher:
                 "encode them with the model (and tokenizer) that encoded the documents"
             )
         return read_only_rows(rows)
-
-    def _bitmap(self, allowed: ArrayLike | None) -> NDArray[np.uint8]:
-        """1 for each document that may be returned; empty where all may."""
-        if allowed is None:
-            return read_only(np.empty(0, np.uint8))
-        listed = np.asarray(allowed)
-        if listed.ndim != 1:
-            raise ValueError(f"allowed must be flat, got shape {listed.shape}")
-        n_docs = self.index.n_docs
-        if listed.dtype == np.bool_:
-            if len(listed) != n_docs:
-                raise ValueError(f"allowed holds {len(listed)} booleans for {n_docs} documents")
-            return read_only(listed.view(np.uint8))
-        if listed.dtype.kind in "UOT":
-            names = [str(name) for name in listed.tolist()]
-            listed = self.index.doc_ids.numbers(names)
-            if (listed < 0).any():
-                raise InputError(f"allowed names documents that the index does not hold: {names[listed.argmin()]!r}")
-        if listed.size and (listed.dtype.kind not in "iu" or listed.min() < 0 or listed.max() >= n_docs):
-            raise ValueError(f"allowed must be booleans, string ids, or document numbers in [0, {n_docs})")
-        bitmap = np.zeros(n_docs, np.uint8)
-        bitmap[listed.astype(np.int64)] = 1
-        return read_only(bitmap)

@@ -1,0 +1,37 @@
+"""Which documents a search may return."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from splade.files import InputError
+from splade.kernels.compiled import read_only
+
+
+def bitmap_of(index: Any, allowed: ArrayLike | None) -> NDArray[np.uint8]:
+    """1 for each document of ``index`` that may be returned; empty where all may.
+
+    ``allowed`` is a boolean per document, document numbers, or string ids. InputError for unknown ids, ValueError
+    for what is none of these.
+    """
+    if allowed is None:
+        return read_only(np.empty(0, np.uint8))
+    listed = np.asarray(allowed)
+    if listed.ndim != 1:
+        raise ValueError(f"allowed must be flat, got shape {listed.shape}")
+    n_docs = index.n_docs
+    if listed.dtype == np.bool_:
+        if len(listed) != n_docs:
+            raise ValueError(f"allowed holds {len(listed)} booleans for {n_docs} documents")
+        return read_only(listed.view(np.uint8))
+    if listed.dtype.kind in "UOT":
+        names = [str(name) for name in listed.tolist()]
+        listed = index.doc_ids.numbers(names)
+        if (listed < 0).any():
+            raise InputError(f"allowed names documents that the index does not hold: {names[listed.argmin()]!r}")
+    if listed.size and (listed.dtype.kind not in "iu" or listed.min() < 0 or listed.max() >= n_docs):
+        raise ValueError(f"allowed must be booleans, string ids, or document numbers in [0, {n_docs})")
+    bitmap = np.zeros(n_docs, np.uint8)
+    bitmap[listed.astype(np.int64)] = 1
+    return read_only(bitmap)
