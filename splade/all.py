@@ -12,6 +12,7 @@ from splade.evaluation.metrics import evaluate as measure
 from splade.files import InputError
 from splade.flops import flops
 from splade.index import index
+from splade.indexing.dense import DenseIndex
 from splade.preflight import check_all
 from splade.retrieve import retrieve
 from splade.search.bm25 import BM25
@@ -35,10 +36,11 @@ def all_steps(cfg: DictConfig) -> dict[str, dict[str, float]]:
         )
     check_all(cfg)
     train(cfg)
-    index(cfg)
+    built = index(cfg)
     metrics = retrieve(cfg)
-    flops(cfg)
-    index_figure(cfg)
+    if not isinstance(built, DenseIndex):  # dense vectors have no posting lists
+        flops(cfg)
+        index_figure(cfg)
     for name, bm25 in bm25_baselines(cfg).items():
         for metric, value in bm25.items():
             mine = metrics[name][metric]

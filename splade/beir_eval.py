@@ -2,6 +2,7 @@
 
 import logging
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig
 
@@ -9,15 +10,17 @@ from splade.chosen_model import retriever_from
 from splade.config import command
 from splade.data.collections import Collection, open_collection, open_queries
 from splade.data.qrels import read_qrels
+from splade.dense_vectors import answer_dense, build
 from splade.encoded import QueryEncoder, encoded_documents, encoder_from
 from splade.evaluation.conventions import describe, drop_self_matches, search_depth
 from splade.evaluation.coverage import coverage
 from splade.evaluation.metrics import evaluate
 from splade.evaluation.report import stored_facts, write_performance
 from splade.files import InputError, check_writable
+from splade.models import SparseRetriever
 from splade.pipeline import answer, build_index
 from splade.preflight import check_search
-from splade.records import Qrels
+from splade.records import Qrels, Run
 from splade.search import Searcher
 
 logger = logging.getLogger(__name__)
@@ -30,19 +33,14 @@ def beir_eval(cfg: DictConfig) -> dict[str, float]:
     check_writable(cfg.retrieve.out_dir)
     corpus, queries, qrels = beir_parts(name, cfg.beir.path, split)
     model = retriever_from(cfg)
-    index = build_index(
-        encoded_documents(encoder_from(cfg, model, "document"), corpus),
-        Path(cfg.index.dir) / "beir" / name,
-        memory_mb=cfg.index.memory_mb,
-        layout=cfg.index.layout,
-    )
-    k, policy = cfg.search.top_k, cfg.beir.self_matches
     out_dir = Path(cfg.retrieve.out_dir) / "beir" / name
-    run = answer(
-        Searcher(index, strategy=cfg.search.strategy),
-        QueryEncoder(encoder_from(cfg, model, "query"), index).encode(queries),
-        out_dir,
-        cfg.search,
+    search = search_inverted if getattr(model, "is_sparse", True) else search_dense
+    k, policy = cfg.search.top_k, cfg.beir.self_matches
+    run = search(
+        cfg,
+        model,
+        (corpus, queries),
+        (Path(cfg.index.dir) / "beir" / name, out_dir),
         k=search_depth(k, policy, name),
         keep=lambda rankings: drop_self_matches(rankings, k, policy, name),
     )
@@ -60,6 +58,32 @@ def beir_eval(cfg: DictConfig) -> dict[str, float]:
         logger.info("%s (%s): %s %.4f", name, split, metric, value)
     logger.info("runs and metrics: %s", out_dir)
     return metrics
+
+
+def search_inverted(
+    cfg: DictConfig,
+    model: SparseRetriever,
+    texts: tuple[Collection, Collection],
+    folders: tuple[Path, Path],
+    **how: Any,
+) -> Run:
+    """The run of the queries of ``texts`` over its corpus; index and run are written to ``folders``."""
+    documents = encoded_documents(encoder_from(cfg, model, "document"), texts[0])
+    index = build_index(documents, folders[0], memory_mb=cfg.index.memory_mb, layout=cfg.index.layout)
+    queries = QueryEncoder(encoder_from(cfg, model, "query"), index).encode(texts[1])
+    return answer(Searcher(index, strategy=cfg.search.strategy), queries, folders[1], cfg.search, **how)
+
+
+def search_dense(
+    cfg: DictConfig,
+    model: SparseRetriever,
+    texts: tuple[Collection, Collection],
+    folders: tuple[Path, Path],
+    **how: Any,
+) -> Run:
+    """As `search_inverted`, of a dense model."""
+    index = build(cfg, model, texts[0], folders[0])
+    return answer_dense(index, encoder_from(cfg, model, "query", dense=True), texts[1], folders[1], cfg.search, **how)
 
 
 def beir_parts(name: str, path: str | None, split: str) -> tuple[Collection, Collection, Qrels]:

@@ -20,6 +20,7 @@ from splade.encoding.precision import has_int8
 from splade.encoding.shards import ShardWriter
 from splade.files import InputError, open_binary
 from splade.indexing import Index, Vocabulary
+from splade.indexing.dense import DenseIndex
 from splade.models import SparseRetriever
 from splade.pipeline import Documents
 from splade.query_terms import Queries, in_index_terms, numbers_in
@@ -28,12 +29,18 @@ from splade.records import SparseBatch
 logger = logging.getLogger(__name__)
 
 
-def encoder_from(cfg: DictConfig, model: SparseRetriever, side: str, device: str | None = None) -> Encoder:
-    """The encoder of one side, with the batch size and precision of the config; ``device`` as for `Encoder`."""
-    if not getattr(model, "is_sparse", True):
+def encoder_from(
+    cfg: DictConfig, model: SparseRetriever, side: str, device: str | None = None, *, dense: bool = False
+) -> Encoder:
+    """The encoder of one side, with the batch size and precision of the config; ``device`` as for `Encoder`.
+
+    InputError for a dense model, unless ``dense`` says that its vectors are wanted.
+    """
+    if not dense and not getattr(model, "is_sparse", True):
         raise InputError(
             "this model is dense (config.matching_type): its vectors have no zeros and cannot go into an inverted "
-            "index; use a sparse one, such as splade"
+            "index; use a sparse one, such as splade. splade.index, splade.retrieve, splade.beir_eval and splade.all "
+            "take dense models"
         )
     chosen = cfg.encoder
     precision = {name: chosen[name] for name in ("fp16", "bf16", "int8")}
@@ -49,13 +56,23 @@ def encoded_documents(encoder: Encoder, collection: Collection) -> Documents:
     """The vectors of ``collection`` as documents."""
 
     def batches(start: int) -> Iterable[SparseBatch]:
-        return _vectors(encoder, collection, range(start, len(collection)), "index", start)
+        return collection_vectors(encoder, collection, start)
 
-    model = encoder.model
+    model, origin = encoder.model, origin_of(encoder, collection)
+    return Documents(batches, model.vocab_size, Vocabulary(model_terms(model)), model.fingerprint(), origin)
+
+
+def collection_vectors(encoder: Encoder, collection: Collection, start: int = 0) -> Iterator[SparseBatch]:
+    """The vectors of ``collection`` from document number ``start`` on; shows its progress."""
+    return _vectors(encoder, collection, range(start, len(collection)), "index", start)
+
+
+def origin_of(encoder: Encoder, collection: Collection) -> dict[str, Any]:
+    """What tells the vectors of ``collection`` from others of the same model."""
     origin = collection_state(collection) | {"max_length": encoder.max_length}
     if encoder.precision != "float32":
         origin["precision"] = encoder.precision
-    return Documents(batches, model.vocab_size, Vocabulary(model_terms(model)), model.fingerprint(), origin)
+    return origin
 
 
 def encode_shard(encoder: Encoder, collection: Collection, shard: Shard, folder: Path) -> Path:
@@ -170,7 +187,7 @@ class QueryEncoder:
         return None
 
 
-def check_fingerprint(index: Index, model: SparseRetriever, force: bool = False) -> str:
+def check_fingerprint(index: Index | DenseIndex, model: SparseRetriever, force: bool = False) -> str:
     """The model's fingerprint; refuses to search an index that another model made, unless ``force``."""
     mine = model.fingerprint()
     if index.fingerprint in ("", mine):

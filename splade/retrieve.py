@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from splade.config import command
 from splade.evaluate import evaluate
 from splade.indexing import Index, InvertedIndex
+from splade.indexing.dense import FOLDER as DENSE
 from splade.pipeline import answer
 from splade.preflight import check_retrieval
 from splade.query_terms import Queries, given_queries
@@ -29,6 +30,13 @@ def retrieve(cfg: DictConfig) -> dict[str, dict[str, float]]:
 
 def search_and_evaluate(cfg: DictConfig) -> dict[str, dict[str, float]]:
     """Search every query set, write the runs, evaluate them."""
+    if (Path(cfg.index.dir) / DENSE).is_dir():
+        # Only here: an inverted index is searched with given vectors without torch.
+        from splade.dense_vectors import is_dense, retrieve_dense
+
+        if is_dense(cfg):
+            retrieve_dense(cfg)
+            return evaluate(cfg)
     index = InvertedIndex.open(cfg.index.dir)
     query_sets = given(cfg, index) if cfg.retrieve.vectors else encoded(cfg, index)
     searcher = Searcher(index, strategy=cfg.search.strategy)
