@@ -43,8 +43,8 @@ def encoder_from(
             "take dense models"
         )
     chosen = cfg.encoder
-    precision = {name: chosen[name] for name in ("fp16", "bf16", "int8")}
-    return Encoder(model, side, batch_size=chosen.batch_size, device=device, **precision)
+    ways = {name: chosen[name] for name in ("fp16", "bf16", "int8", "compile")}
+    return Encoder(model, side, batch_size=chosen.batch_size, device=device, **ways)
 
 
 def uses_int8(cfg: DictConfig) -> bool:

@@ -17,6 +17,7 @@ from torch import nn
 
 from splade.data.tokenize import tokenize
 from splade.encoding.ahead import ahead
+from splade.encoding.compiled import Compiled
 from splade.encoding.precision import has_int8, name_of, precision_of
 from splade.models import SparseRetriever
 from splade.models.buckets import budget_for, length_buckets
@@ -38,6 +39,7 @@ class Encoder:
     ``bf16`` compute the products of the transformer and its head in half precision, where the device has it natively
     (elsewhere float32 is used, with a warning); pooled weights are float32 all the same.
     ``int8`` computes the linear layers of the transformer in 8 bits on processors that do so fast; vectors change.
+    ``compile`` has torch.compile make the transformer faster, where it can.
     ``max_length`` tokens of a text are read (the model's own limit where None). ``device`` defaults to CUDA where
     there is one.
     """
@@ -51,6 +53,7 @@ class Encoder:
         fp16: bool = False,
         bf16: bool = False,
         int8: bool = False,
+        compile: bool = False,
         max_length: int | None = None,
         device: str | torch.device | None = None,
         batch_tokens: int | None = None,
@@ -68,12 +71,13 @@ class Encoder:
             self.budget = self.budget._replace(tokens=batch_tokens)
         self.max_length = max_length or model.max_length(side)
         self.dtype = precision_of(self.device, fp16=fp16, bf16=bf16)
-        self._backbone = self._in_int8() if int8 else None
+        self._int8 = self._in_int8() if int8 else None
+        self._backbone = self._compiled() if compile else self._int8
 
     @property
     def precision(self) -> str:
         """What the transformer computes in."""
-        return name_of(self.dtype) if self._backbone is None else "int8"
+        return name_of(self.dtype) if self._int8 is None else "int8"
 
     def encode(self, texts: Iterable[Text]) -> Iterator[SparseBatch]:
         """Sparse vectors of ``texts`` in their order, a window of ``32 * batch_size`` at a time.
@@ -134,6 +138,12 @@ class Encoder:
             logger.warning("config.int8: there are no fast 8-bit products on %s; encoding without them", self.device)
             return None
         return None if self._module is None else in_int8(self._module.mlm.base_model)
+
+    def _compiled(self) -> nn.Module | None:
+        if self._module is None:
+            logger.warning("config.compile: this side of the model has no language model to compile; left as it is")
+            return self._int8
+        return Compiled(self._int8 or self._module.mlm.base_model)
 
     def _precision(self) -> AbstractContextManager[object]:
         return nullcontext() if self.dtype is torch.float32 else torch.autocast(self.device.type, dtype=self.dtype)

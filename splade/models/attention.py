@@ -33,6 +33,7 @@ def takes_packed(model: Any, device: torch.device) -> bool:
         and getattr(config, "_attn_implementation", "") == "sdpa"
         and not getattr(config, "is_decoder", False)
         and not _computes_again(model)
+        and not getattr(model, "is_compiled", False)  # each list of runs would be compiled anew
         and device.type in DEVICES
     )
 
