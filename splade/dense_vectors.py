@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from omegaconf import DictConfig
 from tqdm import tqdm
 
@@ -18,9 +17,9 @@ from splade.evaluation.efficiency import latency_summary
 from splade.evaluation.runs import write_run
 from splade.files import InputError, write_json
 from splade.indexing import inverted_index
-from splade.indexing.dense import FOLDER, DenseBatch, DenseIndex, write_dense
+from splade.indexing.dense import FOLDER, DenseIndex, in_matrix, write_dense
 from splade.models import SparseRetriever
-from splade.records import Ranking, Run, SparseBatch
+from splade.records import Ranking, Run
 from splade.search.dense import DenseSearcher
 
 logger = logging.getLogger(__name__)
@@ -113,14 +112,6 @@ def answer_dense(
     write_json(folder / "stats" / "search_stats.json", facts)
     logger.info("%d queries, %d numbers each; runs in %s", len(found), index.width, folder)
     return run
-
-
-def in_matrix(batch: SparseBatch) -> DenseBatch:
-    """The vectors of ``batch`` as rows of a matrix."""
-    rows = batch.rows
-    matrix: NDArray[np.float32] = np.zeros((len(batch.ids), batch.vocab_size), np.float32)
-    matrix[np.repeat(np.arange(len(batch.ids)), np.diff(rows.offsets)), rows.columns] = rows.weights
-    return DenseBatch(batch.ids, matrix)
 
 
 def _same_index(folder: Path, fingerprint: str, dtype: str, origin: dict[str, object]) -> DenseIndex | None:

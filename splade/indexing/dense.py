@@ -15,6 +15,7 @@ from splade.files import InputError, whole_folder
 from splade.indexing.doc_ids import DocIds, joined, pack, refuse_too_many
 from splade.indexing.storage import CorruptIndexError, TableWriter, disk_errors, read_table, write_header
 from splade.kernels.ids import hash_ids
+from splade.records import SparseBatch
 
 FOLDER, KIND = "dense_index", "dense index"
 DTYPES = ("float32", "float16")
@@ -25,6 +26,14 @@ class DenseBatch(NamedTuple):
 
     ids: tuple[str, ...]
     matrix: NDArray[np.float32]
+
+
+def in_matrix(batch: SparseBatch) -> DenseBatch:
+    """The vectors of ``batch`` as rows of a matrix."""
+    rows = batch.rows
+    matrix = np.zeros((len(batch.ids), batch.vocab_size), np.float32)
+    matrix[np.repeat(np.arange(len(batch.ids)), np.diff(rows.offsets)), rows.columns] = rows.weights
+    return DenseBatch(batch.ids, matrix)
 
 
 class DenseIndex:

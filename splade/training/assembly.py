@@ -5,8 +5,6 @@ import logging
 from splade.data.examples import ExampleSource
 from splade.files import InputError
 from splade.losses.scores import Loss
-from splade.models import SparseRetriever
-from splade.training.full_ranking import FullRanking
 from splade.training.settings import TrainingSettings
 
 logger = logging.getLogger(__name__)
@@ -31,15 +29,6 @@ def check_loss(loss: Loss, examples: ExampleSource, in_batch_negatives: bool) ->
         logger.warning(
             "config.augment_pairs=in_batch_negatives has no effect: config.loss=%s looks at no other query's documents",
             name,
-        )
-
-
-def check_validation(model: SparseRetriever, full_ranking: FullRanking | None) -> None:
-    """InputError where a dense model is to be validated through an inverted index."""
-    if full_ranking is not None and not getattr(model, "is_sparse", True):
-        raise InputError(
-            "data.VALIDATION_FULL_RANKING needs sparse vectors: validate a dense model by loss "
-            "(data.VALIDATION_SIZE_FOR_LOSS)"
         )
 
 

@@ -7,9 +7,11 @@ from splade.encoding import Encoder
 from splade.evaluation.metrics import evaluate
 from splade.files import InputError
 from splade.indexing import InvertedIndex
+from splade.indexing.dense import DenseIndex, in_matrix
 from splade.models import SparseRetriever
-from splade.records import Qrels, Run, SparseBatch, Text
+from splade.records import Qrels, Ranking, Run, SparseBatch, Text
 from splade.search import Searcher
+from splade.search.dense import DenseSearcher
 
 logger = logging.getLogger(__name__)
 
@@ -53,13 +55,22 @@ class FullRanking:
         queries = self._encode(model, "query", self.queries)
         if not documents.ids:
             raise InputError("data.VALIDATION_FULL_RANKING.D_COLLECTION_PATH has no documents")
-        searcher = Searcher(InvertedIndex.from_csr(documents))
+        search = _search if getattr(model, "is_sparse", True) else _search_dense
         run: Run = {
             ranking.query_id: dict(zip(ranking.doc_ids, ranking.scores.tolist(), strict=True))
-            for ranking in searcher.search(queries, k=min(self.top_k, len(documents.ids)))
+            for ranking in search(documents, queries, min(self.top_k, len(documents.ids)))
         }
         return evaluate(run, self.qrels, list(metrics))
 
     def _encode(self, model: SparseRetriever, side: str, texts: Iterable[Text]) -> SparseBatch:
         device = next(model.parameters()).device
         return Encoder(model, side, batch_size=self.batch_size, device=device, fp16=self.fp16).encode_all(texts)
+
+
+def _search(documents: SparseBatch, queries: SparseBatch, k: int) -> Iterable[Ranking]:
+    return Searcher(InvertedIndex.from_csr(documents)).search(queries, k=k)
+
+
+def _search_dense(documents: SparseBatch, queries: SparseBatch, k: int) -> Iterable[Ranking]:
+    index, asked = DenseIndex.from_matrix(in_matrix(documents).matrix, documents.ids), in_matrix(queries)
+    return DenseSearcher(index).search(asked.ids, asked.matrix, k)

@@ -24,7 +24,7 @@ from splade.models import SparseRetriever
 from splade.models.checkpoint import check_replaceable
 from splade.regularization.penalties import Penalty
 from splade.training import checkpoint
-from splade.training.assembly import check_early_stopping, check_loss, check_processes, check_validation
+from splade.training.assembly import check_early_stopping, check_loss, check_processes
 from splade.training.full_ranking import FullRanking
 from splade.training.interrupts import Interrupted, Interrupts
 from splade.training.monitoring import Health, TrainingLog, Window
@@ -72,7 +72,6 @@ class Trainer(TrainingSettings):
         self.check_settings()
         self.rank, n_processes = world()
         check_loss(self.loss, self.examples, self.in_batch_negatives)
-        check_validation(self.model, self.full_ranking)
         check_early_stopping(self)
         check_processes(self, n_processes)
         self._folder = Path(self.checkpoint_dir)

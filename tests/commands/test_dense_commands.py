@@ -7,8 +7,9 @@ import torch
 from splade.data.tokenize import tokenize
 from splade.files import read_json
 from splade.indexing.dense import DenseIndex
-from splade.models import load_retriever
+from splade.models import Dense, load_retriever
 from splade.records import Text
+from splade.training.full_ranking import FullRanking
 from tests.commands.world import PASSAGES, QUESTIONS, SMALL_HF
 
 CONFIG = {"SPLADE_CONFIG_NAME": "config_hf_dense_sigir23_32neg_nodistil"}
@@ -84,3 +85,14 @@ def test_what_needs_an_inverted_index_refuses_a_dense_model_in_words(splade, wor
     refused(lambda: splade("encode", *given, cwd=workplace, **CONFIG), "this model is dense", capsys)
     given.append("config.search.strategy=exhaustive")
     refused(lambda: splade("retrieve", *given, cwd=workplace, **CONFIG), "is for inverted indexes", capsys)
+
+
+def test_a_dense_model_is_validated_by_the_ranking_that_brute_force_gives(workplace):
+    model = Dense(workplace / "MODEL")
+    qrels = {query: {f"d{n}": 1} for n, query in enumerate(QUESTIONS)}
+    documents = [Text(f"d{n}", text) for n, text in enumerate(PASSAGES)]
+    validation = FullRanking(documents, [Text(*item) for item in QUESTIONS.items()], qrels, top_k=12)
+    scores = vectors(model, "query", QUESTIONS.values()).astype(np.float64) @ vectors(model, "document", PASSAGES).T
+    places = [1 + int((row > row[n]).sum()) for n, row in enumerate(scores)]
+    expected = np.mean([1 / place if place <= 10 else 0 for place in places])
+    assert validation(model, ["mrr_10"])["mrr_10"] == pytest.approx(expected)

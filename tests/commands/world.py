@@ -10,7 +10,7 @@ import pickle
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.tiny import tiny_mlm, tiny_t5
+from tests.tiny import tiny_decoder, tiny_mlm, tiny_t5
 
 PASSAGES = (
     "the heat of the sun on the sea",
@@ -69,6 +69,7 @@ def build(root: Path) -> Path:
     for number, (name, arch) in enumerate(MLM_NAMES.items()):
         tiny_mlm(root / name, arch=arch, hidden=16, layers=1, seed=number)
     tiny_t5(root / "t5-3b", hidden=16, layers=1)
+    tiny_decoder(root / "LLM", hidden=16, layers=1)
     data = root / "data" / "msmarco"
     passages = {f"d{number}": text for number, text in enumerate(PASSAGES)}
     for folder in ("full_collection", "val_retrieval/collection"):
