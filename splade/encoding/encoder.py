@@ -23,6 +23,7 @@ from splade.models import SparseRetriever
 from splade.models.buckets import budget_for, length_buckets
 from splade.models.encoders import MlmEncoder
 from splade.models.int8 import in_int8, through
+from splade.models.layouts import backbone_of
 from splade.models.sparse_head import concatenated, in_places, sparse_rows
 from splade.records import SparseBatch, SparseRows, Text, TokenBatch
 
@@ -137,13 +138,13 @@ class Encoder:
         if not has_int8(self.device):
             logger.warning("config.int8: there are no fast 8-bit products on %s; encoding without them", self.device)
             return None
-        return None if self._module is None else in_int8(self._module.mlm.base_model)
+        return None if self._module is None else in_int8(backbone_of(self._module.mlm))
 
     def _compiled(self) -> nn.Module | None:
         if self._module is None:
             logger.warning("config.compile: this side of the model has no language model to compile; left as it is")
             return self._int8
-        return Compiled(self._int8 or self._module.mlm.base_model)
+        return Compiled(self._int8 or backbone_of(self._module.mlm))
 
     def _precision(self) -> AbstractContextManager[object]:
         return nullcontext() if self.dtype is torch.float32 else torch.autocast(self.device.type, dtype=self.dtype)

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from splade.models.decoders import attention_of, inputs
 from splade.models.encoders import attend_to_something, one_of, save_model
 from splade.models.loading import folder_of, load_base
 
@@ -19,6 +20,7 @@ class DenseEncoder(nn.Module):
         one_of("init_dict.pooling", pooling, ("mean", "cls"))
         self.pooling = pooling
         self.base = load_base(folder_of(source))
+        self.attention = attention_of(self.base, None, source)
 
     @property
     def model(self) -> Any:
@@ -35,7 +37,8 @@ class DenseEncoder(nn.Module):
         if input_ids.shape[1] == 0:
             return torch.zeros(input_ids.shape[0], self.vocab_size, device=input_ids.device)
         attended = attend_to_something(attention_mask)
-        hidden = self.base(input_ids=input_ids, attention_mask=attended).last_hidden_state.float()  # [B, L, D]
+        given = inputs(self.base, input_ids, attended, self.attention)
+        hidden = self.base(**given).last_hidden_state.float()  # [B, L, D]
         weights = attention_mask.float()  # [B, L]
         if self.pooling == "cls":
             return hidden[:, 0] * weights[:, :1]

@@ -18,7 +18,7 @@ from splade.models.decoders import attention_of, inputs
 from splade.models.fused_head import is_fast_on, splade_head
 from splade.models.heads import AGGREGATIONS, pool_full_logits, pool_hidden, taking_part
 from splade.models.identity import tie_identity
-from splade.models.layouts import find_head, supported_architectures
+from splade.models.layouts import backbone_of, find_head, supported_architectures
 from splade.models.loading import HEADS, folder_of, load_mlm, quiet_loading
 from splade.models.lora import add_adapters, has_adapters, lora_from, merged, save_adapter
 from splade.models.sparse_head import in_places, sparse_head, sparse_rows
@@ -118,7 +118,7 @@ class MlmEncoder(nn.Module):
 
     @property
     def _base(self) -> Any:
-        return self.backbone[0] if self.backbone else self.mlm.base_model
+        return self.backbone[0] if self.backbone else backbone_of(self.mlm)
 
     def _masks(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
         """Which tokens are pooled, and which attended to; [B, L]."""

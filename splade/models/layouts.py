@@ -113,6 +113,12 @@ def find_head(mlm: Any) -> Head | None:
         return None
 
 
+def backbone_of(mlm: Any) -> Any:
+    """The transformer of a language model, without its head."""
+    base = mlm.base_model
+    return mlm.get_decoder() if base is mlm else base  # late transformers 4 misname that of Gemma 3
+
+
 def supported_architectures() -> str:
     """The names of the table, for messages."""
     return ", ".join(sorted(LAYOUTS))

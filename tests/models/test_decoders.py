@@ -2,14 +2,14 @@
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, Gemma2Config, Gemma2ForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, Gemma2Config, Gemma2ForCausalLM
 
 from splade.data.tokenize import tokenize
 from splade.files import InputError
 from splade.models import Dense, Splade, SpladeDoc, load_retriever
-from splade.models.decoders import ATTENTIONS, BIDIRECTIONAL
+from splade.models.decoders import ATTENTIONS, BIDIRECTIONAL, attention_of, inputs
 from splade.models.encoders import special_ids
-from splade.models.layouts import LAYOUTS, find_head
+from splade.models.layouts import LAYOUTS, backbone_of, find_head
 from splade.models.loading import load_tokenizer
 from splade.records import Text
 from tests.models.support import TEXTS, tokens, vectors
@@ -74,6 +74,34 @@ def test_bidirectional_states_follow_the_definition_of_attention_over_the_whole_
             values = layer.self_attn.v_proj(given).mean(dim=0).view(2, 8).repeat_interleave(2, dim=0).flatten()
             expected = layer.self_attn.o_proj(values)
             torch.testing.assert_close(hidden[:n], expected.expand(n, -1), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("model_type", [name for name, layout in LAYOUTS.items() if not layout.dense])
+def test_every_architecture_with_a_plain_head_has_it_and_takes_its_masks(model_type):
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}
+    more = {"vocab_size": 60, "intermediate_size": 64, "head_dim": 8, "pad_token_id": None, "initializer_range": 0.2}
+    try:
+        config = AutoConfig.for_model(model_type, **sizes, **more)
+    except ValueError:
+        pytest.skip(f"this transformers has no {model_type}")
+    config.final_logit_softcapping = None
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(config).eval()
+    ids, mask = torch.randint(3, 60, (2, 7)), torch.ones(2, 7, dtype=torch.int64)
+    mask[1, 5:] = 0
+    head = find_head(model)
+    for attention in ATTENTIONS[: 1 + (model_type in BIDIRECTIONAL)]:
+        assert attention_of(model, attention, "here") == attention
+        given = inputs(model, ids, mask, attention)
+        with torch.no_grad():
+            hidden = backbone_of(model)(**given).last_hidden_state
+            torch.testing.assert_close(head.decoder(head.transform(hidden)), model(**given).logits)
+            changed = backbone_of(model)(**{**given, "input_ids": torch.where(mask.bool(), ids, 3)}).last_hidden_state
+            torch.testing.assert_close(changed[1, :5], hidden[1, :5])
+            later = ids.clone()
+            later[0, -1] = (ids[0, -1] + 1) % 60
+            moved = backbone_of(model)(**{**given, "input_ids": later}).last_hidden_state
+        assert torch.allclose(moved[0, 0], hidden[0, 0], atol=1e-4) == (attention == "causal")
 
 
 @pytest.mark.parametrize("attention", ATTENTIONS)
