@@ -12,24 +12,17 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import (
+    CONFIG_MAPPING,
+    AutoConfig,
+    AutoModelForCausalLM,
     BertConfig,
     BertForMaskedLM,
     BertForSequenceClassification,
     BertModel,
     DistilBertConfig,
     DistilBertForMaskedLM,
-    GemmaConfig,
-    GemmaForCausalLM,
-    LlamaConfig,
-    LlamaForCausalLM,
-    MistralConfig,
-    MistralForCausalLM,
     PreTrainedModel,
     PreTrainedTokenizerFast,
-    Qwen2Config,
-    Qwen2ForCausalLM,
-    Qwen3Config,
-    Qwen3ForCausalLM,
     RobertaConfig,
     RobertaForMaskedLM,
     T5Config,
@@ -154,21 +147,20 @@ def tiny_decoder(
     Two key heads serve four query heads. As its head has no bias, about half of all terms are above zero.
     """
     tokenizer = tiny_bpe()
-    config, kind = DECODERS[arch]
     common = _common(len(tokenizer), hidden, layers) | {"num_attention_heads": 4, "pad_token_id": None}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = kind(
-            config(
-                **common,
-                num_key_value_heads=2,
-                head_dim=8,
-                tie_word_embeddings=tied,
-                bos_token_id=0,
-                eos_token_id=1,
-                initializer_range=0.2,
-            )
+        config = AutoConfig.for_model(
+            arch,
+            **common,
+            num_key_value_heads=2,
+            head_dim=8,
+            tie_word_embeddings=tied,
+            bos_token_id=0,
+            eos_token_id=1,
+            initializer_range=0.2,
         )
+        model = AutoModelForCausalLM.from_config(config)
     return _save(model, tokenizer, folder)
 
 
@@ -269,13 +261,8 @@ ARCHITECTURES: dict[str, Callable[[int, int, int], PreTrainedModel]] = {
     "xlm-roberta": _xlm_roberta,
 }
 
-DECODERS: dict[str, tuple[Any, Any]] = {
-    "gemma": (GemmaConfig, GemmaForCausalLM),
-    "llama": (LlamaConfig, LlamaForCausalLM),
-    "mistral": (MistralConfig, MistralForCausalLM),
-    "qwen2": (Qwen2Config, Qwen2ForCausalLM),
-    "qwen3": (Qwen3Config, Qwen3ForCausalLM),
-}
+DECODERS = [name for name in ("gemma", "llama", "mistral", "qwen2", "qwen3") if name in CONFIG_MAPPING]
+"""Decoder language models that the installed transformers has."""
 
 
 def _spread_embeddings(model: PreTrainedModel) -> None:
