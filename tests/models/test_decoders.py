@@ -33,7 +33,7 @@ def implementation(request):
 
 def with_attention(folder, attention, implementation="sdpa"):
     model = Splade(folder, attention=attention)
-    model.encoders["document"].mlm.set_attn_implementation(implementation)
+    model.encoders["document"].mlm.config._attn_implementation = implementation
     return model
 
 
