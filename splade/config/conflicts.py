@@ -12,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 from splade.config.errors import hint
 
 IN_BATCH = "in_batch_negatives"
+MIX, MIX_WEIGHTS = "WeightedSum", "config.loss_weights"
 ALTERNATIVES = {"data.VECTORS_PATH": "data.COLLECTION_PATH", "data.Q_VECTORS_PATH": "data.Q_COLLECTION_PATH"}
 """Pairs of addresses of which one is read."""
 Rule = Callable[[DictConfig], Iterator[str]]
@@ -51,6 +52,8 @@ def in_batch_negatives(cfg: DictConfig) -> Iterator[str]:
     if _get(cfg, "config.hf_training"):
         return
     loss, augmented = _get(cfg, "config.loss"), _get(cfg, "config.augment_pairs")
+    if "InBatchPairwiseNLL" in _losses(cfg):
+        loss = "InBatchPairwiseNLL"
     if loss == "InBatchPairwiseNLL" and augmented != IN_BATCH:
         yield (
             f"config.loss=InBatchPairwiseNLL needs config.augment_pairs={IN_BATCH}: set it (loss=in_batch sets both), "
@@ -65,16 +68,29 @@ def in_batch_negatives(cfg: DictConfig) -> Iterator[str]:
 
 def loss_and_data(cfg: DictConfig) -> Iterator[str]:
     """A loss finds in the data what it takes."""
-    loss, kind = _kind(cfg, "loss"), _kind(cfg, "examples")
+    kind = _kind(cfg, "examples")
     where = _place(cfg, "hf.training.training_loss", "config.loss")
     source = "hf.data.training_data_type" if _get(cfg, "hf.data.training_data_type") else "data.type"
-    if loss in cfg.traits.losses_with_teacher and kind in cfg.traits.data_without_teacher:
-        yield (
-            f"{where}={loss} learns from teacher scores, and {source}={kind} has none: use triplets_with_distil or "
-            "hard_negatives, or a loss without a teacher"
-        )
-    if loss in cfg.traits.losses_with_negatives and kind in cfg.traits.data_without_negatives:
-        yield f"{where}={loss} needs negatives, and {source}={kind} has none: choose loss=in_batch, or other data"
+    for loss in _losses(cfg):
+        if loss in cfg.traits.losses_with_teacher and kind in cfg.traits.data_without_teacher:
+            yield (
+                f"{where}={loss} learns from teacher scores, and {source}={kind} has none: use triplets_with_distil or "
+                "hard_negatives, or a loss without a teacher"
+            )
+        if loss in cfg.traits.losses_with_negatives and kind in cfg.traits.data_without_negatives:
+            yield f"{where}={loss} needs negatives, and {source}={kind} has none: choose loss=in_batch, or other data"
+
+
+def loss_mix(cfg: DictConfig) -> Iterator[str]:
+    """A mix names its losses, and each is one of those that the trainer at hand has."""
+    names, accepted = list(_get(cfg, MIX_WEIGHTS) or []), _accepted_losses(cfg)
+    if _kind(cfg, "loss") != MIX:
+        return
+    if not names:
+        yield f"{_place(cfg, 'hf.training.training_loss', 'config.loss')}={MIX} needs {MIX_WEIGHTS}, as {{KlDiv: 1}}"
+    for name in names:
+        if name not in accepted:
+            yield f"{MIX_WEIGHTS}.{name}: no such loss; there are {', '.join(accepted)}{hint(str(name), accepted)}"
 
 
 def schedule(cfg: DictConfig) -> Iterator[str]:
@@ -180,6 +196,7 @@ RULES: tuple[Rule, ...] = (
     head_bias,
     in_batch_negatives,
     loss_and_data,
+    loss_mix,
     schedule,
     precision,
     validation,
@@ -199,6 +216,16 @@ def _kind(cfg: DictConfig, name: str) -> str:
         return str(cfg.kinds[name])
     except OmegaConfBaseException:
         return ""
+
+
+def _losses(cfg: DictConfig) -> list[str]:
+    """The names of the losses in use: those of the mix where the loss is one."""
+    chosen = _kind(cfg, "loss")
+    return [str(name) for name in _get(cfg, MIX_WEIGHTS) or []] if chosen == MIX else [chosen]
+
+
+def _accepted_losses(cfg: DictConfig) -> list[str]:
+    return [str(name) for name in cfg.catalog[_kind(cfg, "losses") or "loss"] if name != MIX]
 
 
 def _place(cfg: DictConfig, many: str, plain: str) -> str:

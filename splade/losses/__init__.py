@@ -8,23 +8,31 @@ from splade.losses.mixes import (
     kldiv_contrastive_without_weights,
     kldiv_mse_margin_with_weights,
     kldiv_mse_margin_without_weights,
+    weighted_sum,
 )
+from splade.losses.ranking import ApproxNDCG, ListNet, RankNet
+from splade.losses.score_aware import ScoreAwareInBatchNLL
 from splade.losses.scores import Loss, Scores
 
 __all__ = [
     "BCE",
+    "ApproxNDCG",
     "Contrastive",
     "DistilMarginMSE",
     "InBatchPairwiseNLL",
     "KlDiv",
+    "ListNet",
     "Loss",
     "MarginMSEAllPairs",
     "PairwiseBPR",
     "PairwiseNLL",
+    "RankNet",
+    "ScoreAwareInBatchNLL",
     "Scores",
     "WeightedSum",
     "kldiv_contrastive_with_weights",
     "kldiv_contrastive_without_weights",
     "kldiv_mse_margin_with_weights",
     "kldiv_mse_margin_without_weights",
+    "weighted_sum",
 ]

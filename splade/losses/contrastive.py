@@ -49,12 +49,7 @@ class Contrastive(Loss):
     def value(self, scores: Scores) -> Tensor:
         """The loss over all documents of the batch, in float32."""
         n_queries, n_documents = scores.group.shape
-        everything = scores.in_batch
-        if everything is None or everything.shape[1] != n_queries * n_documents:
-            raise ValueError(
-                f"Contrastive: in_batch must score all {n_queries * n_documents} documents of the batch, got "
-                f"shape {None if everything is None else tuple(everything.shape)}"
-            )
+        everything = scores.all_documents(type(self).__name__)
         own = torch.arange(n_queries, device=everything.device)
         others = ~torch.eye(n_queries, dtype=torch.bool, device=everything.device)
         excluded = torch.zeros_like(everything, dtype=torch.bool)

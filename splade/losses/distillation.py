@@ -1,11 +1,9 @@
 """Losses that bring the student's scores ``s`` to a teacher's ``t``."""
 
-import math
-
 from torch import Tensor
 from torch.nn import functional
 
-from splade.losses.scores import Loss, Scores
+from splade.losses.scores import Loss, Scores, above_zero, teacher_of
 
 
 class DistilMarginMSE(Loss):
@@ -15,7 +13,7 @@ class DistilMarginMSE(Loss):
 
     def value(self, scores: Scores) -> Tensor:
         """The loss of positive-to-negative margins, in float32."""
-        error = scores.group - _teacher(scores)  # [B, n]
+        error = scores.group - teacher_of(scores)  # [B, n]
         return (error[:, :1] - error[:, 1:]).square().mean()
 
 
@@ -29,7 +27,7 @@ class MarginMSEAllPairs(Loss):
 
     def value(self, scores: Scores) -> Tensor:
         """The loss of every margin, in float32: twice the sample variance of s - t, without the n² pairs."""
-        error = scores.group - _teacher(scores)  # [B, n]
+        error = scores.group - teacher_of(scores)  # [B, n]
         return 2.0 * error.var(dim=1, correction=1).mean()
 
 
@@ -42,19 +40,10 @@ class KlDiv(Loss):
     needs_teacher = True
 
     def __init__(self, temperature: float = 1.0) -> None:
-        if not (temperature > 0 and math.isfinite(temperature)):
-            raise ValueError(f"temperature must be a finite number above 0, got {temperature}")
-        self.temperature = temperature
+        self.temperature = above_zero("temperature", temperature)
 
     def value(self, scores: Scores) -> Tensor:
         """The divergence of the listed documents, in float32 and in nats."""
         student = functional.log_softmax(scores.group / self.temperature, dim=1)
-        teacher = functional.log_softmax(_teacher(scores) / self.temperature, dim=1)
+        teacher = functional.log_softmax(teacher_of(scores) / self.temperature, dim=1)
         return functional.kl_div(student, teacher, reduction="batchmean", log_target=True)
-
-
-def _teacher(scores: Scores) -> Tensor:
-    """Teacher scores, which take no gradient."""
-    if scores.teacher is None:
-        raise ValueError("teacher scores are missing")
-    return scores.teacher.detach()

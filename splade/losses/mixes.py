@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Mapping
+from difflib import get_close_matches
+from importlib import import_module
 
 import torch
 from torch import Tensor
@@ -28,6 +30,7 @@ class WeightedSum(Loss):
         parts = list(self.losses.values())
         self.needs_teacher = any(loss.needs_teacher for loss in parts)
         self.needs_in_batch = any(loss.needs_in_batch for loss in parts)
+        self.needs_document_keys = any(loss.needs_document_keys for loss in parts)
         self.min_documents = max(loss.min_documents for loss in parts)
         wants_all = any(loss.needs_in_batch and loss.in_batch_documents == "all" for loss in parts)
         self.in_batch_documents = "all" if wants_all else "positives"
@@ -36,6 +39,27 @@ class WeightedSum(Loss):
         """The weighted sum, in float32."""
         terms = [self.weights[name] * loss(scores) for name, loss in self.losses.items()]
         return torch.stack(terms).sum()
+
+
+def weighted_sum(weights: Mapping[str, float], catalog: Mapping[str, str]) -> WeightedSum:
+    """The weighted sum of losses named as in ``catalog`` (name to dotted path), each with its own defaults.
+
+    ValueError names the address, what is accepted and the nearest valid name.
+    """
+    given = {str(name): weight for name, weight in weights.items() if weight is not None}
+    accepted = [name for name, path in catalog.items() if path != f"splade.losses.{weighted_sum.__name__}"]
+    for name in given:
+        if name not in accepted:
+            near = get_close_matches(name, accepted, n=1, cutoff=0.5)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ValueError(f"config.loss_weights.{name}: no such loss; accepted: {', '.join(accepted)}{hint}")
+    return WeightedSum({name: _made(catalog[name]) for name in given}, given)
+
+
+def _made(path: str) -> Loss:
+    module, _, attribute = path.rpartition(".")
+    loss: Loss = getattr(import_module(module), attribute)()
+    return loss
 
 
 def kldiv_mse_margin_with_weights() -> WeightedSum:

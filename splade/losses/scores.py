@@ -3,6 +3,7 @@
 Letters: ``B`` queries of the global batch, ``n`` documents listed per query, the positive first.
 """
 
+import math
 from abc import ABC, abstractmethod
 from typing import NamedTuple
 
@@ -21,6 +22,17 @@ class Scores(NamedTuple):
     group: Tensor  # [B, n], positive first
     in_batch: Tensor | None = None  # [B, B] or [B, B * n]
     teacher: Tensor | None = None  # [B, n]
+    document_keys: Tensor | None = None  # [B, n] int64, equal where texts are equal
+
+    def all_documents(self, name: str) -> Tensor:
+        """``in_batch`` of width ``B * n``; ValueError, in the words of the loss ``name``, where it is another."""
+        n_queries, n_documents = self.group.shape
+        if self.in_batch is None or self.in_batch.shape[1] != n_queries * n_documents:
+            raise ValueError(
+                f"{name}: in_batch must score all {n_queries * n_documents} documents of the batch, got "
+                f"shape {None if self.in_batch is None else tuple(self.in_batch.shape)}"
+            )
+        return self.in_batch
 
 
 class Loss(ABC):
@@ -28,19 +40,21 @@ class Loss(ABC):
 
     The class attributes say what must be there, so that it is checked when training is assembled:
     ``needs_teacher``; ``needs_in_batch``, with ``in_batch_documents`` ("positives" for width B, "all"
-    for width B * n); ``min_documents``, the smallest n.
+    for width B * n); ``needs_document_keys``; ``min_documents``, the smallest n.
     """
 
     needs_teacher: bool = False
     needs_in_batch: bool = False
     in_batch_documents: str = "positives"
+    needs_document_keys: bool = False
     min_documents: int = 2
 
     def __call__(self, scores: Scores) -> Tensor:
         """The loss, a float32 scalar; ValueError where a score the loss needs is missing or misshapen."""
         self._check(scores)
         with torch.autocast(scores.group.device.type, enabled=False):
-            return self.value(Scores(scores.group.float(), _float(scores.in_batch), _float(scores.teacher)))
+            in_batch, teacher = _float(scores.in_batch), _float(scores.teacher)
+            return self.value(Scores(scores.group.float(), in_batch, teacher, scores.document_keys))
 
     def __repr__(self) -> str:
         """The loss with its settings, as a training's description records it."""
@@ -63,6 +77,8 @@ class Loss(ABC):
             raise ValueError(f"{name} needs teacher scores: use training data that carries them (triplets_with_distil)")
         if self.needs_in_batch and scores.in_batch is None:
             raise ValueError(f"{name} needs in-batch scores: set config.augment_pairs=in_batch_negatives")
+        if self.needs_document_keys and scores.document_keys is None:
+            raise ValueError(f"{name} needs document_keys, [queries, documents]: equal where texts are equal")
         if scores.teacher is not None and scores.teacher.shape != group.shape:
             raise ValueError(f"{name}: teacher has shape {tuple(scores.teacher.shape)}, group {tuple(group.shape)}")
         if scores.in_batch is not None:
@@ -77,6 +93,20 @@ class Loss(ABC):
 
 def _float(part: Tensor | None) -> Tensor | None:
     return None if part is None else part.float()
+
+
+def teacher_of(scores: Scores) -> Tensor:
+    """The teacher's scores [B, n], which take no gradient."""
+    if scores.teacher is None:
+        raise ValueError("teacher scores are missing")
+    return scores.teacher.detach()
+
+
+def above_zero(name: str, value: float) -> float:
+    """``value``; ValueError unless it is a finite number above 0."""
+    if not (value > 0 and math.isfinite(value)):
+        raise ValueError(f"{name} must be a finite number above 0, got {value}")
+    return value
 
 
 def positive_columns(scores: Scores) -> Tensor:

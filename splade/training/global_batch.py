@@ -131,11 +131,14 @@ class GlobalStep:
                 torch.autograd.backward([vectors[side] for side in live], rows)
 
     def _outcome(self, vectors: dict[str, Tensor], share: Share, step: int, everywhere: bool = True) -> Outcome:
-        teacher = None if share.teacher is None else share.teacher.to(self.device)
-        if teacher is not None and everywhere:
-            teacher = gather_rows(teacher)
+        known = {"teacher": share.teacher}
+        if self.objective.loss.needs_document_keys:
+            known["document_keys"] = share.document_keys
+        on_device = {name: rows.to(self.device) for name, rows in known.items() if rows is not None}
+        if everywhere:
+            on_device = {name: gather_rows(rows) for name, rows in on_device.items()}
         documents = vectors["document"].unflatten(0, (-1, share.n_documents))
-        return self.objective(vectors["query"], documents, teacher, step)
+        return self.objective(vectors["query"], documents, on_device.pop("teacher", None), step, **on_device)
 
     def _encode(self, share: Share, part: Part, batch: int) -> dict[str, Tensor]:
         """Vectors [., V] in float32 of the texts of ``part``; of sides with none there are none."""

@@ -37,9 +37,19 @@ class Objective:
         self.loss, self.penalties = loss, list(penalties)
         self.in_batch, self.penalty_documents, self.sparse = in_batch, penalty_documents, sparse
 
-    def __call__(self, queries: Tensor, documents: Tensor, teacher: Tensor | None, step: int) -> Outcome:
-        """The outcome of queries [B, V], documents [B, n, V] and teacher scores [B, n] at optimizer step ``step``."""
-        loss = self.loss(self.scores(queries, documents, teacher))
+    def __call__(
+        self,
+        queries: Tensor,
+        documents: Tensor,
+        teacher: Tensor | None,
+        step: int,
+        document_keys: Tensor | None = None,
+    ) -> Outcome:
+        """The outcome of queries [B, V], documents [B, n, V] and teacher scores [B, n] at optimizer step ``step``.
+
+        ``document_keys`` [B, n] are equal where texts are equal.
+        """
+        loss = self.loss(self.scores(queries, documents, teacher)._replace(document_keys=document_keys))
         slots = documents.unbind(1) if self.penalty_documents == "slot" else (documents.flatten(0, 1),)
         penalty, measured = penalty_sum(self.penalties, step, {"query": (queries,), "document": slots})
         total = loss + penalty

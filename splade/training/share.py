@@ -5,6 +5,7 @@ texts may be cut into parts anywhere: by examples, by tokens, by processes.
 """
 
 from collections.abc import Iterator, Sequence
+from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,6 +36,7 @@ class Share(NamedTuple):
     parts: list[Part]  # each text in exactly one
     n_documents: int
     teacher: Tensor | None  # [m, n] float32 on the CPU
+    document_keys: Tensor  # [m, n] int64 on the CPU, equal where texts are equal
 
     def first_text(self, side: str) -> int:
         """The number of its first text of ``side`` in the global batch."""
@@ -74,7 +76,7 @@ def make_share(model: Any, examples: Sequence[Example], first: int, cut: Cut, de
     lengths = {side: tokens[side].attention_mask.sum(axis=1) for side in SIDES}
     budget = None if cut.tokens is None else budget_for(device.type)._replace(tokens=cut.tokens)
     parts = list(cut_parts(lengths, n_documents, cut.examples, budget))
-    return Share(first, tokens, parts, n_documents, _teacher(examples))
+    return Share(first, tokens, parts, n_documents, _teacher(examples), _document_keys(examples))
 
 
 def cut_parts(
@@ -130,6 +132,16 @@ def _may_mix(model: Any) -> bool:
         return False
     encoder = model.encoders["document"]
     return isinstance(encoder, MlmEncoder) and find_head(encoder.mlm) is not None
+
+
+def _document_keys(examples: Sequence[Example]) -> Tensor:
+    """Hashes of the documents' texts: the same document may come under several ids, as in lines of triplets."""
+    digests = b"".join(
+        blake2b(document.text.encode(), digest_size=8).digest()
+        for example in examples
+        for document in example.documents
+    )
+    return torch.from_numpy(np.frombuffer(digests, np.int64).reshape(len(examples), -1).copy())
 
 
 def _teacher(examples: Sequence[Example]) -> Tensor | None:

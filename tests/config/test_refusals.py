@@ -123,3 +123,27 @@ def test_all_mistakes_of_a_kind_are_told_at_once():
     told = refusal("config.lrr=1", "config.losss=KlDiv")
     assert "did you mean config.lr?" in told
     assert "did you mean config.loss?" in told
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (["config.loss=WeightedSum"], "config.loss=WeightedSum needs config.loss_weights"),
+        (["config.loss=WeightedSum", "config.loss_weights.KLDiv=1"], "config.loss_weights.KLDiv: no such loss"),
+        (
+            ["config.loss=WeightedSum", "config.loss_weights.KlDiv=-1"],
+            "config.loss_weights.KlDiv must be a number >= 0",
+        ),
+        (["config.loss=KlDiv", "config.loss_weights.KlDiv=1"], "nothing in this configuration reads it"),
+        (
+            ["config.loss=WeightedSum", "config.loss_weights.KlDiv=1", "train/data=toy"],
+            "config.loss=KlDiv learns from teacher scores, and data.type=triplets has none",
+        ),
+        (
+            ["config.loss=WeightedSum", "config.loss_weights.InBatchPairwiseNLL=1"],
+            "config.loss=InBatchPairwiseNLL needs config.augment_pairs=in_batch_negatives",
+        ),
+    ],
+)
+def test_a_mix_of_losses_is_refused_where_its_parts_would_be(overrides, told):
+    assert told in refusal("train/data=toy_hard_negatives", "~config.augment_pairs", *overrides)

@@ -12,8 +12,10 @@ OF_A_TEACHER = [
     losses.DistilMarginMSE, losses.MarginMSEAllPairs, losses.KlDiv, lambda: losses.KlDiv(3.0),
     losses.kldiv_mse_margin_with_weights,
 ]  # fmt: skip
+IN_A_TEACHERS_ORDER = [losses.RankNet, losses.ListNet, losses.ApproxNDCG]
+SCORE_AWARE = [losses.ScoreAwareInBatchNLL, lambda: losses.ScoreAwareInBatchNLL(0.0)]
 MIXED = [losses.kldiv_contrastive_with_weights, losses.kldiv_contrastive_without_weights]
-ALL = OF_A_GROUP + OF_A_BATCH + OF_A_TEACHER + MIXED
+ALL = OF_A_GROUP + OF_A_BATCH + OF_A_TEACHER + IN_A_TEACHERS_ORDER + SCORE_AWARE + MIXED
 SHIFT_FREE = [loss for loss in ALL if loss is not losses.BCE]
 
 
@@ -25,14 +27,16 @@ def random_scores(seed=0, n_queries=4, n_documents=3, dtype=torch.float32):
     rows = torch.arange(n_queries)
     group = everything.view(n_queries, n_queries, n_documents)[rows, rows]
     teacher = 3 * torch.randn(n_queries, n_documents, generator=generator)
-    return Scores(group, everything, teacher)
+    return Scores(group, everything, teacher, torch.arange(n_queries * n_documents).view(n_queries, n_documents))
 
 
 @pytest.mark.parametrize("make", SHIFT_FREE)
 def test_a_constant_added_to_a_querys_scores_changes_nothing(make):
     plain = random_scores()
     shift = torch.tensor([[-7.0], [0.0], [2.0], [11.0]])
-    shifted = Scores(plain.group + shift, plain.in_batch + shift, plain.teacher - 2 * shift)
+    shifted = plain._replace(
+        group=plain.group + shift, in_batch=plain.in_batch + shift, teacher=plain.teacher - 2 * shift
+    )
     torch.testing.assert_close(make()(shifted), make()(plain), rtol=1e-4, atol=1e-4)
 
 
@@ -41,7 +45,12 @@ def test_the_order_of_queries_and_of_negatives_changes_nothing(make):
     plain = random_scores()
     queries, documents = torch.tensor([2, 0, 3, 1]), torch.tensor([0, 2, 1])
     everything = plain.in_batch.view(4, 4, 3)[queries][:, queries][:, :, documents].reshape(4, 12)
-    moved = Scores(plain.group[queries][:, documents], everything, plain.teacher[queries][:, documents])
+    moved = Scores(
+        plain.group[queries][:, documents],
+        everything,
+        plain.teacher[queries][:, documents],
+        plain.document_keys[queries][:, documents],
+    )
     torch.testing.assert_close(make()(moved), make()(plain))
 
 
@@ -71,7 +80,7 @@ def test_half_precision_scores_give_a_float32_loss_and_a_finite_gradient(make, d
     with torch.autocast("cpu", dtype=torch.bfloat16):
         value = make()(half)
     value.backward()
-    exact = make()(Scores(half.group.detach().float(), half.in_batch.detach().float(), half.teacher))
+    exact = make()(half._replace(group=half.group.detach().float(), in_batch=half.in_batch.detach().float()))
     assert value.dtype == torch.float32
     torch.testing.assert_close(value.detach(), exact, rtol=0, atol=0)
     assert torch.isfinite(half.in_batch.grad).all()
@@ -81,16 +90,16 @@ def test_half_precision_scores_give_a_float32_loss_and_a_finite_gradient(make, d
 @pytest.mark.parametrize("make", ALL)
 def test_large_half_precision_scores_keep_the_gradient_finite(make):
     group = torch.tensor([[-3e4, 3e4, 1.0]], dtype=torch.float16, requires_grad=True)
-    value = make()(Scores(group, group, torch.tensor([[2.0, 1.0, 0.0]])))
+    value = make()(Scores(group, group, torch.tensor([[2.0, 1.0, 0.0]]), torch.arange(3)[None]))
     value.backward()
     assert torch.isfinite(value)
 
 
-@pytest.mark.parametrize("make", OF_A_TEACHER)
+@pytest.mark.parametrize("make", OF_A_TEACHER + IN_A_TEACHERS_ORDER + SCORE_AWARE)
 def test_the_teacher_takes_no_gradient(make):
     teacher = torch.tensor([[2.0, 1.0]], requires_grad=True)
     group = torch.tensor([[0.0, 1.0]], requires_grad=True)
-    make()(Scores(group, teacher=teacher)).backward()
+    make()(Scores(group, group, teacher, torch.tensor([[0, 1]]))).backward()
     assert teacher.grad is None
 
 
