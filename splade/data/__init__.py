@@ -4,6 +4,7 @@ from splade.data.collections import Collection, open_collection, open_queries
 from splade.data.examples import ExampleSource, HardNegatives, Pairs, Triplets, TripletsWithTeacher
 from splade.data.negatives import iterate_scores, read_scores, write_scores
 from splade.data.qrels import read_qrels
+from splade.data.teachers import TeacherScores
 from splade.data.tokenize import tokenize
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "ExampleSource",
     "HardNegatives",
     "Pairs",
+    "TeacherScores",
     "Triplets",
     "TripletsWithTeacher",
     "iterate_scores",

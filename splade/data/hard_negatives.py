@@ -2,6 +2,7 @@
 
 import logging
 from array import array
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splade.data.collections import Collection, open_collection, open_queries
-from splade.data.negatives import iterate_scores
 from splade.data.qrels import read_qrels
+from splade.data.teachers import TeacherScores
 from splade.files import InputError
 from splade.records import Example
 
@@ -23,7 +24,8 @@ class HardNegatives:
     Positives are the documents that ``qrels`` judges above 0, with a teacher only those that have a score;
     with ``positive_first`` and no qrels, the first document listed for a query. All other candidates are
     negatives. An example draws one positive and ``n_negatives`` different negatives; where a query has
-    fewer, all of them, then some again. ``with_teacher=False`` leaves the scores out of the examples.
+    fewer, all of them, then some again. ``with_teacher=False`` leaves the scores out of the examples; ``teacher``
+    says how several files of scores become one, and to which scale.
 
     What cannot be used (unknown queries and documents, queries without a positive or a negative) is
     counted into one warning; InputError where nothing is left. Memory: 8 bytes a candidate.
@@ -31,7 +33,7 @@ class HardNegatives:
 
     def __init__(
         self,
-        scores: str | Path,
+        scores: str | Path | Sequence[str | Path],
         queries: str | Path | Collection,
         documents: str | Path | Collection,
         qrels: str | Path | None = None,
@@ -39,6 +41,7 @@ class HardNegatives:
         *,
         with_teacher: bool = True,
         positive_first: bool = False,
+        teacher: TeacherScores | None = None,
     ) -> None:
         if n_negatives < 1:
             raise ValueError(f"n_negatives must be at least 1, got {n_negatives}")
@@ -51,7 +54,9 @@ class HardNegatives:
         self.queries, self.documents = open_queries(queries), open_collection(documents)
         self.n_documents, self.has_teacher = 1 + n_negatives, with_teacher
         judged = {} if qrels is None else read_qrels(qrels)
-        self._groups = _gather(self, scores, judged, positive_first)
+        teacher = teacher or TeacherScores()
+        groups = _gather(self, scores, teacher, judged, positive_first)
+        self._groups = groups._replace(scores=teacher.rescore(groups.scores))
 
     def __len__(self) -> int:
         return self._groups.queries.size
@@ -96,12 +101,16 @@ class _Losses:
 
 
 def _gather(
-    source: HardNegatives, path: str | Path, judged: dict[str, dict[str, int]], positive_first: bool
+    source: HardNegatives,
+    path: str | Path | Sequence[str | Path],
+    teacher: TeacherScores,
+    judged: dict[str, dict[str, int]],
+    positive_first: bool,
 ) -> _Groups:
     queries, bounds = array("i"), array("q", [0])
     documents, scores = array("i"), array("f")
     losses = _Losses()
-    for query, candidates in iterate_scores(path):
+    for query, candidates in teacher.read(path):
         query_number = int(source.queries.find([query])[0])
         if query_number < 0:
             losses.add("unknown queries", [query])

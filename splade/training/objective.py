@@ -26,16 +26,25 @@ class Objective:
     """``loss(scores) + Σ penalty.weight(step) · penalty(vectors)`` of one global batch.
 
     ``penalty_documents`` is "slot" (a penalty of documents is the mean over the positives and each
-    rank of negatives, as in pair and triplet training) or "pooled" (all documents together).
+    rank of negatives, as in pair and triplet training) or "pooled" (all documents together). The teacher's scores
+    are divided by ``teacher_temperature``; the student's are not.
     """
 
     def __init__(
-        self, loss: Loss, penalties: Sequence[Penalty], *, in_batch: bool, penalty_documents: str, sparse: bool = True
+        self,
+        loss: Loss,
+        penalties: Sequence[Penalty],
+        *,
+        in_batch: bool,
+        penalty_documents: str,
+        sparse: bool = True,
+        teacher_temperature: float = 1.0,
     ) -> None:
         if penalty_documents not in ("slot", "pooled"):
             raise ValueError(f"penalty_documents must be 'slot' or 'pooled', got {penalty_documents!r}")
         self.loss, self.penalties = loss, list(penalties)
         self.in_batch, self.penalty_documents, self.sparse = in_batch, penalty_documents, sparse
+        self.teacher_temperature = teacher_temperature
 
     def __call__(
         self,
@@ -49,6 +58,7 @@ class Objective:
 
         ``document_keys`` [B, n] are equal where texts are equal.
         """
+        teacher = None if teacher is None else teacher / self.teacher_temperature
         loss = self.loss(self.scores(queries, documents, teacher)._replace(document_keys=document_keys))
         slots = documents.unbind(1) if self.penalty_documents == "slot" else (documents.flatten(0, 1),)
         penalty, measured = penalty_sum(self.penalties, step, {"query": (queries,), "document": slots})

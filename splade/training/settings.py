@@ -38,6 +38,7 @@ class TrainingSettings:
     bf16: bool = False
     seed: int = 0
     in_batch_negatives: bool = False  # score queries against documents of the whole batch
+    teacher_temperature: float = 1.0  # divides the teacher's scores before any loss
     penalty_documents: str = "slot"  # or "pooled"; see splade.training.objective.Objective
     validation_loss_examples: int = 0  # held out from training, chosen by the seed
     validation_metrics: Sequence[str] = ()  # of the full ranking
@@ -63,6 +64,8 @@ class TrainingSettings:
         for name in ("micro_batch_size", "micro_batch_tokens"):
             if getattr(self, name) is not None:
                 self._within(name, 1)
+        if not self.teacher_temperature > 0:
+            raise ValueError(f"config.teacher.temperature must be above 0, got {self.teacher_temperature!r}")
         if self.max_grad_norm is not None:
             self._within("max_grad_norm", 0)
         if self.warmup_steps > self.nb_iterations:

@@ -52,6 +52,7 @@ class Updates:
             in_batch=settings.in_batch_negatives or loss.needs_in_batch,
             penalty_documents=settings.penalty_documents,
             sparse=getattr(model, "is_sparse", True),
+            teacher_temperature=settings.teacher_temperature,
         )
         self.global_step = GlobalStep(
             model,

@@ -1,9 +1,11 @@
 """What overrides and groups do to the values."""
 
 import pytest
+from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from splade.config import ConfigError, choose, compose, configure
+from splade.data import read_scores, write_scores
 from tests.config.support import configured
 
 
@@ -134,3 +136,16 @@ def test_a_file_that_is_no_config_is_told_in_words(text, told, tmp_path):
     (tmp_path / "config.yaml").write_text(text)
     with pytest.raises(ConfigError, match=told):
         compose(choose({"SPLADE_CONFIG_FULLPATH": str(tmp_path)}))
+
+
+def test_several_files_of_teacher_scores_become_one(tmp_path):
+    files = [tmp_path / name for name in ("one.jsonl", "two.jsonl")]
+    for number, file in enumerate(files):
+        scores = read_scores(configured("train/data=toy_hard_negatives", "loss=kl").data.TRAIN.DATASET_PATH)
+        write_scores(file, {query: {id: score + number for id, score in row.items()} for query, row in scores.items()})
+    given = ["train/data=toy_hard_negatives", "loss=kl", f"data.TRAIN.DATASET_PATH=[{files[0]},{files[1]}]"]
+    given += ["config.teacher.normalize=z_score", "config.teacher.rescore_mean=1", "config.teacher.rescore_std=2"]
+    cfg = configured(*given, "config.teacher.weights=[2,1]", "config.teacher.temperature=3", command="train")
+    assert cfg.trainer.teacher_temperature == 3.0
+    teacher = instantiate(cfg.examples)._groups.scores
+    assert (teacher.mean(), teacher.std()) == (pytest.approx(1, abs=1e-4), pytest.approx(2, rel=1e-4))

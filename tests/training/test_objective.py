@@ -78,3 +78,9 @@ def test_the_columns_name_everything_that_is_logged():
 def test_another_way_to_measure_documents_is_refused():
     with pytest.raises(ValueError, match="'slot' or 'pooled', got 'mean'"):
         objective(BCE(), penalty_documents="mean")
+
+
+def test_the_teachers_temperature_divides_its_scores_and_not_the_students():
+    warm = Objective(DistilMarginMSE(), [], in_batch=False, penalty_documents="slot", teacher_temperature=2.0)
+    # margins 3 and 2, the teacher's 4 / 2 and 1 / 2: ((3 - 2)² + (2 - .5)²) / 2
+    assert warm(QUERIES, DOCUMENTS, TEACHER, 0).logged["loss"] == pytest.approx((1 + 2.25) / 2)
