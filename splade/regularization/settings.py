@@ -1,18 +1,21 @@
 """Penalties from the settings at ``config.regularizer``, strictly: a key that is not understood is an error."""
 
 import difflib
+import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from typing import Any
 
 from splade.files import InputError
+from splade.regularization.controller import DEFAULT_STEPS, TargetController
 from splade.regularization.penalties import Measure, Penalty
 from splade.regularization.ramps import ConstantRamp, LinearRamp, QuadraticRamp, Ramp
 
 ADDRESS = "config.regularizer"
 EVAL_ONLY = "eval_only"
-KEYS = ("reg", "lambda_q", "lambda_d", "T", "targeted_rep")
+KEYS = ("reg", "lambda_q", "lambda_d", "T", "targeted_rep", "target_q", "target_d", "target_steps")
+ARGUMENTS = ("threshold", "idf", "floor", "every", "alpha", "beta")  # of measures, as far as they take them
 SIDES = {"lambda_q": "query", "lambda_d": "document"}
 RAMPS: dict[str, Callable[[float, int], Ramp]] = {
     "quadratic": QuadraticRamp,
@@ -25,10 +28,12 @@ def penalties_from(settings: Any, catalog: Mapping[str, str], ramp: str = "quadr
     """The penalties and monitors of ``settings``, each once per side, queries first.
 
     ``settings`` is ``{NAME: {reg, lambda_q, lambda_d, T, targeted_rep: rep}}``: ``reg`` (default NAME) is a
-    name of ``catalog`` (name to dotted path of a class made without arguments); T is in optimizer steps,
-    null or 0 for full weight from the start; an absent λ leaves that side alone and λ = 0 watches it. The
-    string ``eval_only`` in place of a NAME's settings measures both sides with weight 0; in place of
-    all settings it does so for the whole catalog. None or an empty mapping gives no penalties.
+    name of ``catalog`` (name to dotted path of a class); T is in optimizer steps,
+    null or 0 for full weight from the start; an absent λ leaves that side alone and λ = 0 watches it. With ``target_q``
+    or ``target_d`` a controller goes on from that λ, to so many non-zeros; ``target_steps`` says how fast. Other keys
+    are arguments of the measure. The string ``eval_only`` in place of a NAME's settings measures both sides with weight
+    0; in place of all settings it does so for the whole catalog but measures that need arguments. None or an empty
+    mapping gives no penalties.
 
     InputError names the address, what is accepted and the nearest valid name.
     """
@@ -36,7 +41,8 @@ def penalties_from(settings: Any, catalog: Mapping[str, str], ramp: str = "quadr
     if settings is None:
         return []
     if settings == EVAL_ONLY:
-        settings = dict.fromkeys({path: name for name, path in catalog.items()}.values(), EVAL_ONLY)
+        names = {path: name for name, path in catalog.items()}.values()
+        settings = {name: EVAL_ONLY for name in names if not _needed(_class(name, catalog))}
     if not isinstance(settings, Mapping):
         raise InputError(f"{ADDRESS} must be a mapping of regularizers, {EVAL_ONLY!r} or null, got {settings!r}")
     penalties = [penalty for name in settings for penalty in _one(str(name), settings[name], catalog, ramp)]
@@ -51,12 +57,14 @@ def _one(name: str, settings: Any, catalog: Mapping[str, str], ramp: str) -> lis
         settings = {"lambda_q": 0.0, "lambda_d": 0.0}
     if not isinstance(settings, Mapping):
         raise InputError(f"{address} must be a mapping with {', '.join(KEYS)}, or {EVAL_ONLY!r}, got {settings!r}")
+    measured_by = _reg(settings, name, address, catalog)
+    taken = [argument for argument in ARGUMENTS if argument in _arguments(measured_by)]
     for key in settings:
-        _known(key, KEYS, f"{address}.{key}", "key")
+        _known(key, [*KEYS, *taken], f"{address}.{key}", "key")
     targeted = settings.get("targeted_rep", "rep")
     if targeted != "rep":
         raise InputError(f"{address}.targeted_rep must be 'rep', got {targeted!r}")
-    measure = _measure(str(settings.get("reg") or name), address, catalog, from_key="reg" in settings)
+    given = {key: settings[key] for key in taken if settings.get(key) is not None}
     steps = _steps(settings.get("T"), f"{address}.T")
     weights = {key: settings.get(key) for key in SIDES}
     if all(weight is None for weight in weights.values()):
@@ -67,23 +75,63 @@ def _one(name: str, settings: Any, catalog: Mapping[str, str], ramp: str) -> lis
     penalties = []
     for key, side in SIDES.items():
         if weights[key] is not None:
+            measure = _measure(measured_by, given, address)
             target = _weight(weights[key], f"{address}.{key}")
             if target > 0 and getattr(measure, "monitor", False):
                 raise InputError(f"{address}.{key} is {target}, but {type(measure).__name__} only counts: set 0")
-            penalties.append(Penalty(name, side, measure, _ramp(ramp, target, steps)))
+            plain = _ramp(ramp, target, steps)
+            penalties.append(Penalty(name, side, measure, _controlled(plain, target, settings, side, address)))
+        elif settings.get(f"target_{side[0]}") is not None:
+            raise InputError(f"{address}.target_{side[0]} needs {address}.{key}, the weight to start from")
     return penalties
 
 
-def _measure(reg: str, address: str, catalog: Mapping[str, str], from_key: bool) -> Measure:
-    """An instance of what the catalog has under ``reg``."""
-    where = f"{address}.reg" if from_key else address
-    _known(reg, catalog, where, "regularizer")
+def _controlled(ramp: Ramp, weight: float, settings: Mapping[str, Any], side: str, address: str) -> Ramp:
+    """``ramp``, or a controller that goes on from it where the side has a target."""
+    key = f"target_{side[0]}"
+    if settings.get(key) is None:
+        return ramp
+    if not weight > 0:
+        raise InputError(f"{address}.{key} needs a weight to start from: set {address}.lambda_{side[0]} above 0")
+    try:
+        return TargetController(ramp, float(settings[key]), int(settings.get("target_steps") or DEFAULT_STEPS))
+    except ValueError as error:
+        raise InputError(f"{address}.{key}: {error}") from error
+
+
+def _reg(settings: Mapping[str, Any], name: str, address: str, catalog: Mapping[str, str]) -> Any:
+    """The class of the measure that an entry names."""
+    reg = str(settings.get("reg") or name)
+    _known(reg, catalog, f"{address}.reg" if "reg" in settings else address, "regularizer")
+    return _class(reg, catalog)
+
+
+def _class(reg: str, catalog: Mapping[str, str]) -> Any:
+    """What the catalog has under ``reg``."""
     module, _, attribute = str(catalog[reg]).rpartition(".")
     try:
-        measure: Measure = getattr(import_module(module), attribute)()
+        return getattr(import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         raise InputError(f"catalog.regularizer.{reg}: cannot make {catalog[reg]!r}: {error}") from error
+
+
+def _measure(measured_by: Any, given: Mapping[str, Any], address: str) -> Measure:
+    missing = [name for name in _needed(measured_by) if name not in given]
+    if missing:
+        raise InputError(f"{address}.{missing[0]} is needed by {measured_by.__name__} and not set")
+    try:
+        measure: Measure = measured_by(**given)
+    except ValueError as error:
+        raise error if isinstance(error, InputError) else InputError(f"{address}: {error}") from error
     return measure
+
+
+def _arguments(measured_by: Any) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(measured_by).parameters
+
+
+def _needed(measured_by: Any) -> list[str]:
+    return [name for name, argument in _arguments(measured_by).items() if argument.default is argument.empty]
 
 
 def _ramp(kind: str, target: float, steps: int | None) -> Ramp:

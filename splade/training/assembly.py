@@ -1,10 +1,13 @@
 """Whether the parts of a training fit each other, asked before anything runs."""
 
 import logging
+from collections.abc import Iterable
 
 from splade.data.examples import ExampleSource
 from splade.files import InputError
 from splade.losses.scores import Loss
+from splade.models import SparseRetriever
+from splade.regularization.penalties import Penalty
 from splade.training.settings import TrainingSettings
 
 logger = logging.getLogger(__name__)
@@ -30,6 +33,13 @@ def check_loss(loss: Loss, examples: ExampleSource, in_batch_negatives: bool) ->
             "config.augment_pairs=in_batch_negatives has no effect: config.loss=%s looks at no other query's documents",
             name,
         )
+
+
+def name_terms(penalties: Iterable[Penalty], model: SparseRetriever) -> None:
+    """Tell penalties that know terms by their tokens which numbers these have in ``model``."""
+    for each in penalties:
+        if hasattr(each.measure, "for_vocabulary"):
+            each.measure.for_vocabulary(model.tokenizer("document").get_vocab(), model.vocab_size)
 
 
 def check_early_stopping(settings: TrainingSettings) -> None:

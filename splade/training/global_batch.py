@@ -86,6 +86,7 @@ class GlobalStep:
         mine = {side: _in_order(side, share.parts, encoded) for side in SIDES}
         leaves = {side: gather_rows(mine[side]).requires_grad_() for side in SIDES}  # [B, V] and [B * n, V]
         outcome = self._outcome(leaves, share, step)
+        self.objective.observe(leaves)
         if outcome.total.requires_grad:
             scaled(outcome.total).backward()
         gradients = {side: _own_part(leaves[side], share.first_text(side), len(mine[side])) for side in SIDES}

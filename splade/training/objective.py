@@ -3,13 +3,14 @@
 Letters: ``B`` queries of the global batch, ``n`` documents per query (positive first), ``V`` terms.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from splade.losses.scores import Loss, Scores
+from splade.regularization.adaptive import Adaptive
 from splade.regularization.penalties import Penalty, penalty_sum
 
 SPARSITY = ("L0_q", "L0_d", "flops", "dead_q", "dead_d")
@@ -69,6 +70,21 @@ class Objective:
         if self.sparse:
             logged |= sparsity(queries.detach(), documents.detach().flatten(0, 1))
         return Outcome(total, logged)
+
+    def adaptive(self) -> dict[str, tuple[str, Adaptive]]:
+        """What learns from vectors, with its side, under ``name_side_part``."""
+        found: dict[str, tuple[str, Adaptive]] = {}
+        for each in self.penalties:
+            for part in ("measure", "ramp"):
+                learner = getattr(each, part)
+                if isinstance(learner, Adaptive):
+                    found[f"{each.name}_{each.side}_{part}"] = each.side, learner
+        return found
+
+    def observe(self, vectors: Mapping[str, Tensor]) -> None:
+        """Show the vectors [N, V] of each side of a global batch to what learns from them."""
+        for side, learner in self.adaptive().values():
+            learner.observe(vectors[side])
 
     def columns(self) -> list[str]:
         """The names of what an outcome logs."""

@@ -88,7 +88,7 @@ class TrainingSettings:
 
 
 def plain(value: Any) -> Any:
-    """``value`` as JSON holds it; an object as its class and attributes, so that equal settings give equal values."""
+    """``value`` as JSON holds it; an object as its class and public attributes: equal settings, equal values."""
     if value is None or isinstance(value, str | bool | int | float):
         return value
     if isinstance(value, PurePath | torch.device):
@@ -97,4 +97,5 @@ def plain(value: Any) -> Any:
         return {str(key): plain(inner) for key, inner in value.items()}
     if hasattr(value, "__iter__"):
         return [plain(inner) for inner in value]
-    return {"class": type(value).__name__, **plain(getattr(value, "__dict__", {}))}
+    settings = {name: each for name, each in getattr(value, "__dict__", {}).items() if not name.startswith("_")}
+    return {"class": type(value).__name__, **plain(settings)}

@@ -24,7 +24,7 @@ from splade.models import SparseRetriever
 from splade.models.checkpoint import check_replaceable
 from splade.regularization.penalties import Penalty
 from splade.training import checkpoint
-from splade.training.assembly import check_early_stopping, check_loss, check_processes
+from splade.training.assembly import check_early_stopping, check_loss, check_processes, name_terms
 from splade.training.full_ranking import FullRanking
 from splade.training.interrupts import Interrupted, Interrupts
 from splade.training.monitoring import Health, TrainingLog, Window
@@ -77,6 +77,7 @@ class Trainer(TrainingSettings):
         self._folder = Path(self.checkpoint_dir)
         self.model_dir, self.last = self._folder / "model", self._folder / "model_ckpt" / "last"
         self._description = self._describe()
+        name_terms(self.penalties, self.model)
         train, held_out = split_validation(len(self.examples), self.validation_loss_examples, self.seed)
         self.validation = self._validation(held_out)
         self._continues()

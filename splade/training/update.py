@@ -74,11 +74,12 @@ class Updates:
         return model, self.global_step.of(model)
 
     def state(self) -> dict[str, Any]:
-        """Weights, optimizer and loss scale, whole; called by all ranks."""
+        """Weights, optimizer, loss scale and what penalties have learnt, whole; called by all ranks."""
         return {
             "model": whole(self.model.state_dict()),
             "optimizer": whole(self.optimizer.state_dict()),
             "scaler": self.precision.scaler.state_dict(),
+            "penalties": {name: learner.state() for name, (_, learner) in self.objective.adaptive().items()},
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -86,6 +87,8 @@ class Updates:
         self.model.load_state_dict(spread(state["model"], self.model.state_dict()))
         self.optimizer.load_state_dict(spread_optimizer(state["optimizer"], self.optimizer))
         self.precision.scaler.load_state_dict(state["scaler"])
+        for name, (_, learner) in self.objective.adaptive().items():
+            learner.restore(state["penalties"][name])
 
     def take(self, step: int) -> dict[str, float]:
         """Do optimizer step ``step`` (from 0); what there is to log of it. InputError where training diverges."""
@@ -95,6 +98,9 @@ class Updates:
         self.model.train()
         self.optimizer.zero_grad(set_to_none=True)
         observed = Window()
+        learners = [learner for _, learner in self.objective.adaptive().values()]
+        for learner in learners:
+            learner.forget()
         first = step * settings.gradient_accumulation_steps
         for batch in range(first, first + settings.gradient_accumulation_steps):
             observed.add(self._add_gradient(batch, step))
@@ -104,6 +110,8 @@ class Updates:
             check_finite("the norm of the gradients", norm, step)
         self.whole = False
         self.precision.apply(self.optimizer)
+        for learner in learners:
+            learner.settle(step)
         return {**observed.means(), "lr": rate, "grad_norm": norm if math.isfinite(norm) else 0.0}
 
     def _add_gradient(self, batch: int, step: int) -> dict[str, float]:

@@ -4,13 +4,17 @@ import pytest
 from omegaconf import OmegaConf
 
 from splade.files import InputError
-from splade.regularization import FLOPS, L1, penalties_from
+from splade.regularization import FLOPS, L1, QuadraticRamp, TargetController, penalties_from
 
 CATALOG = {
     "FLOPS": "splade.regularization.FLOPS",
     "L1": "splade.regularization.L1",
     "L0": "splade.regularization.L0",
     "sparsity_ratio": "splade.regularization.SparsityRatio",
+}
+MORE = CATALOG | {
+    "masked_FLOPS": "splade.regularization.MaskedFLOPS",
+    "DF_FLOPS": "splade.regularization.DocumentFrequencyFLOPS",
 }
 
 
@@ -114,3 +118,41 @@ def test_an_unknown_ramp_is_an_error_with_its_address():
 def test_a_catalog_line_that_does_not_import_is_named():
     with pytest.raises(InputError, match=r"catalog\.regularizer\.mine"):
         penalties_from({"mine": {"lambda_q": 1}}, {"mine": "splade.nowhere.Mine"})
+
+
+def test_arguments_of_a_measure_stand_beside_its_weights():
+    (masked,) = penalties_from({"masked_FLOPS": {"lambda_d": 1, "threshold": 200}}, MORE)
+    assert masked.measure.threshold == 200
+    query, document = penalties_from({"DF_FLOPS": {"lambda_q": 1, "lambda_d": 1, "every": 7, "alpha": 0.2}}, MORE)
+    assert (document.measure.every, document.measure.alpha) == (7, 0.2)
+    assert query.measure is not document.measure  # each side learns its own frequencies
+
+
+def test_a_target_makes_the_weight_a_controller_that_starts_from_lambda():
+    settings = {"FLOPS": {"lambda_q": 0.1, "lambda_d": 0.2, "T": 10, "target_d": 150, "target_steps": 30}}
+    query, document = penalties_from(settings, CATALOG)
+    assert isinstance(query.ramp, QuadraticRamp)
+    assert isinstance(document.ramp, TargetController)
+    assert (document.ramp.target, document.ramp.steps, document.weight(5)) == (150.0, 30, 0.05)
+
+
+def test_eval_only_leaves_out_measures_that_need_arguments():
+    names = {penalty.name for penalty in penalties_from("eval_only", MORE)}
+    assert names == {*CATALOG, "DF_FLOPS"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"masked_FLOPS": {"lambda_d": 1}}, r"masked_FLOPS\.threshold is needed by MaskedFLOPS"),
+        ({"masked_FLOPS": {"lambda_d": 1, "treshold": 3}}, r"masked_FLOPS\.treshold: .*did you mean 'threshold'"),
+        ({"FLOPS": {"lambda_d": 1, "every": 3}}, r"FLOPS\.every: unknown key 'every'"),
+        ({"DF_FLOPS": {"lambda_d": 1, "alpha": 2.0}}, r"config\.regularizer\.DF_FLOPS: alpha must be between 0 and 1"),
+        ({"FLOPS": {"lambda_q": 1, "target_d": 5}}, r"FLOPS\.target_d needs config\.regularizer\.FLOPS\.lambda_d"),
+        ({"FLOPS": {"lambda_q": 0, "target_q": 5}}, r"set config\.regularizer\.FLOPS\.lambda_q above 0"),
+        ({"FLOPS": {"lambda_q": 1, "target_q": -5}}, r"FLOPS\.target_q: target must be a finite number"),
+    ],
+)
+def test_arguments_and_targets_are_as_strict(settings, words):
+    with pytest.raises(InputError, match=words):
+        penalties_from(settings, MORE)

@@ -1,0 +1,52 @@
+"""Parts of a penalty that learn from the vectors of the training, and are saved with it."""
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class Adaptive(ABC):
+    """What is learnt comes from the vectors of global batches, so it is the same on any number of processes.
+
+    A step calls ``forget``, ``observe`` for each global batch, and ``settle`` once the weights have been updated: only
+    that changes anything, so that a step which is cut short leaves no trace. What is learnt is in attributes that begin
+    with an underscore, those of ``learnt``; the others are settings.
+    """
+
+    learnt: tuple[str, ...] = ()
+
+    def __init__(self) -> None:
+        self._seen: list[Tensor] = []
+
+    def forget(self) -> None:
+        """Drop what was observed since the last ``settle``."""
+        self._seen = []
+
+    def observe(self, vectors: Tensor) -> None:
+        """See the vectors [N, V] of one side in a global batch."""
+        self._seen.append(self.summary(vectors.detach()))
+
+    def settle(self, step: int) -> None:
+        """Learn from what was observed in optimizer step ``step`` (from 0)."""
+        if self._seen:
+            self.learn(torch.stack(self._seen).mean(dim=0), step)
+        self._seen = []
+
+    def state(self) -> dict[str, Any]:
+        """What was learnt, as tensors and plain values."""
+        return {name: getattr(self, name) for name in self.learnt}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go back to what ``state`` returned."""
+        for name in self.learnt:
+            setattr(self, name, state[name])
+
+    @abstractmethod
+    def summary(self, vectors: Tensor) -> Tensor:
+        """What is kept of vectors [N, V], float64 on the CPU; those of a step's batches are averaged."""
+
+    @abstractmethod
+    def learn(self, seen: Tensor, step: int) -> None:
+        """Change with the averaged summary of a step."""
