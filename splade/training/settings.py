@@ -34,6 +34,7 @@ class TrainingSettings:
     fsdp: bool = False  # spread weights, gradients and optimizer state over the processes
     gradient_accumulation_steps: int = 1  # global batches per step; their losses are averaged
     max_grad_norm: float | None = 1.0  # None or 0: no clipping
+    ema_decay: float = 0.0  # of an average of the weights, which is validated and saved in their place; 0: none
     fp16: bool = False  # CUDA only, float32 with a warning elsewhere
     bf16: bool = False
     seed: int = 0
@@ -64,6 +65,8 @@ class TrainingSettings:
         for name in ("micro_batch_size", "micro_batch_tokens"):
             if getattr(self, name) is not None:
                 self._within(name, 1)
+        if not 0 <= self.ema_decay < 1:
+            raise ValueError(f"config.ema_decay must be at least 0 and below 1, got {self.ema_decay!r}")
         if not self.teacher_temperature > 0:
             raise ValueError(f"config.teacher.temperature must be above 0, got {self.teacher_temperature!r}")
         if self.max_grad_norm is not None:

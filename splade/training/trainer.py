@@ -256,16 +256,17 @@ class Trainer(TrainingSettings):
         ``model/`` comes before the state that knows of it, so that a kill between the two only repeats work.
         """
         step, best, monitor = self.progress.step, self.progress.best, self.validation.monitor
-        model, global_step = self.updates.on_one_rank()
-        figures = on_first_rank(lambda: self.validation(model, global_step, step))
-        if monitor is not None:
-            best = best.after(figures[monitor.figure], step, monitor.lower_is_better)
-        finished = ALL_STEPS if step >= self.nb_iterations else ""
-        if self.early_stopping and best.since >= self.patience and not finished:
-            finished = EARLY
-        if best.step == step or self._keeps_last(best, finished):
-            extra = {"training_step": step}
-            on_first_rank(lambda: model.save_pretrained(self.model_dir, extra=extra))
+        with self.updates.averaged():
+            model, global_step = self.updates.on_one_rank()
+            figures = on_first_rank(lambda: self.validation(model, global_step, step))
+            if monitor is not None:
+                best = best.after(figures[monitor.figure], step, monitor.lower_is_better)
+            finished = ALL_STEPS if step >= self.nb_iterations else ""
+            if self.early_stopping and best.since >= self.patience and not finished:
+                finished = EARLY
+            if best.step == step or self._keeps_last(best, finished):
+                extra = {"training_step": step}
+                on_first_rank(lambda: model.save_pretrained(self.model_dir, extra=extra))
         self.progress = Progress(step, step, best, figures, finished)
         if figures and self.log is not None:
             self.log.write(step, figures)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -21,6 +22,7 @@ from splade.training.processes import own_share, same_start, sum_gradients
 from splade.training.sampling import DOCUMENTS, GlobalBatches, random_stream
 from splade.training.settings import TrainingSettings
 from splade.training.sharding import Sharded, spread, spread_optimizer, whole
+from splade.training.weight_average import WeightAverage
 
 
 class Updates:
@@ -64,7 +66,12 @@ class Updates:
             device=device,
             sharded=self.sharded,
         )
+        self.average = WeightAverage(model, settings.ema_decay) if settings.ema_decay else None
         self.whole = True
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """Inside the block the model has its averaged weights, where an average is kept; entered by all ranks."""
+        return nullcontext() if self.average is None else self.average.in_place()
 
     def on_one_rank(self) -> tuple[Any, GlobalStep]:
         """Called by all ranks: model and step that the first one may use alone."""
@@ -74,11 +81,12 @@ class Updates:
         return model, self.global_step.of(model)
 
     def state(self) -> dict[str, Any]:
-        """Weights, optimizer, loss scale and what penalties have learnt, whole; called by all ranks."""
+        """Weights, optimizer, loss scale, averages and what penalties have learnt, whole; called by all ranks."""
         return {
             "model": whole(self.model.state_dict()),
             "optimizer": whole(self.optimizer.state_dict()),
             "scaler": self.precision.scaler.state_dict(),
+            "average": None if self.average is None else self.average.state(),
             "penalties": {name: learner.state() for name, (_, learner) in self.objective.adaptive().items()},
         }
 
@@ -87,6 +95,8 @@ class Updates:
         self.model.load_state_dict(spread(state["model"], self.model.state_dict()))
         self.optimizer.load_state_dict(spread_optimizer(state["optimizer"], self.optimizer))
         self.precision.scaler.load_state_dict(state["scaler"])
+        if self.average is not None:
+            self.average.restore(state["average"])
         for name, (_, learner) in self.objective.adaptive().items():
             learner.restore(state["penalties"][name])
 
@@ -112,6 +122,8 @@ class Updates:
         self.precision.apply(self.optimizer)
         for learner in learners:
             learner.settle(step)
+        if self.average is not None:
+            self.average.update(step)
         return {**observed.means(), "lr": rate, "grad_norm": norm if math.isfinite(norm) else 0.0}
 
     def _add_gradient(self, batch: int, step: int) -> dict[str, float]:

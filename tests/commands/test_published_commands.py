@@ -140,6 +140,7 @@ def test_a_command_of_the_readme_runs(line, splade, workplace, ran):
         splade("index", "data.VECTORS_PATH=docs.jsonl", "config.index_dir=vectors/index", cwd=workplace)
     line = line.replace("config.index_dir=DIR", "config.index_dir=experiments/given/index")
     line = line.replace("config.checkpoint_dir=DIR", "config.checkpoint_dir=experiments/given/checkpoint")
+    line = line.replace("[DIR,DIR]", "[experiments/debug/checkpoint,experiments/debug/checkpoint/model]")
     line = line.replace("DIR/config.yaml", "experiments/debug/checkpoint/config.yaml")
     line = line.replace("--qrel_file_path QRELS", f"--qrel_file_path {ROOT / 'data/toy/qrels/test.json'}")
     line = line.replace("--run_file_path RUN", "--run_file_path experiments/debug/out/TOY/run.json")

@@ -54,6 +54,7 @@ def two_encoders(folder, name, *, fsdp=True, **settings):
         "tensorboard": False,
         "gradient_accumulation_steps": 2,
         "max_grad_norm": 0.5,
+        "ema_decay": 0.5,
     }
     examples = ToyExamples(16)
     return Trainer(model, InBatchPairwiseNLL(), penalties(1e-4, 1e-4), examples, fsdp=fsdp, **(chosen | settings))
