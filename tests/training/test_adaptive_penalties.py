@@ -1,6 +1,8 @@
 """Penalties that learn during training: composed, trained with, continued exactly, the same however batches are cut."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -10,6 +12,7 @@ from splade.config import configure
 from splade.config.wiring import components
 from splade.regularization import FLOPS, ConstantRamp, DocumentFrequencyFLOPS, Penalty, TargetController
 from splade.training import Interrupted
+from tests.conftest import ROOT
 from tests.training.test_trainer import Interrupting, raise_interrupt
 from tests.training.toy import TOKENIZER, ToyExamples, ToyRetriever, rows, same, saved_weights, state_of, toy_trainer
 
@@ -25,6 +28,23 @@ def adaptive():
         Penalty("FLOPS", "query", FLOPS(), TargetController(ConstantRamp(0.05), 5, steps=5)),
         Penalty("FLOPS", "document", FLOPS(), TargetController(ConstantRamp(0.05), 9, steps=5)),
     ]
+
+
+WORKER = """
+import os, sys
+from datetime import timedelta
+from torch import distributed
+from tests.training.test_adaptive_penalties import adaptive
+from tests.training.toy import toy_trainer
+
+folder, parent = sys.argv[1], os.fork()
+distributed.init_process_group("gloo", init_method=f"file://{folder}.meet", rank=int(parent == 0), world_size=2,
+                               timeout=timedelta(seconds=60))
+toy_trainer(folder, penalties=adaptive(), lr=1e-4, ema_decay=0.9).run()
+distributed.destroy_process_group()
+if parent:
+    sys.exit(os.waitpid(parent, 0)[1])
+"""
 
 
 def learnt(trainer):
@@ -79,6 +99,20 @@ def test_what_is_learnt_does_not_depend_on_micro_batches(tmp_path, cut):
     for name, state in ends[0].items():
         for part, value in state.items():
             torch.testing.assert_close(ends[1][name][part], value, rtol=1e-6, atol=1e-9)
+
+
+def test_two_processes_learn_what_one_does(tmp_path):
+    command = [sys.executable, "-W", "ignore", "-c", WORKER, str(tmp_path / "two")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 0, done.stderr
+    alone, two = (toy_trainer(tmp_path / name, penalties=adaptive(), lr=1e-4, ema_decay=0.9) for name in ("one", "two"))
+    alone.run()
+    assert two.run().steps_now == 0
+    for name, state in learnt(alone).items():
+        for part, value in state.items():
+            torch.testing.assert_close(learnt(two)[name][part], value, rtol=1e-6, atol=1e-9)
+    for name, weight in state_of(alone)["average"].items():
+        torch.testing.assert_close(state_of(two)["average"][name], weight, rtol=1e-5, atol=1e-5)
 
 
 def test_validation_teaches_penalties_nothing(tmp_path):
