@@ -103,7 +103,7 @@ def test_without_a_command_all_are_listed_in_a_line_each(capsys):
 def test_a_commands_help_names_its_groups_and_configs(capsys):
     main(["train", "--help"])
     shown = capsys.readouterr().out
-    assert "loss = bce | bpr" in shown
+    assert "loss = approx_ndcg | bce | bpr" in shown
     assert "config_splade_v3_doc" in shown
 
 
