@@ -24,7 +24,7 @@ from splade.indexing.dense import DenseIndex
 from splade.models import SparseRetriever
 from splade.pipeline import Documents
 from splade.query_terms import Queries, in_index_terms, numbers_in
-from splade.records import SparseBatch
+from splade.records import SparseBatch, Text
 
 logger = logging.getLogger(__name__)
 
@@ -161,11 +161,15 @@ class QueryEncoder:
         self.numbers = self._numbers()
 
     def encode(self, queries: Collection) -> Queries:
-        """The vectors of ``queries``."""
-        batch = self.encoder.encode_all(tqdm(queries, desc="encode queries", unit="query", disable=None))
+        """The vectors of ``queries``; a bar shows the progress."""
+        return self.vectors(tqdm(queries, desc="encode queries", unit="query", disable=None), queries.source)
+
+    def vectors(self, texts: Iterable[Text], name: str) -> Queries:
+        """The vectors of ``texts``; ``name`` is what the log calls them."""
+        batch = self.encoder.encode_all(texts)
         if self.numbers is None:
             return Queries(batch, fingerprint=self.fingerprint)
-        return in_index_terms(queries.source, batch, self.numbers, self.index, self.terms, self.fingerprint)
+        return in_index_terms(name, batch, self.numbers, self.index, self.terms, self.fingerprint)
 
     def _numbers(self) -> NDArray[np.int64] | None:
         """The index's column for each term of the model; None where they are the same."""

@@ -25,6 +25,7 @@ ROOMS = {
     "exporting": BASE | {"models", "data", "encoding", "kernels", "indexing", "search", "evaluation"},
     "training": BASE
     | {"losses", "regularization", "models", "data", "encoding", "kernels", "indexing", "search", "evaluation"},
+    "mining": BASE | {"models", "data", "encoding", "kernels", "indexing", "search", "evaluation"},
     "config": {"files"},
 }
 TORCH_FREE = {"records", "files", "locks", "kernels", "indexing", "search", "data", "evaluation", "config"}

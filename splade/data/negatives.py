@@ -69,8 +69,13 @@ def write_scores(path: str | Path, scores: Mapping[str, Mapping[str, float]] | I
     entries = scores.items() if isinstance(scores, Mapping) else scores
     with whole_file(path) as stream:
         for query, documents in entries:
-            json.dump({"query_id": query, "scores": dict(documents)}, stream, ensure_ascii=False, allow_nan=False)
-            stream.write("\n")
+            stream.write(score_line(query, documents))
+
+
+def score_line(query: str, documents: Mapping[str, float]) -> str:
+    """One line of the JSON lines, with its end."""
+    record = {"query_id": query, "scores": dict(documents)}
+    return json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def convert_scores(source: str | Path, target: str | Path) -> tuple[int, int]:

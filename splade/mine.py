@@ -1,0 +1,108 @@
+"""Mine negatives of the training queries from the index of a model."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from splade.chosen_model import retriever_from
+from splade.config import command
+from splade.data.collections import open_collection, open_queries
+from splade.data.false_negatives import FalseNegatives
+from splade.data.qrels import read_qrels
+from splade.data.shards import Stored
+from splade.encoded import QueryEncoder, check_fingerprint, encoded_documents, encoder_from
+from splade.files import InputError, check_writable
+from splade.indexing import Index, InvertedIndex
+from splade.indexing.inverted_index import FOLDER
+from splade.mining import Chooser, Ranks, false_negatives, positives_of
+from splade.mining import mine as mined
+from splade.mining.negatives import FILE, Search
+from splade.models import SparseRetriever
+from splade.pipeline import build_index
+from splade.preflight import check_search
+from splade.search import Searcher
+
+logger = logging.getLogger(__name__)
+
+
+def mine(cfg: DictConfig) -> dict[str, Any]:
+    """Write ``config.out_dir/negatives.jsonl.gz``: documents that the model finds and that are no answers.
+
+    The index is that of ``config.mining.index_dir``, made of ``data.TRAIN.D_COLLECTION_PATH`` where there is none.
+    An interrupted run is continued, a finished one left as it is. Returns the statistics.
+    """
+    check_search(cfg.search)
+    check_writable(cfg.mine.out_dir)
+    queries, chooser = open_queries(cfg.mine.queries), chooser_from(cfg)
+    model = retriever_from(cfg)
+    path = Path(cfg.mine.out_dir) / FILE
+    statistics = mined(queries, chooser, lambda: search_with(cfg, model), path, about(cfg, model))
+    logger.info(
+        "%s: %.1f negatives for each of %d queries; %.1f%% of the positives are among the first %d ranks",
+        path,
+        statistics["negatives_per_query"],
+        statistics["queries"],
+        100 * statistics["positives_found_share"],
+        cfg.mine.ranks.depth,
+    )
+    return statistics
+
+
+def chooser_from(cfg: DictConfig) -> Chooser:
+    """What is chosen of a ranking: no positive, and no false negative by the scores that are given."""
+    settings = cfg.mine
+    positives = positives_of(read_qrels(settings.qrels))
+    rule = FalseNegatives(settings.margin, settings.share)
+    if bool(rule) != (settings.scores is not None):
+        raise InputError(
+            "config.mining.scores, a teacher's scores, goes with config.mining.margin or config.mining.share, which "
+            "say what is a false negative by them: set both or neither"
+        )
+    false = false_negatives(settings.scores, positives, rule) if settings.scores is not None else None
+    return Chooser(Ranks(**settings.ranks), positives, false)
+
+
+def search_with(cfg: DictConfig, model: SparseRetriever) -> Search:
+    """Rankings of texts by ``model`` through its index, which is made where there is none."""
+    index = index_of(cfg, model)
+    encoder = QueryEncoder(encoder_from(cfg, model, "query"), index, cfg.search.force)
+    searcher, settings, name = Searcher(index, strategy=cfg.search.strategy), cfg.search, str(cfg.mine.queries)
+    depth = min(cfg.mine.ranks.depth, max(index.n_docs, 1))
+
+    def search(texts: Any) -> Any:
+        vectors = encoder.vectors(texts, name).vectors
+        return searcher.search(vectors, k=depth, n_threads=settings.n_threads, threshold=settings.threshold)
+
+    return search
+
+
+def index_of(cfg: DictConfig, model: SparseRetriever) -> Index:
+    """The index that is there, if this model made it (InputError if not), or a new one of the training documents."""
+    place = Path(cfg.mine.index_dir)
+    if (place / FOLDER).is_dir():
+        index = InvertedIndex.open(place)
+        check_fingerprint(index, model, cfg.search.force)
+        return index
+    documents = encoded_documents(encoder_from(cfg, model, "document"), open_collection(cfg.mine.documents))
+    return build_index(documents, place, memory_mb=cfg.index.memory_mb, layout=cfg.index.layout)
+
+
+def about(cfg: DictConfig, model: SparseRetriever) -> dict[str, Any]:
+    """What decides the negatives, beside queries and qrels."""
+    settings = cfg.mine
+    scores = None if settings.scores is None else list(Stored.of(Path(settings.scores)))
+    return {
+        "model": model.fingerprint(),
+        "index_dir": str(settings.index_dir),
+        "ranks": dict(settings.ranks),
+        "false_negatives": {"scores": scores, "margin": settings.margin, "share": settings.share},
+        "search": {"strategy": cfg.search.strategy, "threshold": cfg.search.threshold},
+    }
+
+
+main = command(mine)
+
+if __name__ == "__main__":
+    main()
