@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +18,7 @@ from splade.evaluation.metrics import check_metrics, evaluate
 from splade.evaluation.report import table, write_performance
 from splade.evaluation.runs import read_run, write_run
 from splade.files import InputError
+from splade.mining.teachers import half_precision
 from splade.models.rerankers import Reranker, load_reranker
 from splade.records import Qrels, Ranking, Run
 
@@ -47,7 +47,7 @@ def rerank(cfg: DictConfig) -> dict[str, dict[str, float]]:
         for top_k in depths:
             place = Path(job.dataset, job.name, str(top_k))
             folder = Path(cfg.rerank.out_dir) / place
-            with _precision(reranker, cfg.rerank.fp16):
+            with half_precision(reranker, cfg.rerank.fp16):
                 run = write_run(folder, rankings(reranker, job, top_k, cfg.rerank.batch_size), tag=reranker.kind)
             logger.info("%s: %d queries reranked to depth %d, in %s", job.source, len(run), top_k, folder)
             if job.qrels is not None and metrics:
@@ -148,13 +148,6 @@ def _metrics(names: ListConfig | None) -> list[str]:
     except ValueError as error:
         raise InputError(f"config.eval_metric: {error}") from error
     return list(dict.fromkeys(flat))
-
-
-def _precision(reranker: Reranker, fp16: bool) -> AbstractContextManager[object]:
-    """Autocast where half precision is asked for and there is a GPU; bfloat16 where it has it (T5 overflows fp16)."""
-    if not fp16 or reranker.device.type != "cuda":
-        return nullcontext()
-    return torch.autocast("cuda", torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16)
 
 
 main = command(rerank)

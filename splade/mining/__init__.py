@@ -2,5 +2,17 @@
 
 from splade.mining.choosing import Chooser, Ranks, false_negatives, positives_of
 from splade.mining.negatives import mine
+from splade.mining.scoring import Texts, score
+from splade.mining.teachers import RerankerTeacher, RetrieverTeacher
 
-__all__ = ["Chooser", "Ranks", "false_negatives", "mine", "positives_of"]
+__all__ = [
+    "Chooser",
+    "Ranks",
+    "RerankerTeacher",
+    "RetrieverTeacher",
+    "Texts",
+    "false_negatives",
+    "mine",
+    "positives_of",
+    "score",
+]

@@ -1,0 +1,140 @@
+"""Who says how well a document answers a query: a reranker, or a retriever, the trained one itself included."""
+
+import hashlib
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from splade.encoding import Encoder
+from splade.files import InputError
+from splade.models import SparseRetriever
+from splade.models.rerankers import CrossEncoder, Pairwise, Reranker, load_reranker
+from splade.models.rerankers.base import DESCRIPTION
+from splade.records import SparseBatch, Text
+
+
+class Group(NamedTuple):
+    """A query and the documents to score for it."""
+
+    query: Text
+    documents: Sequence[Text]
+
+
+class Teacher(Protocol):
+    """Scores documents for queries; higher is better."""
+
+    def about(self) -> dict[str, Any]:
+        """What tells these scores from another teacher's (JSON values)."""
+
+    def scores(self, groups: Sequence[Group]) -> list[NDArray[np.float32]]:
+        """The scores of each group's documents, float32 [documents] each."""
+
+
+class RerankerTeacher:
+    """A reranker as teacher: the one of a folder that we wrote, or of a plain folder or hub name.
+
+    The second is of the given ``kind``, a cross-encoder where None.
+    ``batch_size`` prompts are scored at once, those of like length of all groups together. ``max_length`` None: as it
+    was trained. ``fp16`` is half precision on CUDA. The GPU is used where there is one.
+    """
+
+    def __init__(
+        self,
+        model_type_or_dir: str,
+        kind: str | None = None,
+        *,
+        max_length: int | None = None,
+        batch_size: int = 32,
+        fp16: bool = False,
+    ) -> None:
+        if not (Path(model_type_or_dir) / DESCRIPTION).is_file():
+            kind = kind or CrossEncoder.kind
+        lengths = {} if max_length is None else {"max_length": max_length}
+        reranker = load_reranker(model_type_or_dir, kind, **lengths)
+        self.reranker = reranker.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+        self.batch_size, self.fp16 = batch_size, fp16
+
+    def about(self) -> dict[str, Any]:
+        """Kind, settings, precision and weights."""
+        settings = {"kind": self.reranker.kind, **self.reranker.settings(), "fp16": self.fp16}
+        return settings | {"weights": weights_digest(self.reranker)}
+
+    def scores(self, groups: Sequence[Group]) -> list[NDArray[np.float32]]:
+        """The reranker's scores; one that compares documents compares those of one group."""
+        # A pairwise reranker knows the documents of a query by the query's text, which two groups may share.
+        together = [[group] for group in groups] if isinstance(self.reranker, Pairwise) else [groups]
+        return [scores for part in together for scores in self._scores(part)]
+
+    def _scores(self, groups: Sequence[Group]) -> list[NDArray[np.float32]]:
+        pairs = [(query.text, document.text) for query, documents in groups for document in documents]
+        with half_precision(self.reranker, self.fp16):
+            found = self.reranker.score(pairs, self.batch_size).numpy()
+        ends = np.cumsum([len(group.documents) for group in groups])
+        return np.split(found, ends[:-1])
+
+
+class RetrieverTeacher:
+    """A sparse retriever as teacher, such as the one that mined: the inner products of its vectors.
+
+    Documents are encoded once for all groups that are scored together. Other arguments as for
+    :class:`splade.encoding.Encoder`.
+    """
+
+    def __init__(self, model: SparseRetriever, *, batch_size: int = 32, fp16: bool = False) -> None:
+        if not getattr(model, "is_sparse", True):
+            raise InputError("config.teacher.type=retriever needs a sparse retriever, and this one is dense")
+        self.model = model
+        self.encoders = {side: Encoder(model, side, batch_size=batch_size, fp16=fp16) for side in ("query", "document")}
+
+    def about(self) -> dict[str, Any]:
+        """Lengths, precision and weights."""
+        lengths = {side: encoder.max_length for side, encoder in self.encoders.items()}
+        precision = self.encoders["document"].precision
+        return {"kind": "retriever", **lengths, "precision": precision, "weights": weights_digest(self.model)}
+
+    def scores(self, groups: Sequence[Group]) -> list[NDArray[np.float32]]:
+        """The inner products of each group's query and documents."""
+        texts = {document.id: document for _, documents in groups for document in documents}
+        rows = {id: row for row, id in enumerate(texts)}
+        documents = self.encoders["document"].encode_all(texts.values())
+        queries = self.encoders["query"].encode_all([group.query for group in groups])
+        return [
+            inner_products(queries, row, documents, [rows[document.id] for document in group.documents])
+            for row, group in enumerate(groups)
+        ]
+
+
+def inner_products(
+    queries: SparseBatch, query: int, documents: SparseBatch, rows: Sequence[int]
+) -> NDArray[np.float32]:
+    """Row ``query`` of ``queries`` with each of ``rows`` of ``documents``: float32 [rows]."""
+    weights = np.zeros(queries.vocab_size, np.float32)
+    start, stop = queries.rows.offsets[query : query + 2]
+    weights[queries.rows.columns[start:stop]] = queries.rows.weights[start:stop]
+    offsets, columns, values = documents.rows
+    found = [
+        values[offsets[row] : offsets[row + 1]] @ weights[columns[offsets[row] : offsets[row + 1]]] for row in rows
+    ]
+    return np.array(found, np.float32)
+
+
+def half_precision(reranker: Reranker, fp16: bool) -> AbstractContextManager[object]:
+    """Autocast where half precision is asked for and there is a GPU; bfloat16 where it has it (T5 overflows fp16)."""
+    if not fp16 or reranker.device.type != "cuda":
+        return nullcontext()
+    return torch.autocast("cuda", torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16)
+
+
+def weights_digest(model: torch.nn.Module) -> str:
+    """32 hex digits that name the weights of a model, the same on every device."""
+    digest = hashlib.sha256()
+    for name, weight in sorted(model.state_dict().items()):
+        values = weight.detach().to("cpu", torch.float32).contiguous()
+        digest.update(f"{name} {tuple(values.shape)}".encode())
+        digest.update(values.numpy().data)
+    return digest.hexdigest()[:32]
