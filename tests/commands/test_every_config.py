@@ -16,7 +16,8 @@ CONFIGS = config_names(conf_dir())
 INFERENCE = {"efficient_splade/config_V_from_huggingface", "config_reranker_toy"}
 RERANKERS = {"config_reranker_train_toy", "config_rerank_train_T5_3b"}
 HF = {name for name in CONFIGS if "config_hf_" in name or "splade_v3" in name}
-TRAINED = [name for name in CONFIGS if name not in INFERENCE | RERANKERS | HF]
+DISTIL = {"config_distil_toy", "config_distil_msmarco"}  # tried in test_distil_command.py
+TRAINED = [name for name in CONFIGS if name not in INFERENCE | RERANKERS | HF | DISTIL]
 
 
 def test_the_table_of_published_configs_is_shipped():

@@ -16,7 +16,8 @@ from splade.files import read_json
 from tests.commands.world import SMALL, SMALL_HF
 
 ROOT = Path(__file__).parents[2]
-STEPS = {"all": SMALL, "train": SMALL, "hf_train": SMALL_HF}
+MODEL = "init_dict.model_type_or_dir=experiments/debug/checkpoint/model"
+STEPS = {"all": SMALL, "train": SMALL, "hf_train": SMALL_HF, "distil": (*SMALL, MODEL)}
 PUBLISHED = [
     "SPLADE_CONFIG_NAME=config_default.yaml python3 -m splade.all config.checkpoint_dir=experiments/debug/checkpoint "
     "config.index_dir=experiments/debug/index config.out_dir=experiments/debug/out",
@@ -125,7 +126,7 @@ def test_the_readme_has_its_commands_where_the_tests_look():
 def test_a_command_of_the_readme_runs(line, splade, workplace, ran):
     prepared(splade, workplace, ran)
     more = ["config.checkpoint_dir=experiments/plain/checkpoint"] if line == "python -m splade.all" else []
-    if "splade.rerank" in line:
+    if "splade.rerank" in line or "splade.distil" in line:
         splade(
             "hf_train_reranker", *(v for v in SMALL if "record" not in v), cwd=workplace,
             SPLADE_CONFIG_NAME="config_reranker_train_toy",
@@ -160,7 +161,8 @@ def test_each_command_is_a_module_and_a_sub_command(run_python):
     listing = run_python("import sys; from splade.cli import main; main(['--help']); assert 'torch' not in sys.modules")
     for name in (
         "train", "index", "retrieve", "evaluate", "all", "flops", "beir_eval", "create_anserini", "rerank",
-        "hf_train", "hf_train_reranker", "update", "encode", "utils.index_figure", "evaluation.eval",
+        "hf_train", "hf_train_reranker", "update", "encode", "mine", "score", "distil",
+        "utils.index_figure", "evaluation.eval",
     ):  # fmt: skip
         assert re.search(rf"^  {re.escape(name)} ", listing, re.M), name
 

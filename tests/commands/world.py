@@ -10,7 +10,7 @@ import pickle
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.tiny import tiny_decoder, tiny_mlm, tiny_t5
+from tests.tiny import tiny_cross_encoder, tiny_decoder, tiny_mlm, tiny_t5
 
 PASSAGES = (
     "the heat of the sun on the sea",
@@ -70,6 +70,7 @@ def build(root: Path) -> Path:
         tiny_mlm(root / name, arch=arch, hidden=16, layers=1, seed=number)
     tiny_t5(root / "t5-3b", hidden=16, layers=1)
     tiny_decoder(root / "LLM", hidden=16, layers=1)
+    tiny_cross_encoder(root / "cross-encoder/ms-marco-MiniLM-L-6-v2", hidden=16, layers=1)
     data = root / "data" / "msmarco"
     passages = {f"d{number}": text for number, text in enumerate(PASSAGES)}
     for folder in ("full_collection", "val_retrieval/collection"):

@@ -1,0 +1,111 @@
+"""Mining, scoring and training as one command, and each by itself."""
+
+import pytest
+
+from splade.config import ConfigError
+from splade.data import read_scores
+from splade.files import InputError, read_json
+from tests.commands.test_every_config import check_trained
+from tests.commands.world import PASSAGES, QRELS, QUESTIONS, SMALL, SMALL_HF
+from tests.config.support import configured
+
+SHALLOW = ("config.mining.top=3", "config.mining.depth=10", "config.mining.n_deep=2")
+
+
+def places(folder):
+    return (
+        f"config.checkpoint_dir={folder}/checkpoint",
+        f"config.index_dir={folder}/index",
+        f"config.out_dir={folder}/out",
+        f"config.mining.index_dir={folder}/mining_index",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("teacher", ["minilm", "self"])
+def test_one_command_mines_scores_and_trains_and_run_again_does_nothing(teacher, splade, workplace, tmp_path):
+    def distil():
+        splade(
+            "distil", f"teacher={teacher}", *places(tmp_path), *SMALL_HF, *SHALLOW, cwd=workplace,
+            SPLADE_CONFIG_NAME="config_distil_msmarco",
+        )  # fmt: skip
+
+    distil()
+    negatives = read_scores(tmp_path / "out" / "negatives.jsonl.gz")
+    scores = read_scores(tmp_path / "out" / "scores.jsonl.gz")
+    assert list(negatives) == list(scores) == list(QUESTIONS)
+    for query, found in negatives.items():
+        assert 0 < len(found) <= 5
+        assert not found.keys() & QRELS[query].keys()
+        assert list(scores[query]) == [*QRELS[query], *found]
+        if teacher == "self":
+            assert {document: pytest.approx(scores[query][document], rel=1e-4) for document in found} == found
+    check_trained(tmp_path / "checkpoint")
+    assert read_json(tmp_path / "out" / "scores.stats.json")["statistics"]["positives"] == len(QUESTIONS)
+    written = {
+        path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.*") if path.suffix in (".gz", ".safetensors")
+    }
+    assert len(written) >= 3
+    distil()
+    assert written == {path: path.stat().st_mtime_ns for path in written}
+
+
+@pytest.fixture(scope="module")
+def model(workplace):
+    return ("init_dict.model_type_or_dir=MODEL", "config.pretrained_no_yamlconfig=true", "train/data=msmarco_mined")
+
+
+def test_an_index_that_is_there_is_mined_and_one_of_another_model_is_refused(
+    splade, workplace, model, tmp_path, capsys
+):
+    where = (f"config.index_dir={tmp_path}/index", f"config.out_dir={tmp_path}/out")
+    splade("index", *model, where[0], "data.COLLECTION_PATH=data/msmarco/full_collection", cwd=workplace)
+    header = tmp_path / "index" / "inverted_index" / "header.json"
+    before = header.stat().st_mtime_ns
+    splade("mine", *model, *where, *SHALLOW, cwd=workplace)
+    assert header.stat().st_mtime_ns == before
+    splade("score", "teacher=self", *model, *where, cwd=workplace)
+    assert len(read_scores(tmp_path / "out")) == len(QUESTIONS)
+    other = (*model, "init_dict.model_type_or_dir=naver/splade-cocondenser-selfdistil", where[0])
+    with pytest.raises(SystemExit):
+        splade("mine", *other, f"config.out_dir={tmp_path}/other", *SHALLOW, cwd=workplace)
+    assert "but the model at hand is" in capsys.readouterr().err
+
+
+def test_false_negatives_by_a_teacher_are_left_out(splade, workplace, model, tmp_path):
+    where = (f"config.index_dir={tmp_path}/index", *SHALLOW)
+    teacher = tmp_path / "teacher.jsonl"
+    teacher.write_text('{"query_id": "q0", "scores": {"d0": 2.0, "d1": 1.5, "d2": 1.75, "d3": 5.0}}\n')
+    rule = (f"config.mining.scores={teacher}", "config.mining.margin=0.3")
+    splade("mine", *model, *where, *rule, f"config.out_dir={tmp_path}/out", "config.mining.n_deep=12",
+           "config.mining.depth=12", cwd=workplace)  # fmt: skip
+    negatives = read_scores(tmp_path / "out" / "negatives.jsonl.gz")
+    assert not {"d0", "d2", "d3"} & negatives["q0"].keys()
+    assert negatives["q0"].keys() <= {f"d{number}" for number in range(len(PASSAGES))}
+    with pytest.raises(SystemExit):
+        splade("mine", *model, *where, rule[0], f"config.out_dir={tmp_path}/half", cwd=workplace)
+
+
+def test_training_on_something_else_is_told_before_the_mining(splade, workplace, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        splade("distil", *places(tmp_path), *SMALL, "teacher=self", "train/data=toy_hard_negatives", cwd=workplace,
+               SPLADE_CONFIG_NAME="config_distil_toy")  # fmt: skip
+    assert "trains on the scores that it writes" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        splade("distil", *places(tmp_path), *SMALL, "init_dict.model_type_or_dir=MODEL", "config.teacher.model=nowhere",
+               cwd=workplace, SPLADE_CONFIG_NAME="config_distil_toy")  # fmt: skip
+    assert not (tmp_path / "mining_index").exists()
+
+
+def test_the_toy_round_has_what_it_needs():
+    cfg = configured(name="config_distil_toy", command="distil")
+    assert cfg.examples.scores == "experiments/distil_toy/out/scores.jsonl.gz"
+    assert (cfg.mine.ranks.top, cfg.mine.ranks.n_top, cfg.mine.index_dir) == (
+        10,
+        10,
+        "experiments/distil_toy/mining_index",
+    )
+
+
+def test_a_teacher_without_a_model_is_refused():
+    with pytest.raises((ConfigError, InputError), match=r"config\.teacher\.model is needed by teacher"):
+        configured("train/data=toy_mined", "loss=margin_mse", command="score")
