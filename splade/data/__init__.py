@@ -2,6 +2,7 @@
 
 from splade.data.collections import Collection, open_collection, open_queries
 from splade.data.examples import ExampleSource, HardNegatives, Pairs, Triplets, TripletsWithTeacher
+from splade.data.mixing import Mixed, mixed_from
 from splade.data.negatives import iterate_scores, read_scores, write_scores
 from splade.data.qrels import read_qrels
 from splade.data.teachers import TeacherScores
@@ -11,11 +12,13 @@ __all__ = [
     "Collection",
     "ExampleSource",
     "HardNegatives",
+    "Mixed",
     "Pairs",
     "TeacherScores",
     "Triplets",
     "TripletsWithTeacher",
     "iterate_scores",
+    "mixed_from",
     "open_collection",
     "open_queries",
     "read_qrels",

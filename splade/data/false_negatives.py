@@ -32,7 +32,7 @@ class FalseNegatives:
 
     def among(self, scores: Mapping[str, float], positives: Collection[str]) -> set[str]:
         """The false negatives among the scored documents of a query; none where no positive is scored."""
-        known = [scores[id] for id in positives if id in scores]
+        known = [scores[id] for id in positives if id in scores and scores[id] == scores[id]]  # a NaN is no score
         if not known:
             return set()
         limit = self.limit(min(known))

@@ -1,31 +1,39 @@
 """Queries with scored candidates: one positive and n negatives drawn anew each time an example is asked for."""
 
 import logging
+import math
 from array import array
-from collections.abc import Sequence
+from collections.abc import Collection as Ids
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from splade.data.candidates import NO_SCORE, Candidates, iterate_candidates, lists_systems
 from splade.data.collections import Collection, open_collection, open_queries
+from splade.data.false_negatives import FalseNegatives
 from splade.data.qrels import read_qrels
-from splade.data.teachers import TeacherScores
+from splade.data.teachers import Files, TeacherScores
 from splade.files import InputError
-from splade.records import Example
+from splade.records import Example, Qrels
 
 logger = logging.getLogger(__name__)
 
 
 class HardNegatives:
-    """Scored candidates (JSON lines, pickle, JSON or TREC run) of queries, with texts from two collections.
+    """Candidates of queries from a file (see `iterate_candidates`), with texts from two collections.
 
-    Positives are the documents that ``qrels`` judges above 0, with a teacher only those that have a score;
-    with ``positive_first`` and no qrels, the first document listed for a query. All other candidates are
-    negatives. An example draws one positive and ``n_negatives`` different negatives; where a query has
-    fewer, all of them, then some again. ``with_teacher=False`` leaves the scores out of the examples; ``teacher``
-    says how several files of scores become one, and to which scale.
+    Positives are the documents that ``qrels`` judges above 0; without qrels, those that the file calls so, or with
+    ``positive_first`` the first one listed for a query. All other candidates are negatives, but those that ``margin``
+    or ``share`` of the positive's score tells to be false (see `FalseNegatives`). ``scores_of`` is a file of scores in
+    place of the file's own, ``systems`` are those whose negatives are taken. ``teacher`` says how several files of
+    scores become one, and to which scale.
+
+    An example draws one positive and ``n_negatives`` different negatives; where a query has fewer, all of them, then
+    some again. ``with_teacher=False`` leaves the scores out of the examples; otherwise only candidates that have one
+    count, positives too.
 
     What cannot be used (unknown queries and documents, queries without a positive or a negative) is
     counted into one warning; InputError where nothing is left. Memory: 8 bytes a candidate.
@@ -33,7 +41,7 @@ class HardNegatives:
 
     def __init__(
         self,
-        scores: str | Path | Sequence[str | Path],
+        scores: Files,
         queries: str | Path | Collection,
         documents: str | Path | Collection,
         qrels: str | Path | None = None,
@@ -42,10 +50,16 @@ class HardNegatives:
         with_teacher: bool = True,
         positive_first: bool = False,
         teacher: TeacherScores | None = None,
+        scores_of: Files | None = None,
+        systems: Sequence[str] | None = None,
+        margin: float | None = None,
+        share: float | None = None,
     ) -> None:
         if n_negatives < 1:
             raise ValueError(f"n_negatives must be at least 1, got {n_negatives}")
-        if (qrels is None) != positive_first:
+        self.false_negatives = FalseNegatives(margin, share)
+        told = qrels is not None or lists_systems(scores)
+        if told == positive_first:
             raise InputError(
                 f"{scores}: to tell positives from negatives give either qrels (data.TRAIN.QREL_PATH) or "
                 f"positive_first, which takes the first document of each query; got qrels={qrels}, "
@@ -53,9 +67,9 @@ class HardNegatives:
             )
         self.queries, self.documents = open_queries(queries), open_collection(documents)
         self.n_documents, self.has_teacher = 1 + n_negatives, with_teacher
-        judged = {} if qrels is None else read_qrels(qrels)
+        judged = None if qrels is None else read_qrels(qrels)
         teacher = teacher or TeacherScores()
-        groups = _gather(self, scores, teacher, judged, positive_first)
+        groups = _gather(self, scores, iterate_candidates(scores, systems, scores_of, teacher), judged, positive_first)
         self._groups = groups._replace(scores=teacher.rescore(groups.scores))
 
     def __len__(self) -> int:
@@ -101,26 +115,19 @@ class _Losses:
 
 
 def _gather(
-    source: HardNegatives,
-    path: str | Path | Sequence[str | Path],
-    teacher: TeacherScores,
-    judged: dict[str, dict[str, int]],
-    positive_first: bool,
+    source: HardNegatives, path: Files, entries: Iterable[Candidates], judged: Qrels | None, positive_first: bool
 ) -> _Groups:
     queries, bounds = array("i"), array("q", [0])
     documents, scores = array("i"), array("f")
     losses = _Losses()
-    for query, candidates in teacher.read(path):
+    for entry in entries:
+        query = entry.query
         query_number = int(source.queries.find([query])[0])
         if query_number < 0:
             losses.add("unknown queries", [query])
             continue
-        relevant = {id for id, grade in judged.get(query, {}).items() if grade > 0}
-        if positive_first:
-            relevant = set(list(candidates)[:1])
-        elif not source.has_teacher:
-            # Without a teacher, a judged document need not be among the scored ones.
-            candidates = candidates | dict.fromkeys(relevant - candidates.keys(), float("nan"))
+        relevant = _relevant(entry, judged, positive_first)
+        candidates = _usable(source, entry, relevant, losses)
         # Positives first, each kind in the order of the file.
         ids = sorted(candidates, key=lambda id: id not in relevant)
         numbers = source.documents.find(ids)
@@ -142,6 +149,30 @@ def _gather(
     if losses.counts:
         logger.warning("%s: %s; %d queries are used", path, losses, len(queries))
     return _Groups(np.array(queries), np.array(bounds), np.array(documents), np.array(scores))
+
+
+def _relevant(entry: Candidates, judged: Qrels | None, positive_first: bool) -> Ids[str]:
+    """The positives of a query."""
+    if judged is not None:
+        return {id for id, grade in judged.get(entry.query, {}).items() if grade > 0}
+    return list(entry.scores)[:1] if positive_first else entry.positives or ()
+
+
+def _usable(source: HardNegatives, entry: Candidates, relevant: Ids[str], losses: _Losses) -> dict[str, float]:
+    """The candidates that may be in examples."""
+    scores = entry.scores
+    if source.has_teacher:
+        unscored = [id for id, score in scores.items() if math.isnan(score)]
+        losses.add("candidates without a score", unscored)
+        scores = {id: score for id, score in scores.items() if not math.isnan(score)}
+    else:
+        # Without a teacher, a positive need not be among the scored ones.
+        scores = scores | {id: NO_SCORE for id in relevant if id not in scores}
+    if not source.false_negatives:
+        return scores
+    false = source.false_negatives.among(scores, relevant)
+    losses.add("false negatives", sorted(false))
+    return {id: score for id, score in scores.items() if id not in false}
 
 
 def _names(source: HardNegatives) -> str:

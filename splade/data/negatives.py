@@ -1,7 +1,7 @@
 """Candidate documents of training queries with a teacher's scores: {query: {document: score}}.
 
-Read from JSON lines (our own format: safe, streamed), a pickle of plain values, JSON, or a TREC run;
-each may be ``.gz``. Ids become strings.
+Read from JSON lines (our own format: safe, streamed), a pickle of plain values, JSON, or a TREC run, each of which
+may be ``.gz``, and from Parquet. Ids become strings.
 """
 
 import json
@@ -14,6 +14,7 @@ from typing import Any
 
 from splade.data.formats import json_object
 from splade.data.lines import LineFile
+from splade.data.parquet import parquet_groups
 from splade.data.pickles import read_pickle
 from splade.data.sources import needed_file
 from splade.files import InputError, open_binary, read_json, whole_file
@@ -31,10 +32,10 @@ def read_scores(path: str | Path) -> Scores:
 def iterate_scores(path: str | Path) -> Iterator[tuple[str, dict[str, float]]]:
     """Query id and its scored documents, one query at a time, in the order of the file.
 
-    The kind of file goes by its name (``.jsonl``, ``.json``, ``.pkl`` or ``.pickle``), each with or without
-    ``.gz``; under another name a pickle is known by its first byte, and the rest are TREC runs. Only JSON
-    lines are streamed. A pickle or JSON file may also give a query's documents as a list of (document,
-    score). Raises InputError: malformed lines, repeated queries or documents, scores that are not
+    The kind of file goes by its name (``.jsonl``, ``.json``, ``.pkl`` or ``.pickle``, each with or without
+    ``.gz``, and ``.parquet``); under another name a pickle is known by its first byte, and the rest are TREC runs.
+    JSON lines, TREC runs and Parquet are streamed. A pickle or JSON file may also give a query's documents as a list
+    of (document, score). Raises InputError: malformed lines, repeated queries or documents, scores that are not
     finite numbers.
     """
     file = needed_file(path, SCORE_FILES, "scored documents")
@@ -47,6 +48,8 @@ def iterate_scores(path: str | Path) -> Iterator[tuple[str, dict[str, float]]]:
         entries = _entries(file, read_pickle(file))
     elif suffix == ".json":
         entries = _entries(file, read_json(file))
+    elif suffix == ".parquet":
+        entries = ((place, query, _scored(place, pairs)) for place, query, pairs in parquet_groups(file))
     else:
         entries = _trec_run(file)
     seen: set[str] = set()
@@ -111,14 +114,14 @@ def _json_lines(path: Path) -> Iterator[tuple[str, str, dict[str, float]]]:
                 raise InputError.at(path, number, str(error) if line.strip() else "blank line; remove it") from error
             if "query_id" not in record or "scores" not in record:
                 raise InputError.at(path, number, 'a line is {"query_id": …, "scores": {document: score}}')
-            yield place, _id(place, record["query_id"]), _scored(place, record["scores"])
+            yield place, identifier(place, record["query_id"]), _scored(place, record["scores"])
 
 
 def _entries(path: Path, value: Any) -> Iterator[tuple[str, str, dict[str, float]]]:
     if not isinstance(value, dict):
         raise InputError(f"{path}: expected {{query: {{document: score}}}}, got a {type(value).__name__}")
     for key, documents in value.items():
-        query = _id(str(path), key)
+        query = identifier(str(path), key)
         yield str(path), query, _scored(f"{path}: query {query!r}", documents)
 
 
@@ -156,7 +159,7 @@ def _scored(place: str, documents: Any) -> dict[str, float]:
     for pair in pairs:
         if not isinstance(pair, list | tuple) or len(pair) != 2:
             raise InputError(f"{place}: expected (document, score), got {str(pair)[:60]!r}")
-        document, score = _id(place, pair[0]), pair[1]
+        document, score = identifier(place, pair[0]), pair[1]
         if isinstance(score, bool) or not isinstance(score, int | float) or not math.isfinite(score):
             raise InputError(f"{place}: the score of document {document!r} must be a finite number, got {score!r}")
         if document in scores:
@@ -165,7 +168,8 @@ def _scored(place: str, documents: Any) -> dict[str, float]:
     return scores
 
 
-def _id(place: str, value: Any) -> str:
+def identifier(place: str, value: Any) -> str:
+    """An id as a string; InputError, which names ``place``, where it is none."""
     if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
         raise InputError(f"{place}: an id must be a non-empty string or a whole number, got {value!r}")
     return str(value)

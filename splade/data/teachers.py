@@ -18,6 +18,7 @@ from splade.files import InputError
 
 logger = logging.getLogger(__name__)
 
+Files = str | Path | Sequence[str | Path]
 Scored = tuple[str, dict[str, float]]
 Floats = NDArray[np.float64]
 
@@ -66,7 +67,7 @@ class TeacherScores:
         self.normalize, self.weights = normalize, None if weights is None else [float(weight) for weight in weights]
         self.rescore_mean, self.rescore_std = rescore_mean, rescore_std
 
-    def read(self, files: str | Path | Sequence[str | Path]) -> Iterator[Scored]:
+    def read(self, files: Files) -> Iterator[Scored]:
         """Query id and its documents with their scores, in the order of the first file.
 
         Of several files, what all of them score; the rest is counted into one warning. Files in one order of queries

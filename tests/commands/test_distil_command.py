@@ -109,3 +109,15 @@ def test_the_toy_round_has_what_it_needs():
 def test_a_teacher_without_a_model_is_refused():
     with pytest.raises((ConfigError, InputError), match=r"config\.teacher\.model is needed by teacher"):
         configured("train/data=toy_mined", "loss=margin_mse", command="score")
+
+
+@pytest.mark.parametrize(
+    ("command", "small"), [("train", SMALL), ("hf_train", (*SMALL_HF, "config.hf_training=true", "hf=sigir23_distil"))]
+)
+def test_several_sets_train_together(command, small, splade, workplace, tmp_path):
+    negatives = ("hf.data.n_negatives=1", "~data.n_negatives") if command == "hf_train" else ("loss=margin_mse",)
+    splade(
+        command, "train/data=toy_mixed", "validation=none", *small, *negatives, f"config.checkpoint_dir={tmp_path}",
+        cwd=workplace,
+    )  # fmt: skip
+    check_trained(tmp_path)
