@@ -117,7 +117,8 @@ def precision(cfg: DictConfig) -> Iterator[str]:
 def validation(cfg: DictConfig) -> Iterator[str]:
     """What chooses the best checkpoint, and what stops early, is measured."""
     by_loss = bool(_get(cfg, "data.VALIDATION_SIZE_FOR_LOSS"))
-    by_ranking = _get(cfg, "data.VALIDATION_FULL_RANKING.D_COLLECTION_PATH") is not None
+    ranked = ("D_COLLECTION_PATH", "BEIR")
+    by_ranking = any(_get(cfg, f"data.VALIDATION_FULL_RANKING.{name}") is not None for name in ranked)
     chosen, metrics = _get(cfg, "config.monitoring_ckpt"), list(_get(cfg, "config.validation_metrics", []))
     if _get(cfg, "config.early_stopping") and not (by_loss or by_ranking):
         yield (

@@ -3,6 +3,15 @@
 from splade.training.checkpoint import seed_everything
 from splade.training.full_ranking import FullRanking
 from splade.training.interrupts import Interrupted
+from splade.training.several_rankings import SeveralRankings, beir_rankings
 from splade.training.trainer import Trainer, TrainingSummary
 
-__all__ = ["FullRanking", "Interrupted", "Trainer", "TrainingSummary", "seed_everything"]
+__all__ = [
+    "FullRanking",
+    "Interrupted",
+    "SeveralRankings",
+    "Trainer",
+    "TrainingSummary",
+    "beir_rankings",
+    "seed_everything",
+]

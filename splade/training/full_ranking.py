@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterable, Sequence
 
 from splade.encoding import Encoder
+from splade.evaluation.conventions import drop_self_matches, search_depth
 from splade.evaluation.metrics import evaluate
 from splade.files import InputError
 from splade.indexing import InvertedIndex
@@ -21,6 +22,7 @@ class FullRanking:
 
     ``collection`` is read again at each validation; its vectors are held in memory. Judged queries
     without text count 0, with a warning when made; queries without judgements are not searched.
+    ``drop_self_matches``: a document with the id of the query is no result, as BEIR has it.
     """
 
     def __init__(
@@ -32,9 +34,11 @@ class FullRanking:
         top_k: int = 1000,
         batch_size: int = 32,
         fp16: bool = False,
+        drop_self_matches: bool = False,
     ) -> None:
         if top_k < 1:
             raise ValueError(f"top_k must be at least 1, got {top_k}")
+        self.drop_self_matches = drop_self_matches
         self.collection, self.qrels, self.top_k = collection, qrels, top_k
         self.batch_size, self.fp16 = batch_size, fp16
         self.queries = [query for query in queries if query.id in qrels]
@@ -56,9 +60,11 @@ class FullRanking:
         if not documents.ids:
             raise InputError("data.VALIDATION_FULL_RANKING.D_COLLECTION_PATH has no documents")
         search = _search if getattr(model, "is_sparse", True) else _search_dense
+        policy = "beir" if self.drop_self_matches else "off"
+        depth = min(search_depth(self.top_k, policy, ""), len(documents.ids))
+        rankings = drop_self_matches(search(documents, queries, depth), self.top_k, policy, "")
         run: Run = {
-            ranking.query_id: dict(zip(ranking.doc_ids, ranking.scores.tolist(), strict=True))
-            for ranking in search(documents, queries, min(self.top_k, len(documents.ids)))
+            ranking.query_id: dict(zip(ranking.doc_ids, ranking.scores.tolist(), strict=True)) for ranking in rankings
         }
         return evaluate(run, self.qrels, list(metrics))
 

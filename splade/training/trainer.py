@@ -31,6 +31,7 @@ from splade.training.monitoring import Health, TrainingLog, Window
 from splade.training.processes import anywhere, on_first_rank, world
 from splade.training.sampling import GlobalBatches, split_validation
 from splade.training.settings import TrainingSettings, plain
+from splade.training.several_rankings import SeveralRankings
 from splade.training.summary import ALL_STEPS, EARLY, TrainingSummary
 from splade.training.update import Updates
 from splade.training.validation import Best, Validation, ValidationLoss
@@ -65,7 +66,7 @@ class Trainer(TrainingSettings):
     penalties: Sequence[Penalty]
     examples: ExampleSource
     _: KW_ONLY
-    full_ranking: FullRanking | None = None
+    full_ranking: FullRanking | SeveralRankings | None = None
     describe: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:

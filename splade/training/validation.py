@@ -16,6 +16,7 @@ from splade.records import Example
 from splade.training.full_ranking import FullRanking
 from splade.training.global_batch import GlobalStep
 from splade.training.sampling import VALIDATION, random_stream
+from splade.training.several_rankings import SeveralRankings
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +82,7 @@ class Validation:
     def __init__(
         self,
         loss: ValidationLoss | None,
-        full_ranking: FullRanking | None,
+        full_ranking: FullRanking | SeveralRankings | None,
         metrics: Sequence[str],
         monitor: str | None,
     ) -> None:
@@ -94,7 +95,8 @@ class Validation:
             logger.warning("config.validation_metrics has no effect without data.VALIDATION_FULL_RANKING")
         self.metrics = wanted if full_ranking is not None else []
         figures = list(evaluate({}, {"q": {"d": 1}}, self.metrics)) if self.metrics else []
-        self.columns = [*([VALIDATION_LOSS] if loss is not None else []), *figures]
+        measured = full_ranking.columns(figures) if isinstance(full_ranking, SeveralRankings) else figures
+        self.columns = [*([VALIDATION_LOSS] if loss is not None else []), *measured]
         self.monitor = choose_monitor(monitor, figures, has_loss=loss is not None, has_ranking=full_ranking is not None)
 
     def __call__(self, model: SparseRetriever, global_step: GlobalStep, step: int) -> dict[str, float]:

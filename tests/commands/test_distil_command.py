@@ -111,13 +111,16 @@ def test_a_teacher_without_a_model_is_refused():
         configured("train/data=toy_mined", "loss=margin_mse", command="score")
 
 
-@pytest.mark.parametrize(
-    ("command", "small"), [("train", SMALL), ("hf_train", (*SMALL_HF, "config.hf_training=true", "hf=sigir23_distil"))]
-)
-def test_several_sets_train_together(command, small, splade, workplace, tmp_path):
-    negatives = ("hf.data.n_negatives=1", "~data.n_negatives") if command == "hf_train" else ("loss=margin_mse",)
+def test_several_sets_train_together(splade, workplace, tmp_path):
+    data = ("train/data=toy_mixed", f"config.checkpoint_dir={tmp_path}")
+    splade("train", *data, "loss=margin_mse", "validation=none", *SMALL, cwd=workplace)
+    check_trained(tmp_path)
+
+
+def test_several_sets_train_with_the_multi_negative_trainer(splade, workplace, tmp_path):
+    data = ("train/data=toy_mixed", f"config.checkpoint_dir={tmp_path}", "~data.n_negatives", "hf.data.n_negatives=1")
     splade(
-        command, "train/data=toy_mixed", "validation=none", *small, *negatives, f"config.checkpoint_dir={tmp_path}",
-        cwd=workplace,
+        "hf_train", *data, "hf.data.training_data_type=mixed", "validation=none", *SMALL_HF, cwd=workplace,
+        SPLADE_CONFIG_NAME="config_hf_splade_sigir23_32neg_distil",
     )  # fmt: skip
     check_trained(tmp_path)
