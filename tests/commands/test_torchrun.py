@@ -70,3 +70,13 @@ def test_twenty_steps_write_the_same_weights_however_they_are_launched(tmp_path,
     assert expected.keys() == found.keys()
     for name, weight in expected.items():
         torch.testing.assert_close(found[name], weight, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.slow
+def test_a_mixture_of_data_sets_writes_the_same_weights_on_two_processes(tmp_path):
+    model = tiny_mlm(tmp_path / "mlm", hidden=16, layers=1)
+    mixture = ("train/data=toy_mixed", "loss=margin_mse", "config.nb_iterations=6", "config.warmup_steps=1")
+    expected = trained(tmp_path / "one", (), model, *mixture)
+    found = trained(tmp_path / "two", TOGETHER, model, *mixture)
+    for name, weight in expected.items():
+        torch.testing.assert_close(found[name], weight, atol=1e-4, rtol=1e-4)
