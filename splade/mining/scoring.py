@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
+from splade.data.candidates import iterate_candidates
 from splade.data.collections import Collection
-from splade.data.negatives import iterate_scores
 from splade.data.shards import Stored
 from splade.files import InputError
 from splade.mining.choosing import Positives
@@ -36,7 +36,7 @@ class Texts(NamedTuple):
 def score(candidates: Path, texts: Texts, teacher: Teacher, path: Path, piece: int = PIECE) -> dict[str, Any]:
     """Write ``teacher``'s scores of ``candidates`` and positives to ``path``, positives first; the statistics.
 
-    ``candidates`` is a file of {query: {document: score}}, whose own scores are not used. Ids without a text are left
+    ``candidates`` is a file that `iterate_candidates` reads, whose own scores are not used. Ids without a text are left
     out and counted. What an interrupted call left is continued where all is the same; a finished file is left as
     it is. Memory: the texts of ``piece`` queries.
     """
@@ -44,7 +44,8 @@ def score(candidates: Path, texts: Texts, teacher: Teacher, path: Path, piece: i
     if pieces.finished:
         logger.info("%s holds these scores already", path)
         return pieces.statistics
-    entries = islice(iterate_scores(candidates), pieces.n_queries, None)
+    listed = ((entry.query, entry.scores) for entry in iterate_candidates(candidates))
+    entries = islice(listed, pieces.n_queries, None)
     try:
         with tqdm(desc="score", unit="pair", initial=pieces.counts["pairs"], disable=None) as bar:
             while batch := list(islice(entries, piece)):

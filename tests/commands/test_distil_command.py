@@ -91,8 +91,8 @@ def test_training_on_something_else_is_told_before_the_mining(splade, workplace,
                SPLADE_CONFIG_NAME="config_distil_toy")  # fmt: skip
     assert "trains on the scores that it writes" in capsys.readouterr().err
     with pytest.raises(SystemExit):
-        splade("distil", *places(tmp_path), *SMALL, "init_dict.model_type_or_dir=MODEL", "config.teacher.model=nowhere",
-               cwd=workplace, SPLADE_CONFIG_NAME="config_distil_toy")  # fmt: skip
+        splade("distil", *places(tmp_path), *SMALL, "init_dict.model_type_or_dir=MODEL", "teacher=toy_cross_encoder",
+               "config.teacher.model=nowhere", cwd=workplace, SPLADE_CONFIG_NAME="config_distil_toy")  # fmt: skip
     assert not (tmp_path / "mining_index").exists()
 
 

@@ -126,7 +126,7 @@ def test_the_readme_has_its_commands_where_the_tests_look():
 def test_a_command_of_the_readme_runs(line, splade, workplace, ran):
     prepared(splade, workplace, ran)
     more = ["config.checkpoint_dir=experiments/plain/checkpoint"] if line == "python -m splade.all" else []
-    if "splade.rerank" in line or "splade.distil" in line:
+    if "splade.rerank" in line:
         splade(
             "hf_train_reranker", *(v for v in SMALL if "record" not in v), cwd=workplace,
             SPLADE_CONFIG_NAME="config_reranker_train_toy",

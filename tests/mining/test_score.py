@@ -91,6 +91,12 @@ def test_without_qrels_only_the_candidates_are_scored(world):
     ]  # fmt: skip
 
 
+def test_negatives_listed_by_system_are_scored_too(world):
+    (world / "negatives.jsonl").write_text('{"qid": "q1", "pos": ["b"], "neg": {"bm25": ["c"], "dense": ["a", "c"]}}\n')
+    run(world, Overlap(), positives={})
+    assert [list(documents) for documents in read_scores(world / "scores.jsonl.gz").values()] == [["b", "c", "a"]]
+
+
 @pytest.mark.parametrize("fail_at", ["q1", "q2", "q3"])
 def test_an_interrupted_scoring_goes_on_to_the_same_bytes_and_repeats_nothing(world, fail_at):
     statistics = run(world, Overlap(), "straight.jsonl.gz", piece=1)
