@@ -54,14 +54,18 @@ def chooser_from(cfg: DictConfig) -> Chooser:
     """What is chosen of a ranking: no positive, and no false negative by the scores that are given."""
     settings = cfg.mine
     positives = positives_of(read_qrels(settings.qrels))
-    rule = FalseNegatives(settings.margin, settings.share)
+    try:
+        rule, ranks = FalseNegatives(settings.margin, settings.share), Ranks(**settings.ranks)
+        ranks.check()
+    except ValueError as error:
+        raise InputError(f"config.mining: {error}") from error
     if bool(rule) != (settings.scores is not None):
         raise InputError(
             "config.mining.scores, a teacher's scores, goes with config.mining.margin or config.mining.share, which "
             "say what is a false negative by them: set both or neither"
         )
     false = false_negatives(settings.scores, positives, rule) if settings.scores is not None else None
-    return Chooser(Ranks(**settings.ranks), positives, false)
+    return Chooser(ranks, positives, false)
 
 
 def search_with(cfg: DictConfig, model: SparseRetriever) -> Search:

@@ -96,6 +96,20 @@ def test_training_on_something_else_is_told_before_the_mining(splade, workplace,
     assert not (tmp_path / "mining_index").exists()
 
 
+@pytest.mark.parametrize(
+    ("override", "problem"),
+    [
+        ("config.mining.n_top=60", "config.mining.n_top=60 negatives of config.mining.top=50 ranks"),
+        ("config.mining.share=1.5", "config.mining: share must be above 0 and at most 1, got 1.5"),
+        ("config.mining.margin=1", "config.mining.scores, a teacher's scores, goes with config.mining.margin"),
+    ],
+)
+def test_settings_of_mining_that_make_no_sense_are_told(override, problem, splade, workplace, model, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        splade("mine", *model, f"config.index_dir={tmp_path}/i", f"config.out_dir={tmp_path}", override, cwd=workplace)
+    assert problem in capsys.readouterr().err
+
+
 def test_the_toy_round_has_what_it_needs():
     cfg = configured(name="config_distil_toy", command="distil")
     assert cfg.examples.scores == "experiments/distil_toy/out/scores.jsonl.gz"
