@@ -53,7 +53,8 @@ def load_state(folder: str | Path) -> dict[str, Any]:
 def check_same_run(folder: str | Path, describe: Mapping[str, Any]) -> None:
     """InputError naming the settings in which ``describe`` differs from the run that wrote ``folder``.
 
-    ``nb_iterations`` may grow; what changes neither the weights nor which of them are kept may differ.
+    ``nb_iterations`` may grow; what changes neither the weights nor which of them are kept may differ. What is absent
+    is null, so that a setting that came with a later version does not stop a training begun without it.
     """
     described = Path(folder) / "describe.json"
     if not described.exists():
@@ -63,7 +64,7 @@ def check_same_run(folder: str | Path, describe: Mapping[str, Any]) -> None:
     differences = [
         f"{key} was {before.get(key, 'absent')!r}, is now {now.get(key, 'absent')!r}"
         for key in sorted(before.keys() | now.keys())
-        if before.get(key, _ABSENT) != now.get(key, _ABSENT) and not _allowed(key, before.get(key), now.get(key))
+        if before.get(key) != now.get(key) and not _allowed(key, before.get(key), now.get(key))
     ]
     if differences:
         if len(differences) > SHOWN:
@@ -132,7 +133,6 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
-_ABSENT = object()
 SHOWN = 8  # differences that an error lists
 
 

@@ -55,7 +55,9 @@ def test_a_state_that_would_run_code_is_refused(last):
         checkpoint.load_state(last)
 
 
-@pytest.mark.parametrize("now", [DESCRIBE, changed(nb_iterations=11), changed(train_monitoring_freq=4)])
+@pytest.mark.parametrize(
+    "now", [DESCRIBE, changed(nb_iterations=11), changed(train_monitoring_freq=4), changed(set_in_a_later_version=None)]
+)
 def test_the_same_run_may_continue_and_grow(last, now):
     checkpoint.check_same_run(last, now)
 
