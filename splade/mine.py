@@ -35,6 +35,7 @@ def mine(cfg: DictConfig) -> dict[str, Any]:
     """
     check_search(cfg.search)
     check_writable(cfg.mine.out_dir)
+    check_training_data(cfg, "queries", "documents", "qrels")
     queries, chooser = open_queries(cfg.mine.queries), chooser_from(cfg)
     model = retriever_from(cfg)
     path = Path(cfg.mine.out_dir) / FILE
@@ -48,6 +49,16 @@ def mine(cfg: DictConfig) -> dict[str, Any]:
         cfg.mine.ranks.depth,
     )
     return statistics
+
+
+def check_training_data(cfg: DictConfig, *needed: str) -> None:
+    """InputError where the training data has no texts by id, or no qrels."""
+    missing = [name for name in needed if cfg.mine[name] is None]
+    if missing:
+        raise InputError(
+            f"data.type={cfg.kinds.examples} has no {' and no '.join(missing)}: set data.type=hard_negatives with "
+            "data.TRAIN.Q_COLLECTION_PATH, D_COLLECTION_PATH and QREL_PATH (as train/data=msmarco_mined does)"
+        )
 
 
 def chooser_from(cfg: DictConfig) -> Chooser:

@@ -13,6 +13,7 @@ from splade.data.negatives import SCORE_FILES
 from splade.data.qrels import read_qrels
 from splade.data.sources import needed_file
 from splade.files import check_writable
+from splade.mine import check_training_data
 from splade.mining import Texts, positives_of
 from splade.mining import score as scored
 from splade.mining.negatives import FILE as NEGATIVES
@@ -28,6 +29,7 @@ def score(cfg: DictConfig) -> dict[str, Any]:
     ``data.TRAIN.DATASET_PATH`` takes the result. An interrupted run is continued. Returns the statistics.
     """
     settings = cfg.score
+    check_training_data(cfg, "queries", "documents")
     check_writable(settings.out_dir)
     positives = {} if settings.qrels is None else positives_of(read_qrels(settings.qrels))
     texts = Texts(open_queries(settings.queries), open_collection(settings.documents), positives)

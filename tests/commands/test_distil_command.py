@@ -110,6 +110,13 @@ def test_settings_of_mining_that_make_no_sense_are_told(override, problem, splad
     assert problem in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", ["mine", "score"])
+def test_data_without_ids_cannot_be_mined_for(command, splade, workplace, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        splade(command, "teacher=self", f"config.out_dir={tmp_path}", cwd=workplace)
+    assert "data.type=triplets has no queries and no documents" in capsys.readouterr().err
+
+
 def test_the_toy_round_has_what_it_needs():
     cfg = configured(name="config_distil_toy", command="distil")
     assert cfg.examples.scores == "experiments/distil_toy/out/scores.jsonl.gz"
