@@ -12,7 +12,7 @@ from splade.data.formats import json_object
 from splade.data.lines import LineFile
 from splade.data.negatives import SCORE_FILES, identifier
 from splade.data.sources import needed_file
-from splade.data.teachers import Files, TeacherScores
+from splade.data.teachers import Files, TeacherScores, paths_of
 from splade.files import InputError
 
 NO_SCORE = float("nan")
@@ -40,7 +40,7 @@ def iterate_candidates(
     file and line where something cannot be used.
     """
     teacher = teacher or TeacherScores()
-    paths = [files] if isinstance(files, str | Path) else list(files)
+    paths = paths_of(files)
     file = needed_file(paths[0], SCORE_FILES, "candidates")
     own = TeacherScores() if scores_of is not None else teacher  # candidates' own scores are not used then
     if lists_systems(file):

@@ -15,7 +15,7 @@ from splade.data.candidates import NO_SCORE, Candidates, iterate_candidates, lis
 from splade.data.collections import Collection, open_collection, open_queries
 from splade.data.false_negatives import FalseNegatives
 from splade.data.qrels import read_qrels
-from splade.data.teachers import Files, TeacherScores
+from splade.data.teachers import Files, TeacherScores, paths_of
 from splade.files import InputError
 from splade.records import Example, Qrels
 
@@ -58,7 +58,7 @@ class HardNegatives:
         if n_negatives < 1:
             raise ValueError(f"n_negatives must be at least 1, got {n_negatives}")
         self.false_negatives = FalseNegatives(margin, share)
-        told = qrels is not None or lists_systems(scores)
+        told = qrels is not None or lists_systems(paths_of(scores)[0])
         if told == positive_first:
             raise InputError(
                 f"{scores}: to tell positives from negatives give either qrels (data.TRAIN.QREL_PATH) or "

@@ -74,7 +74,7 @@ class TeacherScores:
         are streamed (as far as ``iterate_scores`` streams their kind); out of order, queries wait in memory.
         InputError where nothing is left.
         """
-        paths = [files] if isinstance(files, str | Path) else list(files)
+        paths = paths_of(files)
         if self.weights is not None and len(self.weights) != len(paths):
             raise InputError(
                 f"config.teacher.weights has {len(self.weights)} numbers for {len(paths)} files of scores: "
@@ -121,6 +121,11 @@ class TeacherScores:
             logger.warning(
                 "%s: %d of %d scores of the first file are not in all others", named, left_out, left_out + kept
             )
+
+
+def paths_of(files: Files) -> list[str | Path]:
+    """One file or several as a list."""
+    return [files] if isinstance(files, str | Path) else list(files)
 
 
 class _Finder:

@@ -56,7 +56,7 @@ def test_entries_may_bring_their_scores(tmp_path):
 
 
 def test_examples_take_the_files_own_positives_and_only_what_the_teacher_scored(world, caplog):
-    source = build(world, teacher=world / "ce.pkl.gz")
+    source = build(world, scores_of=world / "ce.pkl.gz")
     assert documents(source, 0) == ({"a"}, {"b", "c"})
     assert documents(source, 1) == ({"c", "d"}, {"e"})
     assert "1 candidates without a score (as 'd')" in caplog.text
@@ -72,7 +72,7 @@ def test_without_a_teacher_no_scores_are_needed(world):
 
 @pytest.mark.parametrize("rule", [{"margin": 1.0}, {"share": 0.9}])
 def test_false_negatives_are_left_out_of_the_examples(world, caplog, rule):
-    assert documents(build(world, teacher=world / "ce.pkl.gz", **rule), 0) == ({"a"}, {"c"})
+    assert documents(build(world, scores_of=world / "ce.pkl.gz", **rule), 0) == ({"a"}, {"c"})
     assert "1 false negatives (as 'b')" in caplog.text
 
 
