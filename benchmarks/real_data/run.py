@@ -58,7 +58,7 @@ def beir(data: Path, out: Path, name: str, model: list[str]) -> dict[str, float]
     }
 
 
-def bm25(data: Path, name: str) -> dict[str, float]:
+def bm25(data: Path, name: str, split: str) -> dict[str, float]:
     """bm25s (Lucene's formula, k1 1.2, b .75, English stop words, Snowball stemmer) on the same split."""
     import bm25s
     import Stemmer
@@ -67,7 +67,7 @@ def bm25(data: Path, name: str) -> dict[str, float]:
     from splade.data.qrels import read_qrels
     from splade.evaluation.metrics import evaluate
 
-    documents, queries = list(open_collection(data / name)), list(open_queries(data / name, split=SETS[name]))
+    documents, queries = list(open_collection(data / name)), list(open_queries(data / name, split=split))
     stemmer = Stemmer.Stemmer("english")
     index = bm25s.BM25(k1=1.2, b=0.75, method="lucene")
     options: dict[str, Any] = {"stopwords": "en", "stemmer": stemmer, "show_progress": False}
@@ -78,7 +78,7 @@ def bm25(data: Path, name: str) -> dict[str, float]:
         query.id: {documents[doc].id: float(score) for doc, score in zip(docs, values, strict=True) if score > 0}
         for query, docs, values in zip(queries, found, scores, strict=True)
     }
-    return evaluate(run, read_qrels(data / name, split=SETS[name]), METRICS)
+    return evaluate(run, read_qrels(data / name, split=split), METRICS)
 
 
 def main() -> None:
@@ -91,7 +91,7 @@ def main() -> None:
     untrained = ["model=tied_identity", encoder, "config.pretrained_no_yamlconfig=true"]
     checkpoint = asked.out / "trained" / "checkpoint"
     squad = asked.data / "squad"
-    results: dict[str, Any] = {"bm25": {name: bm25(asked.data, name) for name in SETS}}
+    results: dict[str, Any] = {"bm25": {name: bm25(asked.data, name, split) for name, split in SETS.items()}}
     results["before"] = {name: beir(asked.data, asked.out / "untrained", name, untrained) for name in SETS}
     splade(
         "train",

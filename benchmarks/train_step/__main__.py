@@ -40,7 +40,7 @@ def main() -> None:
             contestants["ours, gradient caching"] = _ours(model, columns, options.micro_batch_size)
         peer = sparse_encoder(folder, options.max_length)
         if peer is not None:
-            contestants["sentence-transformers"] = _stepping(peer.train(), _their_loss(peer, columns))
+            contestants["sentence-transformers"] = _theirs(peer.train(), columns, Path(temporary) / "theirs")
         print(f"{options.shape}: {options.batch_size} triples, {3 * options.batch_size} texts")
         print("| | seconds a step | texts/s | peak memory, MiB | ours is faster | ours takes less memory |")
         print("|---|---|---|---|---|---|")
@@ -126,7 +126,10 @@ def _stepping(module: torch.nn.Module, loss: Callable[[], torch.Tensor]) -> Call
     return run
 
 
-def _their_loss(model: Any, columns: Sequence[Sequence[str]]) -> Callable[[], torch.Tensor]:
+def _theirs(model: Any, columns: Sequence[Sequence[str]], folder: Path) -> Callable[[], object]:
+    """A step of their own trainer: collating (which tokenises), `training_step`, its optimizer."""
+    from datasets import Dataset
+    from sentence_transformers import SparseEncoderTrainer, SparseEncoderTrainingArguments
     from sentence_transformers.sparse_encoder.losses import SparseMultipleNegativesRankingLoss, SpladeLoss
 
     loss = SpladeLoss(
@@ -135,11 +138,19 @@ def _their_loss(model: Any, columns: Sequence[Sequence[str]]) -> Callable[[], to
         document_regularizer_weight=FLOPS_WEIGHT,
         query_regularizer_weight=FLOPS_WEIGHT,
     )
+    names = ("anchor", "positive", "negative")
+    rows = Dataset.from_dict(dict(zip(names, map(list, columns), strict=True)))
+    settings = SparseEncoderTrainingArguments(
+        output_dir=str(folder), per_device_train_batch_size=len(rows), use_cpu=True, report_to=[], learning_rate=0.0
+    )
+    trainer = SparseEncoderTrainer(model=model, args=settings, train_dataset=rows, loss=loss)
+    optimizer = trainer.create_optimizer()
+    batch = [rows[number] for number in range(len(rows))]
 
-    def run() -> torch.Tensor:
-        found = loss([model.tokenize(list(column)) for column in columns], None)
-        total: torch.Tensor = sum(found.values()) if isinstance(found, dict) else found
-        return total
+    def run() -> None:
+        trainer.training_step(model, trainer.data_collator(batch))
+        optimizer.step()
+        optimizer.zero_grad()
 
     return run
 

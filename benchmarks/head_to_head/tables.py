@@ -1,0 +1,37 @@
+"""The results of both packages as Markdown."""
+
+from typing import Any
+
+COLUMNS = {"ndcg_cut_10": ".4f", "mrr_10": ".4f", "recall_100": ".4f", "L0_q": ".1f", "L0_d": ".1f", "flops": ".2f"}
+HEADS = ("nDCG@10", "MRR@10", "R@100", "terms per query", "terms per document", "FLOPS")
+
+
+def tables(results: dict[str, Any]) -> str:
+    """What training took, then a table for each set, BM25 first."""
+    return "\n\n".join([cost(results["runs"]), *(of_set(results, name) for name in results["bm25"])])
+
+
+def cost(runs: list[dict[str, Any]]) -> str:
+    """Seconds and memory of each training."""
+    lines = ["| trained on | λ | package | wall s | processor s | peak MiB |", "|---|---|---|---:|---:|---:|"]
+    for run in runs:
+        took = " | ".join(f"{run[name]:.0f}" for name in ("wall_s", "processor_s", "peak_mib"))
+        lines.append(f"| {run['trained_on']} | {run['weight']:g} | {run['package']} | {took} |")
+    return "\n".join(lines)
+
+
+def of_set(results: dict[str, Any], name: str) -> str:
+    """All models that were tried on a set."""
+    head = f"| trained on | λ | package | {' | '.join(HEADS)} |"
+    lines = [f"### {name}", "", head, "|---|---|---" + "|---:" * 6 + "|"]
+    lines.append(f"| | | BM25 (bm25s, stemmed) | {_cells(results['bm25'][name])} |")
+    for run in results["runs"]:
+        if name in run["sets"]:
+            lines.append(
+                f"| {run['trained_on']} | {run['weight']:g} | {run['package']} | {_cells(run['sets'][name])} |"
+            )
+    return "\n".join(lines)
+
+
+def _cells(figures: dict[str, float]) -> str:
+    return " | ".join(format(figures[name], form) if name in figures else "" for name, form in COLUMNS.items())
