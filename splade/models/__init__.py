@@ -5,7 +5,20 @@ model. Every retriever has a query side and a document side, and may use one enc
 """
 
 from splade.models.checkpoint import load_retriever
-from splade.models.kinds import Dense, Splade, SpladeDoc, SpladeLexical, SpladeTopK
+from splade.models.inference_free import SpladeDoc, SpladeIdf, SpladeTable
+from splade.models.kinds import Dense, Splade, SpladeLexical, SpladeTopK
+from splade.models.mlp_queries import SpladeMlp
 from splade.models.retriever import SparseRetriever
 
-__all__ = ["Dense", "SparseRetriever", "Splade", "SpladeDoc", "SpladeLexical", "SpladeTopK", "load_retriever"]
+__all__ = [
+    "Dense",
+    "SparseRetriever",
+    "Splade",
+    "SpladeDoc",
+    "SpladeIdf",
+    "SpladeLexical",
+    "SpladeMlp",
+    "SpladeTable",
+    "SpladeTopK",
+    "load_retriever",
+]

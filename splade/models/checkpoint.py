@@ -1,8 +1,9 @@
 """Model folders: written by us, plain masked language models, and Sentence Transformers' sparse encoders.
 
 A folder of ours holds the document model and the tokenizer at its root, where any program finds a
-plain masked language model, a query encoder of its own in ``query/``, and ``splade.json``, which says
-how the vectors are made of them.
+plain masked language model, a query side of its own in a folder below it, and ``splade.json``, which says
+how the vectors are made of them. Where Sentence Transformers can make the same vectors, its files are beside
+them, and the folder is a ``SparseEncoder`` too.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,15 +11,21 @@ from pathlib import Path
 from typing import Any
 
 from splade.files import InputError, read_json, whole_folder, write_json
-from splade.models.kinds import Dense, Splade, SpladeDoc, SpladeLexical, SpladeTopK
+from splade.models.inference_free import SpladeDoc, SpladeIdf, SpladeTable
+from splade.models.kinds import Dense, Splade, SpladeLexical, SpladeTopK
 from splade.models.loading import folder_of
+from splade.models.mlp_queries import SpladeMlp
+from splade.models.own_tokens import TokenBag
 from splade.models.retriever import SparseRetriever
 from splade.models.sentence_transformers import read_sparse_encoder
+from splade.models.sparse_encoder_files import obstacle, save_token_table, write_sparse_encoder
 
 DESCRIPTION = "splade.json"
+IDF = "idf.json"  # beside a masked language model: queries are weighed by it (OpenSearch)
 FORMAT_VERSION = 1
 KINDS: dict[str, type[SparseRetriever]] = {
-    kind.__name__: kind for kind in (Splade, SpladeDoc, SpladeLexical, SpladeTopK, Dense)
+    kind.__name__: kind
+    for kind in (Splade, SpladeDoc, SpladeIdf, SpladeTable, SpladeMlp, SpladeLexical, SpladeTopK, Dense)
 }
 
 
@@ -29,19 +36,20 @@ def save_retriever(model: SparseRetriever, folder: str | Path, extra: Mapping[st
     """
     folder = Path(folder)
     check_replaceable(folder)
-    query: Any = None if model.shares_encoder else model.encoders["query"]
+    unsaid = obstacle(model)
     with whole_folder(folder) as temporary:
         model._document.save(temporary)
         model.tokenizer("document").save_pretrained(temporary)
-        if hasattr(query, "save"):
-            query.save(temporary / "query")
-            model.tokenizer("query").save_pretrained(temporary / "query")
+        _save_query_side(model, temporary)
+        if not unsaid:
+            write_sparse_encoder(model, temporary)
         description = {
             "format_version": FORMAT_VERSION,
             "kind": _name(type(model)),
             "sides": {"document": "model", "query": _query_side(model)},
             "vocab_size": model.vocab_size,
             "settings": model.settings(),
+            "sentence_transformers": unsaid or "the same vectors",
             "extra": dict(extra),
         }
         write_json(temporary / DESCRIPTION, description)
@@ -57,8 +65,9 @@ def load_retriever(path: str | Path, **overrides: Any) -> SparseRetriever:
     """The retriever of a folder or hub name, in evaluation mode on the CPU.
 
     Folders of ours are rebuilt as they were saved; Sentence Transformers' ``SparseEncoder`` folders are
-    read with their pooling, activation and length; any other masked language model becomes a
-    :class:`Splade` with default settings. ``overrides`` replace keyword arguments of the constructor.
+    read with their pooling, activation and length, and their Routers; a masked language model with an ``idf.json``
+    becomes a :class:`SpladeIdf`, any other a :class:`Splade`, with default settings. ``overrides`` replace keyword
+    arguments of the constructor.
     A class from outside this package must have been imported before its folder is loaded.
     Raises InputError where the folder cannot be used.
     """
@@ -68,6 +77,8 @@ def load_retriever(path: str | Path, **overrides: Any) -> SparseRetriever:
     elif (folder / "modules.json").is_file():
         name, settings = read_sparse_encoder(folder)
         kind, extra = KINDS[name], {}
+    elif (folder / IDF).is_file():
+        kind, settings, extra = SpladeIdf, {"idf": folder / IDF}, {}
     else:
         kind, settings, extra = Splade, {}, {}
     source = settings.pop("model_type_or_dir", folder)
@@ -95,15 +106,27 @@ def _read_description(folder: Path) -> tuple[type[SparseRetriever], dict[str, An
             "A class of your own must be imported before its folder is loaded"
         )
     settings = dict(description["settings"])
-    if (folder / "query").is_dir():
-        settings["model_type_or_dir_q"] = folder / "query"
+    place, argument = kinds[name].query_folder
+    if argument and (folder / place).is_dir():
+        settings[argument] = folder / place
     return kinds[name], settings, dict(description.get("extra") or {})
 
 
 def _query_side(model: SparseRetriever) -> str:
     if model.shares_encoder:
         return "shared"
-    return "query/" if hasattr(model.encoders["query"], "save") else "tokens"
+    return "tokens" if type(model.encoders["query"]) is TokenBag else f"{model.query_folder[0]}/"
+
+
+def _save_query_side(model: SparseRetriever, folder: Path) -> None:
+    """Write a query side of its own into its place below ``folder``."""
+    query: Any = None if model.shares_encoder else model.encoders["query"]
+    place = folder / model.query_folder[0]
+    if isinstance(query, TokenBag):
+        save_token_table(model, query, place)
+    elif hasattr(query, "save"):
+        query.save(place)
+        model.tokenizer("query").save_pretrained(place)
 
 
 def _name(kind: type[SparseRetriever]) -> str:

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -34,6 +34,13 @@ def special_ids(tokenizer: Any) -> tuple[int, ...]:
     names = ("pad_token_id", "cls_token_id", "sep_token_id", "mask_token_id", "bos_token_id", "eos_token_id")
     ids = (getattr(tokenizer, name, None) for name in names)
     return tuple(sorted({token for token in ids if token is not None}))
+
+
+class Pooling(NamedTuple):
+    """How logits become weights: keys of ``AGGREGATIONS`` and ``ACTIVATIONS``."""
+
+    agg: str
+    activation: str
 
 
 class MlmEncoder(nn.Module):
@@ -82,39 +89,47 @@ class MlmEncoder(nn.Module):
         return self.mlm
 
     @property
+    def pooling(self) -> Pooling:
+        """How this encoder pools unless it is told otherwise."""
+        return Pooling(self.agg, self.activation)
+
+    @property
     def vocab_size(self) -> int:
         """The width of the head, which may be larger than the tokenizer's vocabulary."""
         head = find_head(self.mlm)
         return int(head.decoder.weight.shape[0]) if head else int(self.mlm.config.vocab_size)
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """Term weights [B, V], float32 and ≥ 0, of token ids and mask [B, L], texts of like length together."""
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, pooling: Pooling | None = None) -> Tensor:
+        """Term weights [B, V], float32 and ≥ 0, of token ids and mask [B, L], texts of like length together.
+
+        ``pooling`` stands in for the encoder's own.
+        """
+        pooling = pooling or self.pooling
         if input_ids.numel() == 0:
             return torch.zeros(input_ids.shape[0], self.vocab_size, device=input_ids.device)
         head = find_head(self.mlm)
         if head is None:
             pooled, attended = self._masks(input_ids, attention_mask)
             logits = self.mlm(**inputs(self.mlm, input_ids, attended, self.attention)).logits
-            return pool_full_logits(logits, pooled, self.agg, self.activation).float()
+            return pool_full_logits(logits, pooled, *pooling).float()
         if is_fast_on(input_ids.device):
             tokens, lengths, order = self._packed(input_ids, attention_mask)
-            pooling = (head.decoder.weight, head.decoder.bias, self.agg, self.activation)
-            weights = splade_head(head.transform(tokens), lengths, *pooling)
+            weights = splade_head(head.transform(tokens), lengths, head.decoder.weight, head.decoder.bias, *pooling)
         else:
             states, order = self._padded(input_ids, attention_mask)
-            weights = pool_hidden(states, head.transform, head.decoder, self.agg, self.activation)
+            weights = pool_hidden(states, head.transform, head.decoder, *pooling)
         back = torch.from_numpy(np.argsort(order)).to(weights.device)
         return weights.float().index_select(0, back)  # as the texts came
 
     @torch.no_grad()
-    def rows(self, input_ids: Tensor, attention_mask: Tensor) -> SparseRows:
+    def rows(self, input_ids: Tensor, attention_mask: Tensor, pooling: Pooling | None = None) -> SparseRows:
         """As :meth:`forward`, the non-zeros alone; nothing of size [B, V] is held where the head is known."""
         head = find_head(self.mlm)
         if head is None or input_ids.numel() == 0 or not is_fast_on(input_ids.device):
-            return sparse_rows(self(input_ids, attention_mask))
+            return sparse_rows(self(input_ids, attention_mask, pooling))
         tokens, lengths, order = self._packed(input_ids, attention_mask)
-        pooling = (head.decoder.weight, head.decoder.bias, self.agg, self.activation)
-        return in_places(sparse_head(head.transform(tokens), lengths, *pooling), order)
+        parts = (head.decoder.weight, head.decoder.bias, *(pooling or self.pooling))
+        return in_places(sparse_head(head.transform(tokens), lengths, *parts), order)
 
     @property
     def _base(self) -> Any:
@@ -169,23 +184,6 @@ class MlmEncoder(nn.Module):
         save_model(merged(self.mlm), folder)
         if has_adapters(self.mlm):
             save_adapter(self.mlm, folder)
-
-
-class TokenBag(nn.Module):
-    """The binary bag of a text's own tokens, without the ``dropped`` ids; nothing to train, nothing to save."""
-
-    dropped: Tensor
-
-    def __init__(self, vocab_size: int, dropped: Iterable[int]) -> None:
-        super().__init__()
-        self.vocab_size = vocab_size
-        self.register_buffer("dropped", torch.tensor(list(dropped), dtype=torch.int64), persistent=False)
-
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """1 for each term that the text has and 0 elsewhere, float32 [B, V]; repetitions do not count."""
-        kept = attention_mask.bool() & ~torch.isin(input_ids, self.dropped)  # [B, L]
-        bag = torch.zeros(input_ids.shape[0], self.vocab_size, device=input_ids.device)
-        return bag.scatter_reduce_(1, input_ids, kept.float(), "amax")
 
 
 def attend_to_something(attention_mask: Tensor) -> Tensor:

@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
+from splade.models.activations import ACTIVATIONS
 from splade.models.dense import DenseEncoder
-from splade.models.encoders import MlmEncoder, TokenBag, one_of, special_ids
+from splade.models.encoders import MlmEncoder, Pooling, one_of, special_ids
+from splade.models.heads import AGGREGATIONS
+from splade.models.own_tokens import TokenBag
 from splade.models.retriever import SparseRetriever, tokenizer_for
 
 
@@ -18,12 +20,14 @@ class Splade(SparseRetriever):
     ``model_type_or_dir`` is a folder or hub name of a masked language model; ``model_type_or_dir_q`` a
     second one for queries, over the same vocabulary (one encoder serves both sides where None or empty).
     ``freeze_d_model`` trains the query encoder alone. ``tokenizer`` is a folder or name, by default the
-    model's own. ``agg``: "max" or "sum"; ``activation``: "log1p_relu", "log1p_log1p_relu", "relu".
+    model's own. ``agg``: "max" or "sum"; ``activation``: "log1p_relu", "log1p_log1p_relu", "relu"; ``agg_q`` and
+    ``activation_q``: those of queries, the same where None.
 
     ``head``: "pretrained" refuses weights without a trained head; "tied_identity" starts from an encoder
     without one, with ``head_bias`` (-5 by default) for all terms, and wants ``pool_special_tokens=False``,
     which keeps [CLS] and [SEP] out of the pooling; "new" initialises a missing head at random.
-    ``prompt_q`` and ``prompt_d`` are put before every query and document. ``lower_case``: texts are lower-cased
+    ``prompt_q`` and ``prompt_d`` are put before every query and document; of their weights the ``top_q`` and
+    ``top_d`` largest are kept, all where ≤ 0, the lower term ids of equal ones. ``lower_case``: texts are lower-cased
     before they are tokenised. ``attention``: "causal" (the default) or "bidirectional", of decoder language models.
     ``lora``: train low-rank adapters alone (r, alpha, dropout, target_modules).
     """
@@ -36,6 +40,8 @@ class Splade(SparseRetriever):
         freeze_d_model: bool = False,
         agg: str = "max",
         activation: str = "log1p_relu",
+        agg_q: str | None = None,
+        activation_q: str | None = None,
         tokenizer: str | Path | None = None,
         max_length: int = 256,
         max_length_q: int | None = None,
@@ -44,6 +50,8 @@ class Splade(SparseRetriever):
         pool_special_tokens: bool = True,
         prompt_q: str | None = None,
         prompt_d: str | None = None,
+        top_q: int = -1,
+        top_d: int = -1,
         attention: str | None = None,
         lower_case: bool = False,
         lora: Mapping[str, Any] | None = None,
@@ -55,17 +63,17 @@ class Splade(SparseRetriever):
             )
         own = tokenizer_for(model_type_or_dir, tokenizer, model_type_or_dir_q, lower_case=lower_case)
         unpooled = () if pool_special_tokens else special_ids(own)
+        pooling = Pooling(agg, activation)
+        pooling_q = _pooling_q(agg_q, activation_q, pooling)
         options: dict[str, Any] = {
-            "agg": agg,
-            "activation": activation,
             "head": head,
             "head_bias": head_bias,
             "unpooled": unpooled,
             "attention": attention,
             "lora": lora,
         }
-        document = MlmEncoder(model_type_or_dir, **options)
-        query = MlmEncoder(model_type_or_dir_q, **options) if model_type_or_dir_q else None
+        document = MlmEncoder(model_type_or_dir, **pooling._asdict(), **options)
+        query = MlmEncoder(model_type_or_dir_q, **pooling_q._asdict(), **options) if model_type_or_dir_q else None
         super().__init__(
             document,
             query,
@@ -75,60 +83,21 @@ class Splade(SparseRetriever):
             freeze_document=freeze_d_model,
             prompt_q=prompt_q,
             prompt_d=prompt_d,
+            top_q=top_q,
+            top_d=top_d,
+            pooling_q=None if pooling_q == pooling else pooling_q,
         )
         self.pool_special_tokens, self.lower_case = pool_special_tokens, lower_case
 
     def settings(self) -> dict[str, Any]:
-        own = {"lower_case": self.lower_case, "freeze_d_model": self._frozen}
-        return {**super().settings(), **_mlm_settings(self), **own}
+        pooling_q = {
+            f"{name}_q": value for name, value in (self._pooling_q or Pooling("", ""))._asdict().items() if value
+        }
+        own = {"lower_case": self.lower_case, "freeze_d_model": self._frozen, **pooling_q}
+        return {**super().settings(), **mlm_settings(self), **own}
 
     def document_settings(self) -> dict[str, Any]:
-        return {**super().document_settings(), **_mlm_settings(self)}
-
-
-class SpladeDoc(SparseRetriever):
-    """Documents as in :class:`Splade`; a query is the binary bag of its own tokens, without any encoder.
-
-    Padding, [CLS], [SEP] and mask tokens are left out of the bag. Arguments as in :class:`Splade`.
-    """
-
-    def __init__(
-        self,
-        model_type_or_dir: str | Path,
-        *,
-        agg: str = "max",
-        activation: str = "log1p_relu",
-        tokenizer: str | Path | None = None,
-        max_length: int = 256,
-        max_length_q: int | None = None,
-        head: str = "pretrained",
-        head_bias: float | None = None,
-        pool_special_tokens: bool = True,
-        attention: str | None = None,
-        lower_case: bool = False,
-        lora: Mapping[str, Any] | None = None,
-    ) -> None:
-        own = tokenizer_for(model_type_or_dir, tokenizer, lower_case=lower_case)
-        special = special_ids(own)
-        document = MlmEncoder(
-            model_type_or_dir,
-            agg=agg,
-            activation=activation,
-            head=head,
-            head_bias=head_bias,
-            unpooled=() if pool_special_tokens else special,
-            attention=attention,
-            lora=lora,
-        )
-        bag = TokenBag(document.vocab_size, special)
-        super().__init__(document, bag, tokenizer=own, max_length=max_length, max_length_q=max_length_q)
-        self.pool_special_tokens, self.lower_case = pool_special_tokens, lower_case
-
-    def settings(self) -> dict[str, Any]:
-        return {**super().settings(), **_mlm_settings(self), "lower_case": self.lower_case}
-
-    def document_settings(self) -> dict[str, Any]:
-        return {**super().document_settings(), **_mlm_settings(self)}
+        return {**super().document_settings(), **mlm_settings(self)}
 
 
 class SpladeLexical(Splade):
@@ -162,17 +131,7 @@ class SpladeLexical(Splade):
 
 
 class SpladeTopK(Splade):
-    """The ``top_d`` largest weights of a document and the ``top_q`` largest of a query; all where ≤ 0.
-
-    Of equal weights the lower term ids stay. Other arguments as in :class:`Splade`.
-    """
-
-    def __init__(self, model_type_or_dir: str | Path, *, top_d: int = -1, top_q: int = -1, **options: Any) -> None:
-        super().__init__(model_type_or_dir, **options)
-        self.tops = {"document": top_d, "query": top_q}
-
-    def refine(self, side: str, weights: Tensor, input_ids: Tensor, attention_mask: Tensor) -> Tensor:  # noqa: ARG002
-        return keep_largest(weights, self.tops[side])
+    """:class:`Splade` under the name that says that ``top_d`` and ``top_q`` are given."""
 
     def settings(self) -> dict[str, Any]:
         return {**super().settings(), "top_d": self.tops["document"], "top_q": self.tops["query"]}
@@ -222,20 +181,8 @@ class Dense(SparseRetriever):
         return {**super().document_settings(), "pooling": self.pooling}
 
 
-def keep_largest(weights: Tensor, k: int) -> Tensor:
-    """``weights`` [B, V] with all but the ``k`` largest of each row set to 0 (all kept where ``k`` ≤ 0)."""
-    if k <= 0 or k >= weights.shape[1]:
-        return weights
-    with torch.no_grad():
-        least = weights.topk(k, dim=1).values[:, -1:]  # [B, 1]
-        above = weights > least
-        tied = weights == least
-        room = k - above.sum(dim=1, keepdim=True)
-        kept = above | (tied & (tied.cumsum(dim=1) <= room))
-    return weights * kept
-
-
-def _mlm_settings(model: Splade | SpladeDoc) -> dict[str, Any]:
+def mlm_settings(model: Any) -> dict[str, Any]:
+    """How the document encoder of ``model`` pools, as keyword arguments."""
     encoder = model._document
     chosen = {"attention": encoder.attention, "lower_case": model.lower_case}  # left out where they change nothing
     return {
@@ -244,3 +191,11 @@ def _mlm_settings(model: Splade | SpladeDoc) -> dict[str, Any]:
         "pool_special_tokens": model.pool_special_tokens,
         **{name: value for name, value in chosen.items() if value},
     }
+
+
+def _pooling_q(agg: str | None, activation: str | None, document: Pooling) -> Pooling:
+    if agg:
+        one_of("init_dict.agg_q", agg, AGGREGATIONS)
+    if activation:
+        one_of("init_dict.activation_q", activation, ACTIVATIONS)
+    return Pooling(agg or document.agg, activation or document.activation)

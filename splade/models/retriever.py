@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from splade.files import InputError
 from splade.models.dense import DenseEncoder
-from splade.models.encoders import MlmEncoder, TokenBag
+from splade.models.encoders import MlmEncoder, Pooling
 from splade.models.loading import folder_of, has_tokenizer, load_tokenizer, position_limit
 from splade.models.lower_case import lower_casing
 from splade.models.sparse_head import sparse_rows
+from splade.models.tops import keep_largest
 from splade.records import SparseRows
 
 SIDES = ("query", "document")
@@ -25,7 +26,8 @@ class SparseRetriever(nn.Module):
 
     ``document`` encodes documents, and queries too unless there is a ``query`` module of its own.
     Texts are read up to ``max_length`` tokens (``max_length_q`` for queries, the same where None).
-    ``prompt_q`` and ``prompt_d`` are put before every text of their side.
+    ``prompt_q`` and ``prompt_d`` are put before every text of their side; of a vector the ``top_q`` or ``top_d``
+    largest weights are kept, all where ≤ 0. Queries of a shared encoder are pooled by ``pooling_q``, where given.
     ``freeze_document`` keeps the document encoder in evaluation mode and out of the gradient, whatever
     :meth:`train` is told. Both sides start in evaluation mode.
 
@@ -33,6 +35,7 @@ class SparseRetriever(nn.Module):
     """
 
     is_sparse = True
+    query_folder = ("query", "model_type_or_dir_q")  # where a query side is saved, the argument that loads it again
 
     def __init__(
         self,
@@ -45,6 +48,9 @@ class SparseRetriever(nn.Module):
         freeze_document: bool = False,
         prompt_q: str | None = None,
         prompt_d: str | None = None,
+        top_q: int = -1,
+        top_d: int = -1,
+        pooling_q: Pooling | None = None,
     ) -> None:
         super().__init__()
         sides: dict[str, nn.Module] = {"document": document}
@@ -56,6 +62,8 @@ class SparseRetriever(nn.Module):
         self._tokenizer = tokenizer
         self._lengths = {"document": max_length, "query": max_length if max_length_q is None else max_length_q}
         self._prompts = {"document": prompt_d or "", "query": prompt_q or ""}
+        self.tops = {"document": top_d, "query": top_q}
+        self._pooling_q = pooling_q
         self._frozen = freeze_document
         self._check_widths()
         self._check_lengths()
@@ -77,17 +85,23 @@ class SparseRetriever(nn.Module):
         name = "document" if self.shares_encoder else side
         frozen = self._frozen and name == "document"
         with torch.set_grad_enabled(torch.is_grad_enabled() and not frozen):
-            weights = self.encoders[name](input_ids, attention_mask)
-            return self.refine(side, weights, input_ids, attention_mask)
+            weights = self.encoders[name](input_ids, attention_mask, *self._own_pooling(side))
+            return self.finish(side, weights, input_ids, attention_mask)
 
     @torch.no_grad()
     def rows(self, side: str, input_ids: Tensor, attention_mask: Tensor) -> SparseRows:
-        """As :meth:`forward`, the non-zeros alone, on the CPU; nothing of size [B, V] where no weight is refined."""
+        """As :meth:`forward`, the non-zeros alone, on the CPU; nothing of size [B, V] where none is changed."""
         encoder = self.encoders["document" if self.shares_encoder else side]
         plain = (type(self).forward, type(self).refine) == (SparseRetriever.forward, SparseRetriever.refine)
-        if plain and isinstance(encoder, MlmEncoder):
-            return encoder.rows(input_ids, attention_mask)
+        rows: Any = getattr(encoder, "rows", None)
+        if plain and rows is not None and self.tops[side] <= 0:
+            found: SparseRows = rows(input_ids, attention_mask, *self._own_pooling(side))
+            return found
         return sparse_rows(self(side, input_ids, attention_mask))
+
+    def finish(self, side: str, weights: Tensor, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """The vectors [B, V] of one ``side``, of what its encoder gave."""
+        return keep_largest(self.refine(side, weights, input_ids, attention_mask), self.tops[side])
 
     def refine(self, side: str, weights: Tensor, input_ids: Tensor, attention_mask: Tensor) -> Tensor:  # noqa: ARG002
         """The vectors [B, V] made of an encoder's ``weights`` [B, V]; here unchanged, for subclasses to override."""
@@ -121,12 +135,13 @@ class SparseRetriever(nn.Module):
             "max_length": self._lengths["document"],
             "max_length_q": self._lengths["query"],
             **{f"prompt_{side[0]}": prompt for side, prompt in self._prompts.items() if prompt},
+            **{f"top_{side[0]}": top for side, top in self.tops.items() if top > 0},
         }
 
     def document_settings(self) -> dict[str, Any]:
         """What, beside weights and vocabulary, decides a document's vector; part of the fingerprint."""
-        prompt = self._prompts["document"]
-        return {"prompt": prompt} if prompt else {}
+        named = {"prompt": self._prompts["document"], "top": max(self.tops["document"], 0)}
+        return {name: value for name, value in named.items() if value}
 
     def fingerprint(self) -> str:
         """32 hex digits that name the document side: weights, settings and vocabulary.
@@ -150,6 +165,23 @@ class SparseRetriever(nn.Module):
         from splade.models.checkpoint import save_retriever  # the two modules need each other
 
         save_retriever(self, folder, {**self.extra, **(extra or {})})
+
+    @property
+    def pools_alike(self) -> bool:
+        """Whether a shared encoder pools queries and documents in the same way."""
+        return self._pooling_q is None
+
+    def term_pooling(self, side: str) -> Pooling | None:
+        """How logits become weights on this side; None where it has no masked-language-model head."""
+        self._check_side(side)
+        if side == "query" and self._pooling_q is not None:
+            return self._pooling_q
+        encoder = self.encoders["document" if self.shares_encoder else side]
+        return encoder.pooling if isinstance(encoder, MlmEncoder) else None
+
+    def _own_pooling(self, side: str) -> tuple[Pooling, ...]:
+        """What to give a shared encoder beside the tokens of ``side``."""
+        return (self._pooling_q,) if side == "query" and self._pooling_q and self.shares_encoder else ()
 
     @property
     def _document(self) -> Any:
@@ -180,7 +212,7 @@ class SparseRetriever(nn.Module):
             if length < 1:
                 raise ValueError(f"{address} must be at least 1, got {length}")
             encoder = self.encoders["document" if self.shares_encoder else side]
-            limit = None if isinstance(encoder, TokenBag) else position_limit(encoder.model)
+            limit = position_limit(encoder.model) if hasattr(encoder, "model") else None
             if limit is not None and length > limit:
                 raise InputError(
                     f"{address}={length}: the {side} encoder has positions for {limit} tokens; "

@@ -123,12 +123,12 @@ def encode_part(model: nn.Module, inputs: dict[str, tuple[Tensor, Tensor]]) -> d
     ]
     weights = retriever.encoders["document"](*padded)  # [queries + documents, V]
     by_side = weights.split(counts)
-    return {side: retriever.refine(side, own, *inputs[side]) for side, own in zip(inputs, by_side, strict=True)}
+    return {side: retriever.finish(side, own, *inputs[side]) for side, own in zip(inputs, by_side, strict=True)}
 
 
 def _may_mix(model: Any) -> bool:
     """Whether queries and documents go through one encoder, and one that computes texts of like length together."""
-    if not getattr(model, "shares_encoder", False):
+    if not (getattr(model, "shares_encoder", False) and getattr(model, "pools_alike", True)):
         return False
     encoder = model.encoders["document"]
     return isinstance(encoder, MlmEncoder) and find_head(encoder.mlm) is not None

@@ -1,6 +1,9 @@
 """Tiny model folders, made once."""
 
+import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,3 +26,15 @@ def other_mlm(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny BERT without a head."""
     return tiny_encoder(tmp_path_factory.mktemp("encoder"))
+
+
+@pytest.fixture
+def json_file(tmp_path: Path) -> Callable[[Any], Path]:
+    """Writes a value as JSON and returns the file."""
+
+    def write(value: Any) -> Path:
+        path = tmp_path / "value.json"
+        path.write_text(json.dumps(value))
+        return path
+
+    return write

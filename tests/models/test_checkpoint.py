@@ -7,7 +7,17 @@ import torch
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 
 from splade.files import InputError
-from splade.models import Dense, Splade, SpladeDoc, SpladeLexical, SpladeTopK, load_retriever
+from splade.models import (
+    Dense,
+    Splade,
+    SpladeDoc,
+    SpladeIdf,
+    SpladeLexical,
+    SpladeMlp,
+    SpladeTable,
+    SpladeTopK,
+    load_retriever,
+)
 from tests.models.support import TEXTS, vectors
 
 
@@ -25,13 +35,20 @@ VARIANTS = {
     "lexical": (SpladeLexical, {"lexical_type": "both"}),
     "top k": (SpladeTopK, {"top_d": 7, "top_q": 3}),
     "dense": (Dense, {"pooling": "cls"}),
+    "by side": (Splade, {"agg_q": "sum", "activation_q": "relu", "top_q": 9, "prompt_d": "a ", "max_length_q": 8}),
+    "idf": (SpladeIdf, {"idf": {"bee": 2.0, "king": 0.5}, "top_d": 6}),
+    "trained idf": (SpladeIdf, {"idf": {"bee": 2.0, "king": 0.5}, "train_idf": True, "max_length_q": 9}),
+    "learned table": (SpladeTable, {"activation_q": "log1p_log1p_relu"}),
+    "mlp": (SpladeMlp, {"activation_q": "log1p_relu", "freeze_d_model": True, "prompt_d": "a "}),
     "of a user": (Doubled, {}),
 }
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_a_saved_retriever_comes_back_with_the_same_vectors_and_fingerprint(mlm, tmp_path, variant):
+def test_a_saved_retriever_comes_back_with_the_same_vectors_and_fingerprint(mlm, tmp_path, variant, json_file):
     kind, options = VARIANTS[variant]
+    if "idf" in options:
+        options = options | {"idf": json_file(options["idf"])}
     model = kind(mlm, **options)
     for weight in model.parameters():
         weight.data.add_(torch.randn(weight.shape, generator=torch.Generator().manual_seed(3)), alpha=0.01)
