@@ -20,6 +20,8 @@ OURS, THEIRS = "splade.json", "modules.json"
 ADDRESSES = {
     "agg": "init_dict.agg",
     "activation": "init_dict.activation",
+    "agg_q": "init_dict.agg_q",
+    "activation_q": "init_dict.activation_q",
     "pool_special_tokens": "init_dict.pool_special_tokens",
     "pooling": "init_dict.pooling",
     "attention": "init_dict.attention",
@@ -35,9 +37,8 @@ ADDRESSES = {
 def retriever_from(cfg: DictConfig) -> SparseRetriever:
     """The trained model of ``config.checkpoint_dir``, or the published one that ``init_dict`` names.
 
-    ``config.pretrained_no_yamlconfig=true`` chooses the second. Lengths, and ``init_dict.top_q`` where the model
-    knows one, are those of the config. InputError where there is no model, or where it is another kind than
-    the config says.
+    ``config.pretrained_no_yamlconfig=true`` chooses the second. Lengths and ``init_dict.top_q`` are those of the
+    config. InputError where there is no model, or where it is another kind than the config says.
     """
     if not cfg.checkpoint.pretrained:
         return _described(_trained_folder(cfg), cfg)
@@ -67,17 +68,19 @@ def _described(folder: Path, cfg: DictConfig) -> SparseRetriever:
         lengths = {"max_length": cfg.encoder.max_length, "max_length_q": cfg.encoder.max_length_q}
     model = load_retriever(folder, **lengths)
     _refuse_another_kind(folder, model, cfg)
+    has = {"agg_q": model.settings().get("agg"), "activation_q": model.settings().get("activation"), "top_d": -1}
+    has |= model.settings()
     for key, address in ADDRESSES.items():
-        asked, is_ = OmegaConf.select(cfg, address), model.settings().get(key)
+        asked, is_ = OmegaConf.select(cfg, address), has.get(key)
         if asked is not None and asked != is_:
             raise InputError(
                 f"{address}={asked}, but the model in {folder} has {key}={is_}, and that cannot be changed "
                 f"afterwards. {_remedy(folder, f'{address}={is_}')}"
             )
     top_q = OmegaConf.select(cfg, "init_dict.top_q")
-    if top_q is not None and top_q != model.settings().get("top_q"):
-        if "top_q" not in model.settings():
-            raise InputError(f"init_dict.top_q={top_q}, but the model in {folder} is no splade_topk: remove it")
+    if top_q is not None and top_q != has.get("top_q", -1):
+        if not model.is_sparse:
+            raise InputError(f"init_dict.top_q={top_q}, but the model in {folder} is dense: remove it")
         model = load_retriever(folder, top_q=top_q, **lengths)
         logger.info("queries keep their %d largest weights, as init_dict.top_q says", top_q)
     return model

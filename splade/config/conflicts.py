@@ -32,7 +32,11 @@ def seeds(cfg: DictConfig) -> Iterator[str]:
 
 def frozen_documents(cfg: DictConfig) -> Iterator[str]:
     """A frozen document encoder leaves something to train."""
-    own_query_encoder = _get(cfg, "init_dict.model_type_or_dir_q") or _get(cfg, "hf.model.shared_weights") is False
+    own_query_encoder = (
+        _get(cfg, "init_dict.model_type_or_dir_q")
+        or _get(cfg, "hf.model.shared_weights") is False
+        or _kind(cfg, "model") in cfg.traits.models_with_query_encoder
+    )
     if _get(cfg, "init_dict.freeze_d_model") and not own_query_encoder:
         yield (
             "init_dict.freeze_d_model=true without init_dict.model_type_or_dir_q: with one encoder for both sides "

@@ -19,9 +19,9 @@ from splade.models.own_tokens import TokenBag
 from splade.models.retriever import SparseRetriever
 from splade.models.sentence_transformers import read_sparse_encoder
 from splade.models.sparse_encoder_files import obstacle, save_token_table, write_sparse_encoder
+from splade.models.token_tables import IDF
 
 DESCRIPTION = "splade.json"
-IDF = "idf.json"  # beside a masked language model: queries are weighed by it (OpenSearch)
 FORMAT_VERSION = 1
 KINDS: dict[str, type[SparseRetriever]] = {
     kind.__name__: kind

@@ -10,9 +10,10 @@ from torch import Tensor
 from splade.models.activations import ACTIVATIONS
 from splade.models.encoders import MlmEncoder, one_of, special_ids
 from splade.models.kinds import mlm_settings
+from splade.models.loading import folder_of
 from splade.models.own_tokens import LearnedTable, TokenBag, TokenTable
 from splade.models.retriever import SparseRetriever, tokenizer_for
-from splade.models.token_tables import STATIC_FOLDER, read_table
+from splade.models.token_tables import IDF, STATIC_FOLDER, read_table
 
 
 class SpladeDoc(SparseRetriever):
@@ -80,16 +81,18 @@ class SpladeIdf(SpladeDoc):
     """Documents as in :class:`splade.models.Splade`; a query's own tokens weigh their IDF (arXiv 2411.04403).
 
     ``idf`` is a JSON file {token: weight}, as ``splade idf`` writes it and as OpenSearch's models carry it, or a
-    folder with a table. It stays as it is unless ``train_idf``. Other arguments as in :class:`SpladeDoc`.
+    folder with a table; where None, the ``idf.json`` beside the model. It stays as it is unless ``train_idf``.
+    Other arguments as in :class:`SpladeDoc`.
     """
 
     query_folder = (STATIC_FOLDER, "idf")
 
     def __init__(
-        self, model_type_or_dir: str | Path, *, idf: str | Path, train_idf: bool = False, **options: Any
+        self, model_type_or_dir: str | Path, *, idf: str | Path | None = None, train_idf: bool = False, **options: Any
     ) -> None:
         super().__init__(model_type_or_dir, **options)
-        weights = read_table(Path(idf), self._tokenizer, self.vocab_size, "init_dict.idf")
+        path = Path(idf) if idf else folder_of(model_type_or_dir) / IDF
+        weights = read_table(path, self._tokenizer, self.vocab_size, "init_dict.idf")
         self._weigh_queries(TokenTable(weights, special_ids(self._tokenizer), frozen=not train_idf))
         self.train_idf = train_idf
 

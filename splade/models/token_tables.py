@@ -15,6 +15,7 @@ from splade.files import InputError, read_json
 
 logger = logging.getLogger(__name__)
 
+IDF = "idf.json"  # beside a model whose queries are weighed by it (OpenSearch)
 STATIC_FOLDER = "query_0_SparseStaticEmbedding"
 TENSORS = "model.safetensors"
 

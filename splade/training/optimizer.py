@@ -1,6 +1,7 @@
 """AdamW's parameter groups, the learning rate at a step, and mixed precision."""
 
 import logging
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -13,11 +14,20 @@ from splade.files import InputError
 logger = logging.getLogger(__name__)
 
 
+def query_tables(model: nn.Module) -> list[nn.Parameter]:
+    """The trainable parameters of tables of token weights (:mod:`splade.models.own_tokens`)."""
+    tables = [module for module in model.modules() if getattr(module, "is_query_table", False)]
+    return [parameter for table in tables for parameter in table.parameters() if parameter.requires_grad]
+
+
 def decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, object]]:
-    """Two parameter groups: weights with ``weight_decay``; biases and norms without. Frozen parameters are in none."""
+    """Two parameter groups: weights with ``weight_decay``; biases and norms without.
+
+    Frozen parameters and those of query tables are in none.
+    """
     decayed: list[nn.Parameter] = []
     spared: list[nn.Parameter] = []
-    seen: set[int] = set()
+    seen = {id(parameter) for parameter in query_tables(model)}
     for module in model.modules():
         is_norm = "norm" in type(module).__name__.lower()
         for name, parameter in module.named_parameters(recurse=False):
@@ -27,12 +37,28 @@ def decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, object
     return [{"params": decayed, "weight_decay": weight_decay}, {"params": spared, "weight_decay": 0.0}]
 
 
-def adamw(model: nn.Module, lr: float, weight_decay: float) -> AdamW:
-    """AdamW (arXiv 1711.05101) over the trainable parameters of ``model``; InputError where there are none."""
-    groups = [group for group in decay_groups(model, weight_decay) if group["params"]]
+def adamw(model: nn.Module, lr: float, weight_decay: float, lr_query_table: float | None = None) -> AdamW:
+    """AdamW (arXiv 1711.05101) over the trainable parameters of ``model``; InputError where there are none.
+
+    Query tables do not decay and learn at ``lr_query_table`` (None: at ``lr``); InputError where it is given and
+    there is no table that learns.
+    """
+    tables = query_tables(model)
+    if lr_query_table is not None and not tables:
+        raise InputError(
+            f"config.lr_query_table={lr_query_table}: this model has no table of query tokens that learns; remove it, "
+            "or choose model=splade_table, or model=splade_idf with init_dict.train_idf=true"
+        )
+    own = {"params": tables, "weight_decay": 0.0, "lr": lr if lr_query_table is None else lr_query_table}
+    groups = [group for group in [*decay_groups(model, weight_decay), own] if group["params"]]
     if not groups:
         raise InputError("the model has no trainable parameter: everything is frozen (init_dict.freeze_d_model)")
     return AdamW(groups, lr=lr)
+
+
+def learning_rates(optimizer: Optimizer) -> list[float]:
+    """The rate of every group of ``optimizer``."""
+    return [group["lr"] for group in optimizer.param_groups]
 
 
 def learning_rate_factor(step: int, warmup_steps: int, total_steps: int) -> float:
@@ -45,10 +71,10 @@ def learning_rate_factor(step: int, warmup_steps: int, total_steps: int) -> floa
     return max(total_steps - step, 0) / max(total_steps - warmup_steps, 1)
 
 
-def set_learning_rate(optimizer: Optimizer, lr: float) -> None:
-    """Give every group of ``optimizer`` the rate ``lr``."""
-    for group in optimizer.param_groups:
-        group["lr"] = lr
+def set_learning_rates(optimizer: Optimizer, full: Sequence[float], factor: float) -> None:
+    """Give every group of ``optimizer`` this share of its ``full`` rate."""
+    for group, rate in zip(optimizer.param_groups, full, strict=True):
+        group["lr"] = rate * factor
 
 
 class Precision:

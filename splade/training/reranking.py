@@ -28,7 +28,13 @@ from splade.records import Example
 from splade.training.checkpoint import check_same_run, discard, load_state, recover, save_state, seed_everything
 from splade.training.interrupts import Interrupted, Interrupts
 from splade.training.masks import Masks, text_keys
-from splade.training.optimizer import Precision, adamw, learning_rate_factor, set_learning_rate
+from splade.training.optimizer import (
+    Precision,
+    adamw,
+    learning_rate_factor,
+    learning_rates,
+    set_learning_rates,
+)
 from splade.training.processes import world
 from splade.training.sampling import DOCUMENTS, Draw, GlobalBatches, random_stream
 from splade.training.update import check_finite
@@ -118,6 +124,7 @@ class RerankerTrainer:
         self.train_monitoring_freq, self.record_frequency = train_monitoring_freq, record_frequency
         self.batches = GlobalBatches(np.arange(len(examples)), train_batch_size, seed)
         self.optimizer = adamw(self.reranker, lr, weight_decay)
+        self.rates = learning_rates(self.optimizer)
         self.precision = Precision(self.device, fp16=fp16, bf16=bf16)
         self.describe = {
             **{"kind": reranker.kind, **reranker.settings(), "loss": repr(loss), "n_examples": len(examples)},
@@ -160,8 +167,9 @@ class RerankerTrainer:
 
     def _optimizer_step(self) -> dict[str, float]:
         """One update of the weights; what there is to log of it."""
-        rate = self.lr * learning_rate_factor(self.step, self.warmup_steps, self.nb_iterations)
-        set_learning_rate(self.optimizer, rate)
+        factor = learning_rate_factor(self.step, self.warmup_steps, self.nb_iterations)
+        rate = self.lr * factor
+        set_learning_rates(self.optimizer, self.rates, factor)
         self.optimizer.zero_grad(set_to_none=True)
         batches = range(self.step * self.accumulation, (self.step + 1) * self.accumulation)
         parts = [self._add_gradient(number) for number in batches]  # loss and share of positives first

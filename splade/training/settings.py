@@ -26,6 +26,7 @@ class TrainingSettings:
     nb_iterations: int  # steps of the whole training; may grow when a run is continued
     train_batch_size: int  # examples per global batch, over all processes
     lr: float = 2e-5  # at the end of the warm-up
+    lr_query_table: float | None = None  # of tables of query tokens, which do not decay; None: lr
     weight_decay: float = 0.01  # not of biases and norms
     warmup_steps: int = 0
     micro_batch_size: int | None = None  # examples encoded at once; None: any number
@@ -62,6 +63,8 @@ class TrainingSettings:
             self._within(name, 1)
         for name in ("lr", "weight_decay", "warmup_steps", "seed", "validation_loss_examples"):
             self._within(name, 0)
+        if self.lr_query_table is not None:
+            self._within("lr_query_table", 0)
         for name in ("micro_batch_size", "micro_batch_tokens"):
             if getattr(self, name) is not None:
                 self._within(name, 1)

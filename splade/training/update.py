@@ -17,7 +17,13 @@ from splade.training.global_batch import GlobalStep
 from splade.training.memory import checkpoint_activations
 from splade.training.monitoring import Window
 from splade.training.objective import Objective
-from splade.training.optimizer import Precision, adamw, learning_rate_factor, set_learning_rate
+from splade.training.optimizer import (
+    Precision,
+    adamw,
+    learning_rate_factor,
+    learning_rates,
+    set_learning_rates,
+)
 from splade.training.processes import own_share, same_start, sum_gradients
 from splade.training.sampling import DOCUMENTS, GlobalBatches, random_stream
 from splade.training.settings import TrainingSettings
@@ -47,7 +53,8 @@ class Updates:
         same_start(model)
         self.sharded = Sharded(model, device) if settings.fsdp else None
         self.precision = Precision(device, fp16=settings.fp16, bf16=settings.bf16)
-        self.optimizer = adamw(model, settings.lr, settings.weight_decay)
+        self.optimizer = adamw(model, settings.lr, settings.weight_decay, settings.lr_query_table)
+        self.rates = learning_rates(self.optimizer)
         self.objective = Objective(
             loss,
             penalties,
@@ -103,8 +110,8 @@ class Updates:
     def take(self, step: int) -> dict[str, float]:
         """Do optimizer step ``step`` (from 0); what there is to log of it. InputError where training diverges."""
         settings = self.settings
-        rate = settings.lr * learning_rate_factor(step, settings.warmup_steps, settings.nb_iterations)
-        set_learning_rate(self.optimizer, rate)
+        factor = learning_rate_factor(step, settings.warmup_steps, settings.nb_iterations)
+        set_learning_rates(self.optimizer, self.rates, factor)
         self.model.train()
         self.optimizer.zero_grad(set_to_none=True)
         observed = Window()
@@ -124,7 +131,7 @@ class Updates:
             learner.settle(step)
         if self.average is not None:
             self.average.update(step)
-        return {**observed.means(), "lr": rate, "grad_norm": norm if math.isfinite(norm) else 0.0}
+        return {**observed.means(), "lr": settings.lr * factor, "grad_norm": norm if math.isfinite(norm) else 0.0}
 
     def _add_gradient(self, batch: int, step: int) -> dict[str, float]:
         """Add the gradient of global batch ``batch``, averaged over those of the step."""

@@ -52,7 +52,8 @@ def test_a_value_of_a_wrong_type_is_refused(override, told):
     ("override", "by"),
     [
         ("data.TRAIN.QREL_PATH=x", "catalog.train_data.hard_negatives"),
-        ("init_dict.top_d=3", "catalog.model.splade_topk"),
+        ("init_dict.lexical_type=document", "catalog.model.splade_lexical"),
+        ("init_dict.train_idf=true", "catalog.model.splade_idf"),
         ("hf.training.learning_rate=1", "catalog.trainer.multi_negative"),
         ("data.n_negatives=4", "catalog.train_data.hard_negatives"),
     ],

@@ -3,13 +3,14 @@
 import subprocess
 import sys
 from contextlib import nullcontext
+from functools import partial
 
 import pytest
 import torch
 
 from splade.files import InputError
 from splade.losses import DistilMarginMSE, InBatchPairwiseNLL
-from splade.models import Splade, buckets, max_pooling, second_pass
+from splade.models import Splade, SpladeMlp, SpladeTable, buckets, max_pooling, second_pass
 from splade.models.packed import blocks
 from splade.records import Text
 from splade.training.global_batch import GlobalStep
@@ -289,3 +290,31 @@ def test_two_processes_give_the_gradient_and_the_training_of_one(tmp_path):
     agree(state_of(alone)["model"], state_of(toy_trainer(tmp_path / "run", lr=1e-4))["model"], 1e-4)
     for one, two in zip(rows(tmp_path / "alone"), rows(tmp_path / "run"), strict=True):
         assert two == pytest.approx(one, rel=1e-4)
+
+
+QUERY_SIDES = {
+    "learned table": SpladeTable,
+    "weights of an encoder": SpladeMlp,
+    "one encoder, pooled by side": partial(Splade, agg_q="sum", top_q=9),
+}
+
+
+@pytest.mark.parametrize("kind", QUERY_SIDES)
+def test_micro_batches_do_not_change_the_gradient_of_any_query_side(kind, tmp_path):
+    folder = tiny_mlm(tmp_path, layers=1)
+
+    def made():
+        model = QUERY_SIDES[kind](folder, max_length=16)
+        for parameter in model.parameters():  # away from zeros, with the same numbers each time
+            parameter.data.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(2)), alpha=0.02)
+        return model
+
+    batch = [
+        example._replace(query=Text("q", word), documents=tuple(Text("d", f"{word} of the sea") for _ in range(2)))
+        for example, word in zip(
+            examples(), ["bee", "king", "ship", "bank", "train", "honey", "sun", "moon"], strict=True
+        )
+    ]
+    whole, _ = gradients(batch, model=made())
+    for cut in ({"micro_batch_size": 3}, {"tokens": 40}):
+        agree(whole, gradients(batch, model=made(), **cut)[0])

@@ -7,8 +7,15 @@ import torch
 from torch import nn
 
 from splade.files import InputError
-from splade.models import Splade
-from splade.training.optimizer import Precision, adamw, decay_groups, learning_rate_factor
+from splade.models import Splade, SpladeTable
+from splade.training.optimizer import (
+    Precision,
+    adamw,
+    decay_groups,
+    learning_rate_factor,
+    learning_rates,
+    set_learning_rates,
+)
 from tests.tiny import tiny_mlm
 from tests.training.toy import ToyRetriever
 
@@ -33,6 +40,20 @@ def test_with_gradients_of_zero_only_decayed_weights_shrink():
     for name, parameter in model.named_parameters():
         shrink = 0.9 if name in ("embedding.weight", "head.weight") else 1.0
         torch.testing.assert_close(parameter.detach(), before[name] * shrink)
+
+
+def test_a_table_of_query_tokens_learns_at_its_own_rate_and_does_not_decay(tmp_path):
+    model = SpladeTable(str(tiny_mlm(tmp_path, layers=1)), max_length=16)
+    table = model.encoders["query"].embeddings
+    optimizer = adamw(model, 0.1, 0.2, 0.5)
+    assert learning_rates(optimizer) == [0.1, 0.1, 0.5]
+    assert table is optimizer.param_groups[2]["params"][0]
+    assert optimizer.param_groups[2]["weight_decay"] == 0
+    set_learning_rates(optimizer, [0.1, 0.1, 0.5], 0.5)
+    assert learning_rates(optimizer) == [0.05, 0.05, 0.25]
+    assert learning_rates(adamw(model, 0.1, 0.2)) == [0.1, 0.1, 0.1]
+    n_parameters = sum(len(group["params"]) for group in optimizer.param_groups)
+    assert n_parameters == len(list(model.parameters()))
 
 
 def test_frozen_parameters_are_left_out_and_a_frozen_model_is_refused():

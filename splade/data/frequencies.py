@@ -1,0 +1,50 @@
+"""In how many texts of a collection each token occurs, and the weight that follows for queries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from splade.data.tokenize import tokenize
+from splade.records import Text
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+WINDOW = 4096  # texts tokenised at once
+
+
+class Frequencies(NamedTuple):
+    """Document frequencies of every token of a vocabulary."""
+
+    counts: NDArray[np.int64]  # [V], at most n_docs
+    n_docs: int
+
+    def idf(self) -> NDArray[np.float64]:
+        """``ln(1 + (N - n + .5) / (n + .5))`` [V] for N texts, n of them with the token: never negative.
+
+        The IDF of BM25 as Lucene takes it. Tokens that occur nowhere have the largest of all.
+        """
+        return np.log1p((self.n_docs - self.counts + 0.5) / (self.counts + 0.5))
+
+
+def document_frequencies(tokenizer: PreTrainedTokenizerBase, texts: Iterable[Text], max_length: int) -> Frequencies:
+    """Frequencies of tokens in ``texts``, of each of which ``max_length`` tokens are read, as documents are encoded."""
+    counts, n_docs = np.zeros(len(tokenizer), np.int64), 0
+    for window in _windows(texts):
+        tokens = tokenize(tokenizer, window, max_length)
+        rows, _ = np.nonzero(tokens.attention_mask)
+        pairs = np.unique(rows * len(counts) + tokens.input_ids[tokens.attention_mask == 1])
+        counts += np.bincount(pairs % len(counts), minlength=len(counts))
+        n_docs += len(window)
+    return Frequencies(counts, n_docs)
+
+
+def _windows(texts: Iterable[Text]) -> Iterator[list[Text]]:
+    stream = iter(texts)
+    while window := list(islice(stream, WINDOW)):
+        yield window
