@@ -28,7 +28,7 @@ def read_table(path: Path, tokenizer: Any, vocab_size: int, address: str) -> Ten
     """
     if not path.exists():
         raise InputError(
-            f"{address}={path}: no such file; write one with `python -m splade.idf`, or name the idf.json of a model"
+            f"{address}={path}: no such file; write one with python -m splade.idf, or name the idf.json of a model"
         )
     weights = _of_folder(path) if path.is_dir() else _of_json(path, tokenizer, vocab_size)
     if len(weights) > vocab_size:

@@ -161,7 +161,7 @@ def test_each_command_is_a_module_and_a_sub_command(run_python):
     listing = run_python("import sys; from splade.cli import main; main(['--help']); assert 'torch' not in sys.modules")
     for name in (
         "train", "index", "retrieve", "evaluate", "all", "flops", "beir_eval", "create_anserini", "rerank",
-        "hf_train", "hf_train_reranker", "update", "encode", "mine", "score", "distil",
+        "hf_train", "hf_train_reranker", "update", "encode", "idf", "mine", "score", "distil",
         "utils.index_figure", "evaluation.eval",
     ):  # fmt: skip
         assert re.search(rf"^  {re.escape(name)} ", listing, re.M), name
