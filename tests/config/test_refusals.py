@@ -148,3 +148,11 @@ def test_all_mistakes_of_a_kind_are_told_at_once():
 )
 def test_a_mix_of_losses_is_refused_where_its_parts_would_be(overrides, told):
     assert told in refusal("train/data=toy_hard_negatives", "~config.augment_pairs", *overrides)
+
+
+@pytest.mark.parametrize("kind", ["splade_doc", "splade_idf", "splade_table", "splade_mlp"])
+def test_queries_that_are_their_own_tokens_have_no_prompt_and_no_pooling(kind):
+    for override in ("hf.data.prompt_q=find the", "init_dict.agg_q=sum"):
+        told = refusal(f"config.matching_type={kind}", override)
+        assert override.split("=")[0] in told
+        assert "catalog.model.splade" in told

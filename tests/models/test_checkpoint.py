@@ -151,3 +151,36 @@ def test_a_damaged_description_is_refused_with_file_and_line(mlm, tmp_path):
     path.write_text(path.read_text()[:40])
     with pytest.raises(InputError, match=r"splade\.json:\d+: not valid JSON"):
         load_retriever(tmp_path / "model")
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "reason"),
+    [
+        (Splade, {}, "the same vectors"),
+        (SpladeTopK, {"top_d": 3, "top_q": 3}, "the same vectors"),
+        (SpladeTopK, {"top_d": 3}, r"it has one limit for both sides (top_q and top_d differ)"),
+        (Splade, {"activation": "relu"}, "it takes a logarithm after every activation (activation is relu)"),
+        (Splade, {"activation_q": "relu"}, "it takes a logarithm after every activation (activation is relu)"),
+        (Splade, {"pool_special_tokens": False}, "it pools special tokens too (pool_special_tokens is false)"),
+        (Splade, {"max_length_q": 9}, "one encoder reads all texts to one length (max_length and max_length_q differ)"),
+        (SpladeLexical, {}, "it has nothing like SpladeLexical"),
+        (SpladeMlp, {}, "it has nothing like SpladeMlp"),
+        (Dense, {}, "it has nothing like Dense"),
+        (Doubled, {}, "it has nothing like Doubled"),
+    ],
+)
+def test_what_sentence_transformers_cannot_do_is_said_and_its_files_are_left_out(mlm, tmp_path, kind, options, reason):
+    kind(mlm, **options).save_pretrained(tmp_path / "model")
+    assert json.loads((tmp_path / "model/splade.json").read_text())["sentence_transformers"] == reason
+    assert (tmp_path / "model/modules.json").exists() == (reason == "the same vectors")
+
+
+def test_a_folder_that_lost_our_description_is_read_as_a_sparse_encoder(mlm, other_mlm, tmp_path):
+    model = Splade(mlm, model_type_or_dir_q=other_mlm, agg_q="sum", max_length_q=9, prompt_q="find the ")
+    model.save_pretrained(tmp_path / "model")
+    (tmp_path / "model" / "splade.json").unlink()
+    again = load_retriever(tmp_path / "model")
+    for side in ("query", "document"):
+        assert vectors(again, TEXTS, side).equal(vectors(model, TEXTS, side))
+        assert (again.max_length(side), again.prompt(side)) == (model.max_length(side), model.prompt(side))
+    assert again.fingerprint() == model.fingerprint()
