@@ -15,7 +15,7 @@ from splade.models.encoders import MlmEncoder, Pooling
 from splade.models.loading import folder_of, has_tokenizer, load_tokenizer, position_limit
 from splade.models.lower_case import lower_casing
 from splade.models.sparse_head import sparse_rows
-from splade.models.tops import keep_largest
+from splade.models.tops import keep_largest, largest_entries
 from splade.records import SparseRows
 
 SIDES = ("query", "document")
@@ -90,13 +90,12 @@ class SparseRetriever(nn.Module):
 
     @torch.no_grad()
     def rows(self, side: str, input_ids: Tensor, attention_mask: Tensor) -> SparseRows:
-        """As :meth:`forward`, the non-zeros alone, on the CPU; nothing of size [B, V] where none is changed."""
+        """As :meth:`forward`, the non-zeros alone, on the CPU; nothing of size [B, V] where no weight is refined."""
         encoder = self.encoders["document" if self.shares_encoder else side]
         plain = (type(self).forward, type(self).refine) == (SparseRetriever.forward, SparseRetriever.refine)
         rows: Any = getattr(encoder, "rows", None)
-        if plain and rows is not None and self.tops[side] <= 0:
-            found: SparseRows = rows(input_ids, attention_mask, *self._own_pooling(side))
-            return found
+        if plain and rows is not None:
+            return largest_entries(rows(input_ids, attention_mask, *self._own_pooling(side)), self.tops[side])
         return sparse_rows(self(side, input_ids, attention_mask))
 
     def finish(self, side: str, weights: Tensor, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
