@@ -145,6 +145,7 @@ def _theirs(model: Any, columns: Sequence[Sequence[str]], folder: Path) -> Calla
     )
     trainer = SparseEncoderTrainer(model=model, args=settings, train_dataset=rows, loss=loss)
     optimizer = trainer.create_optimizer()
+    trainer.current_gradient_accumulation_steps = 1  # which its loop would set
     batch = [rows[number] for number in range(len(rows))]
 
     def run() -> None:
