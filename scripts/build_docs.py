@@ -1,4 +1,4 @@
-"""Writes docs/config.md from the configs and the wiring; with ``--check`` it only compares."""
+"""Writes docs/config.md and docs/recipes.md from the configs and the wiring; with ``--check`` it only compares."""
 
 import argparse
 import re
@@ -10,13 +10,14 @@ from omegaconf import OmegaConf
 
 from splade.config import commands, conf_dir, config_names
 from splade.config.compose import Groups
+from splade.config.headers import read_header
 from splade.config.reads import interpolations
 from splade.config.settings import Settings
 from splade.config.validate import leaves
 from splade.config.wiring import components
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE = ROOT / "docs" / "config.md"
+DOCS = ROOT / "docs"
 INTRODUCTION = """\
 # Configuration
 
@@ -54,27 +55,42 @@ Before anything is built, a config is refused in words, with exit code 2, where 
 has a wrong type or name, a value is read by nothing, settings do not go together, or what the command needs is missing.
 Text that spells a number or a truth value counts as that: `"false"` is false. Null means "not set".
 """
+RECIPES = """\
+# Recipes
+
+<!-- Written by scripts/build_docs.py from the opening comments of conf/; change those and run it again. -->
+
+Every config that is shipped, with what it reproduces and how it is started. Figures are those of the papers, on
+MS MARCO and BEIR; the toy data gives none that compare. λ values belong to a batch size and a loss: change one of
+these, and watch `L0_q` and `L0_d` in the log, or give `target_q` and `target_d` ([training.md](training.md)). What a
+config sets stands in its file below `conf/`; what can be set, in [config.md](config.md).
+"""
 
 
 def main() -> int:
-    """Write the page, or with ``--check`` say whether it is up to date."""
+    """Write the pages, or with ``--check`` say whether they are up to date."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true")
     check = parser.parse_args().check
-    page = build()
+    stale = [path for path, page in build().items() if not _is(path, page)]
     if check:
-        current = PAGE.read_text(encoding="utf-8") if PAGE.is_file() else ""
-        print(f"{PAGE}: {'up to date' if current == page else 'not up to date; run scripts/build_docs.py'}")
-        return 0 if current == page else 1
-    PAGE.parent.mkdir(exist_ok=True)
-    PAGE.write_text(page, encoding="utf-8")
+        print(f"{', '.join(map(str, stale))}: run scripts/build_docs.py" if stale else "up to date")
+        return 1 if stale else 0
+    DOCS.mkdir(exist_ok=True)
+    for path in stale:
+        path.write_text(build()[path], encoding="utf-8")
     return 0
 
 
-def build() -> str:
-    """The whole page."""
+def build() -> dict[Path, str]:
+    """The whole pages by their paths."""
     parts = [INTRODUCTION, "## Configs\n", _configs(), "\n## Groups\n", _groups(), "\n## Settings\n", _settings()]
-    return "\n".join([*parts, "\n## Wired nodes\n", _nodes(), "\n## Commands\n", _commands(), ""])
+    page = "\n".join([*parts, "\n## Wired nodes\n", _nodes(), "\n## Commands\n", _commands(), ""])
+    return {DOCS / "config.md": page, DOCS / "recipes.md": f"{RECIPES}\n{_recipes()}\n"}
+
+
+def _is(path: Path, page: str) -> bool:
+    return path.is_file() and path.read_text(encoding="utf-8") == page
 
 
 def wiring_of(address: str, raw: dict[str, Any]) -> tuple[list[str], str]:
@@ -112,9 +128,24 @@ def _groups() -> str:
 def _configs() -> str:
     lines = ["| config | what it reproduces |", "|---|---|"]
     for name in config_names(conf_dir()):
-        text = (conf_dir() / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
-        comments = [line.removeprefix("# ") for line in text if line.startswith("# ") and "@package" not in line]
-        lines.append(f"| `{name}` | {_cell(comments[0])} {_cell(comments[1])} |")
+        header = read_header(conf_dir() / f"{name}.yaml")
+        lines.append(f"| `{name}` | {_cell(' '.join([*header.reproduces, *header.figure]))} |")
+    return "\n".join(lines)
+
+
+def _recipes() -> str:
+    lines = ["| config | reproduces | published | hardware | launch | one override |", "|---|---|---|---|---|---|"]
+    for name in config_names(conf_dir()):
+        header = read_header(conf_dir() / f"{name}.yaml")
+        said = [
+            " ".join(header.reproduces),
+            " ".join(header.figure).removeprefix("Published: "),
+            " ".join(header.hardware),
+        ]
+        launch = "<br>".join(f"`{line}`" for line in header.launch)
+        override, _, why = " ".join(header.override).partition("   # ")
+        said += [launch, f"`{override}`" + f": {why}" * bool(why)]
+        lines.append(f"| `{name}` | {' | '.join(map(_cell, said))} |")
     return "\n".join(lines)
 
 

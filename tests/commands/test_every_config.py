@@ -15,7 +15,8 @@ from tests.commands.world import PASSAGES, QUESTIONS, SMALL, SMALL_HF
 CONFIGS = config_names(conf_dir())
 INFERENCE = {"efficient_splade/config_V_from_huggingface", "config_reranker_toy"}
 RERANKERS = {"config_reranker_train_toy", "config_rerank_train_T5_3b"}
-HF = {name for name in CONFIGS if "config_hf_" in name or "splade_v3" in name}
+MULTI_NEGATIVE = ("config_hf_", "splade_v3", "config_llm_", "config_inference_free_l0")
+HF = {name for name in CONFIGS if any(part in name for part in MULTI_NEGATIVE)}
 DISTIL = {"config_distil_toy", "config_distil_msmarco"}  # tried in test_distil_command.py
 TRAINED = [name for name in CONFIGS if name not in INFERENCE | RERANKERS | HF | DISTIL]
 
@@ -38,6 +39,11 @@ def test_the_table_of_published_configs_is_shipped():
         "config_splade_v3_distilbert",
         "config_splade_v3_lexical",
         "config_splade_v3_doc",
+        "config_inference_free_l0",
+        "config_li_lsr",
+        "config_df_flops",
+        "config_llm_1b",
+        "config_llm_8b",
         *INFERENCE,
         *RERANKERS,
     }

@@ -45,6 +45,7 @@ MLM_NAMES = {
     "naver/splade-cocondenser-selfdistil": "bert",
     "MODEL": "bert",
 }
+DECODER_NAMES = ("LLM", "meta-llama/Llama-3.2-1B", "meta-llama/Llama-3.1-8B")
 QRELS = {query: {f"d{number}": 1} for number, query in enumerate(QUESTIONS)}
 SMALL = (
     "config.nb_iterations=2",
@@ -69,7 +70,8 @@ def build(root: Path) -> Path:
     for number, (name, arch) in enumerate(MLM_NAMES.items()):
         tiny_mlm(root / name, arch=arch, hidden=16, layers=1, seed=number)
     tiny_t5(root / "t5-3b", hidden=16, layers=1)
-    tiny_decoder(root / "LLM", hidden=16, layers=1)
+    for name in DECODER_NAMES:
+        tiny_decoder(root / name, hidden=16, layers=1)
     tiny_cross_encoder(root / "cross-encoder/ms-marco-MiniLM-L-6-v2", hidden=16, layers=1)
     data = root / "data" / "msmarco"
     passages = {f"d{number}": text for number, text in enumerate(PASSAGES)}
@@ -82,6 +84,7 @@ def build(root: Path) -> Path:
         _json(data / f"TREC_DL_{year}" / "qrel.json", QRELS)
     for file in ("train_queries/qrels.json", "val_retrieval/qrel/qrel.json", "dev_qrel.json"):
         _json(data / file, QRELS)
+    _json(data / "idf.json", {"heat": 2.5, "sun": 3.0, "bridge": 3.5, "honey": 2.0})
     _supervision(data)
     beir = root / "data" / "beir" / "scifact"
     beir.mkdir(parents=True)

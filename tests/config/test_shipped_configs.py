@@ -94,6 +94,38 @@ def test_the_main_recipe_has_its_published_values():
     assert (trainer.record_frequency, trainer.in_batch_negatives, trainer.monitoring_ckpt) == (10_000, True, "MRR@10")
 
 
+@pytest.mark.parametrize(
+    ("name", "penalty", "settings"),
+    [
+        ("config_inference_free_l0", "masked_FLOPS", {"lambda_d": 0.08, "T": 40_000, "threshold": 150}),
+        ("config_li_lsr", "L1", {"lambda_d": 5e-4, "T": 50_000}),
+        ("config_df_flops", "DF_FLOPS", {"every": 100, "alpha": 0.1}),
+    ],
+)
+def test_a_recipe_without_a_query_encoder_penalises_documents_alone(name, penalty, settings):
+    regularizer = compose(choose({"SPLADE_CONFIG_NAME": name})).config.regularizer
+    assert list(regularizer) == [penalty]
+    assert "lambda_q" not in regularizer[penalty]
+    assert dict(regularizer[penalty]).items() >= settings.items()
+
+
+def test_the_inference_free_recipe_has_its_published_values():
+    cfg = configured(name="config_inference_free_l0", command="hf_train")
+    assert cfg.loss._target_ == "splade.losses.KlDiv"
+    assert (cfg.examples.n_negatives, cfg.trainer.max_steps, cfg.trainer.trainer.lr) == (1, 100_000, 2e-5)
+    assert (cfg.model._target_, cfg.model.activation) == ("splade.models.SpladeIdf", "log1p_log1p_relu")
+    written = configured(name="config_inference_free_l0", command="idf")
+    assert written.idf.path == cfg.model.idf
+
+
+@pytest.mark.parametrize("size", ["1b", "8b"])
+def test_decoder_recipes_take_32_queries_15_negatives_and_all_documents_of_the_batch(size):
+    cfg = configured(name=f"config_llm_{size}", command="hf_train")
+    assert (cfg.loss._target_, cfg.loss.in_batch) == ("splade.losses.Contrastive", True)
+    assert (cfg.examples.n_negatives, 8 * cfg.trainer.per_device_train_batch_size) == (15, 32)
+    assert (cfg.model.attention, cfg.model.lower_case, cfg.model.lora.r) == ("bidirectional", True, 16)
+
+
 def test_without_distillation_means_without_a_teacher():
     for kind in ("splade", "dense"):
         cfg = configured(name=f"config_hf_{kind}_sigir23_32neg_nodistil", command="hf_train")

@@ -1,0 +1,46 @@
+"""The opening comments of config files are read part by part."""
+
+import pytest
+
+from splade.config import ConfigError
+from splade.config.headers import Header, read_header
+
+COMMENT = """\
+# @package _global_
+# Honey is found in the hive,
+# and nowhere else.
+# Published: 40.0 on bees.
+# Hardware: one hive.
+# Launch:
+#   python -m bees.first
+#   python -m bees.second
+# One override:
+#   bees=12   # a dozen
+defaults:
+  - /bees: many # Hardware: none
+"""
+
+
+def test_a_comment_is_read_up_to_the_first_line_that_is_none(tmp_path):
+    (tmp_path / "bees.yaml").write_text(COMMENT)
+    assert read_header(tmp_path / "bees.yaml") == Header(
+        reproduces=("Honey is found in the hive,", "and nowhere else."),
+        figure=("Published: 40.0 on bees.",),
+        hardware=("one hive.",),
+        launch=("python -m bees.first", "python -m bees.second"),
+        override=("bees=12   # a dozen",),
+    )
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        ("# Hardware: one hive.\n", "no hardware, 'Hardware:'"),
+        ("# Published: 40.0 on bees.\n", "no figure, 'Published' or 'No published figure'"),
+        ("#   python -m bees.first\n#   python -m bees.second\n", "no launch, 'Launch:'"),
+    ],
+)
+def test_a_comment_without_one_of_its_parts_is_an_error_that_says_which(part, message, tmp_path):
+    (tmp_path / "bees.yaml").write_text(COMMENT.replace(part, ""))
+    with pytest.raises(ConfigError, match=rf"bees\.yaml: its opening comment has {message}"):
+        read_header(tmp_path / "bees.yaml")
