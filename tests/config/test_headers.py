@@ -1,9 +1,13 @@
 """The opening comments of config files are read part by part."""
 
+import re
+import shlex
+
 import pytest
 
-from splade.config import ConfigError
+from splade.config import ConfigError, conf_dir, config_names
 from splade.config.headers import Header, read_header
+from tests.config.support import configured
 
 COMMENT = """\
 # @package _global_
@@ -44,3 +48,19 @@ def test_a_comment_without_one_of_its_parts_is_an_error_that_says_which(part, me
     (tmp_path / "bees.yaml").write_text(COMMENT.replace(part, ""))
     with pytest.raises(ConfigError, match=rf"bees\.yaml: its opening comment has {message}"):
         read_header(tmp_path / "bees.yaml")
+
+
+RUN = re.compile(r"-m splade\.(?P<command>[\w.]+)(?P<overrides>.*)")
+NAMES = config_names(conf_dir())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_launch_lines_and_the_override_of_a_config_fit_it(name):
+    header = read_header(conf_dir() / f"{name}.yaml")
+    runs = [match for line in header.launch if (match := RUN.search(line))]
+    assert runs
+    override = shlex.split(" ".join(header.override), comments=True)
+    assert override
+    for run in runs:
+        more = override if run is runs[-1] else []
+        configured(*shlex.split(run["overrides"], comments=True), *more, name=name, command=run["command"])
