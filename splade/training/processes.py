@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import TypeVar
 
 import torch
+import torch.distributed.nn  # before there is a group: imported later, its functions would keep it as a default
 from torch import Tensor, distributed, nn
 
 Value = TypeVar("Value")
@@ -23,7 +24,8 @@ def process_group(environment: Mapping[str, str]) -> Iterator[None]:
     """Be one of ``WORLD_SIZE`` processes, as torchrun says in ``environment``, inside the block.
 
     NCCL where there is CUDA, each process on the device of its ``LOCAL_RANK``; gloo elsewhere. Nothing happens
-    for a process launched alone.
+    for a process launched alone. The group's threads end with the block: one that outlives the interpreter may
+    abort the process after its work is done.
     """
     if int(environment.get("WORLD_SIZE", "1")) == 1 or distributed.is_initialized():
         yield
