@@ -36,13 +36,12 @@ def build(cfg: DictConfig, model: SparseRetriever, collection: Collection, folde
     ``config.index_weights`` says how numbers are kept. An interrupted build starts again.
     """
     encoder = encoder_from(cfg, model, "document", dense=True)
-    dtype, origin = cfg.index.layout.weights, origin_of(encoder, collection)
-    index = _same_index(folder, model.fingerprint(), dtype, origin)
+    dtype, origin, fingerprint = cfg.index.layout.weights, origin_of(encoder, collection), model.fingerprint()
+    index = _same_index(folder, fingerprint, dtype, origin)
     if index is not None:
         logger.info("%s holds these documents already: %d", folder, index.n_docs)
         return index
     batches = (in_matrix(batch) for batch in collection_vectors(encoder, collection))
-    fingerprint = model.fingerprint()
     index = write_dense(folder, batches, model.vocab_size, dtype=dtype, fingerprint=fingerprint, metadata=origin)
     write_json(folder / "index_stats.json", {"n_docs": index.n_docs, "width": index.width, "dtype": dtype})
     logger.info("index: %d documents, %d numbers each, in %s", index.n_docs, index.width, folder)

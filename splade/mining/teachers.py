@@ -1,6 +1,5 @@
 """Who says how well a document answers a query: a reranker, or a retriever, the trained one itself included."""
 
-import hashlib
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -15,6 +14,7 @@ from splade.files import InputError
 from splade.models import SparseRetriever
 from splade.models.rerankers import CrossEncoder, Pairwise, Reranker, load_reranker
 from splade.models.rerankers.base import DESCRIPTION
+from splade.models.retriever import weights_digest
 from splade.records import SparseBatch, Text
 
 
@@ -62,7 +62,7 @@ class RerankerTeacher:
     def about(self) -> dict[str, Any]:
         """Kind, settings, precision and weights."""
         settings = {"kind": self.reranker.kind, **self.reranker.settings(), "fp16": self.fp16}
-        return settings | {"weights": weights_digest(self.reranker)}
+        return settings | {"weights": weights_digest(self.reranker.state_dict().items())}
 
     def scores(self, groups: Sequence[Group]) -> list[NDArray[np.float32]]:
         """The reranker's scores; one that compares documents compares those of one group."""
@@ -95,7 +95,8 @@ class RetrieverTeacher:
         """Lengths, precision and weights."""
         lengths = {side: encoder.max_length for side, encoder in self.encoders.items()}
         precision = self.encoders["document"].precision
-        return {"kind": "retriever", **lengths, "precision": precision, "weights": weights_digest(self.model)}
+        weights = weights_digest(self.model.state_dict().items())
+        return {"kind": "retriever", **lengths, "precision": precision, "weights": weights}
 
     def scores(self, groups: Sequence[Group]) -> list[NDArray[np.float32]]:
         """The inner products of each group's query and documents."""
@@ -128,13 +129,3 @@ def half_precision(reranker: Reranker, fp16: bool) -> AbstractContextManager[obj
     if not fp16 or reranker.device.type != "cuda":
         return nullcontext()
     return torch.autocast("cuda", torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16)
-
-
-def weights_digest(model: torch.nn.Module) -> str:
-    """32 hex digits that name the weights of a model, the same on every device."""
-    digest = hashlib.sha256()
-    for name, weight in sorted(model.state_dict().items()):
-        values = weight.detach().to("cpu", torch.float32).contiguous()
-        digest.update(f"{name} {tuple(values.shape)}".encode())
-        digest.update(values.numpy().data)
-    return digest.hexdigest()[:32]

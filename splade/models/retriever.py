@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -150,11 +150,7 @@ class SparseRetriever(nn.Module):
         digest = hashlib.sha256(json.dumps(self.document_settings(), sort_keys=True).encode())
         vocabulary = sorted(self._tokenizer.get_vocab().items(), key=lambda item: (item[1], item[0]))
         digest.update(json.dumps(vocabulary).encode())
-        for name, weight in sorted(self._document.weights_in_use()):
-            values = weight.detach().to("cpu", torch.float32).contiguous()
-            digest.update(f"{name} {tuple(values.shape)}".encode())
-            digest.update(values.numpy().data)
-        return digest.hexdigest()[:32]
+        return weights_digest(self._document.weights_in_use(), digest)
 
     def save_pretrained(self, folder: str | Path, *, extra: Mapping[str, Any] | None = None) -> None:
         """Write the retriever as a folder that appears whole: see :func:`splade.models.checkpoint.save_retriever`.
@@ -217,6 +213,17 @@ class SparseRetriever(nn.Module):
                     f"{address}={length}: the {side} encoder has positions for {limit} tokens; "
                     f"set {address} to {limit} or less"
                 )
+
+
+def weights_digest(weights: Iterable[tuple[str, Tensor]], digest: Any = None) -> str:
+    """32 hex digits that name weights and what is in ``digest`` (of hashlib) already; the same on every device."""
+    digest = digest or hashlib.sha256()
+    for name, weight in sorted(weights):
+        values = weight.detach().to("cpu", torch.float32).contiguous()
+        digest.update(f"{name} {tuple(values.shape)}".encode())
+        digest.update(values.numpy().data)
+    named: str = digest.hexdigest()[:32]
+    return named
 
 
 def tokenizer_for(
