@@ -9,14 +9,14 @@ from torch import Tensor
 
 from splade.models.activations import ACTIVATIONS
 from splade.models.encoders import MlmEncoder, one_of, special_ids
-from splade.models.kinds import mlm_settings
+from splade.models.kinds import MlmRetriever
 from splade.models.loading import folder_of
 from splade.models.own_tokens import LearnedTable, TokenBag, TokenTable
-from splade.models.retriever import SparseRetriever, tokenizer_for
+from splade.models.retriever import tokenizer_for
 from splade.models.token_tables import IDF, STATIC_FOLDER, read_table
 
 
-class SpladeDoc(SparseRetriever):
+class SpladeDoc(MlmRetriever):
     """Documents as in :class:`splade.models.Splade`; a query is the binary bag of its own tokens, without any encoder.
 
     Padding, [CLS], [SEP] and mask tokens are left out of the bag. Arguments as in :class:`splade.models.Splade`.
@@ -66,12 +66,6 @@ class SpladeDoc(SparseRetriever):
             top_d=top_d,
         )
         self.pool_special_tokens, self.lower_case = pool_special_tokens, lower_case
-
-    def settings(self) -> dict[str, Any]:
-        return {**super().settings(), **mlm_settings(self), "lower_case": self.lower_case}
-
-    def document_settings(self) -> dict[str, Any]:
-        return {**super().document_settings(), **mlm_settings(self)}
 
     def _weigh_queries(self, side: TokenBag) -> None:
         self.encoders["query"] = side.eval()

@@ -14,7 +14,34 @@ from splade.models.own_tokens import TokenBag
 from splade.models.retriever import SparseRetriever, tokenizer_for
 
 
-class Splade(SparseRetriever):
+class MlmRetriever(SparseRetriever):
+    """Documents go through a masked language model's head; what queries go through, subclasses say.
+
+    These set ``pool_special_tokens`` and ``lower_case``, as their arguments of these names say.
+    """
+
+    pool_special_tokens: bool
+    lower_case: bool
+
+    def settings(self) -> dict[str, Any]:
+        return {**super().settings(), **self._pooling_settings(), "lower_case": self.lower_case}
+
+    def document_settings(self) -> dict[str, Any]:
+        return {**super().document_settings(), **self._pooling_settings()}
+
+    def _pooling_settings(self) -> dict[str, Any]:
+        """How the document encoder pools, as keyword arguments."""
+        encoder = self._document
+        chosen = {"attention": encoder.attention, "lower_case": self.lower_case}  # left out where they change nothing
+        return {
+            "agg": encoder.agg,
+            "activation": encoder.activation,
+            "pool_special_tokens": self.pool_special_tokens,
+            **{name: value for name, value in chosen.items() if value},
+        }
+
+
+class Splade(MlmRetriever):
     """Both sides weigh every term with a masked language model's head (SPLADE v2, arXiv 2109.10086).
 
     ``model_type_or_dir`` is a folder or hub name of a masked language model; ``model_type_or_dir_q`` a
@@ -93,11 +120,7 @@ class Splade(SparseRetriever):
         pooling_q = {
             f"{name}_q": value for name, value in (self._pooling_q or Pooling("", ""))._asdict().items() if value
         }
-        own = {"lower_case": self.lower_case, "freeze_d_model": self._frozen, **pooling_q}
-        return {**super().settings(), **mlm_settings(self), **own}
-
-    def document_settings(self) -> dict[str, Any]:
-        return {**super().document_settings(), **mlm_settings(self)}
+        return {**super().settings(), "freeze_d_model": self._frozen, **pooling_q}
 
 
 class SpladeLexical(Splade):
@@ -179,18 +202,6 @@ class Dense(SparseRetriever):
 
     def document_settings(self) -> dict[str, Any]:
         return {**super().document_settings(), "pooling": self.pooling}
-
-
-def mlm_settings(model: Any) -> dict[str, Any]:
-    """How the document encoder of ``model`` pools, as keyword arguments."""
-    encoder = model._document
-    chosen = {"attention": encoder.attention, "lower_case": model.lower_case}  # left out where they change nothing
-    return {
-        "agg": encoder.agg,
-        "activation": encoder.activation,
-        "pool_special_tokens": model.pool_special_tokens,
-        **{name: value for name, value in chosen.items() if value},
-    }
 
 
 def _pooling_q(agg: str | None, activation: str | None, document: Pooling) -> Pooling:

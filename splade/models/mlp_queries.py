@@ -16,10 +16,10 @@ from splade.models.encoders import (
     save_model,
     special_ids,
 )
-from splade.models.kinds import mlm_settings
+from splade.models.kinds import MlmRetriever
 from splade.models.loading import folder_of, load_base
 from splade.models.own_tokens import OwnTokens, start_at_one
-from splade.models.retriever import SparseRetriever, tokenizer_for
+from splade.models.retriever import tokenizer_for
 
 PROJECTION = "token_weights.safetensors"
 
@@ -69,7 +69,7 @@ class MlpEncoder(OwnTokens):
         )
 
 
-class SpladeMlp(SparseRetriever):
+class SpladeMlp(MlmRetriever):
     """Documents as in :class:`splade.models.Splade`; of queries only their own tokens, weighed by an encoder.
 
     The query encoder is ``model_type_or_dir_q``, or starts as a copy of the document model's body; a token's weight
@@ -126,12 +126,5 @@ class SpladeMlp(SparseRetriever):
         self.pool_special_tokens, self.lower_case = pool_special_tokens, lower_case
 
     def settings(self) -> dict[str, Any]:
-        own = {
-            "activation_q": self.encoders["query"].activation,
-            "freeze_d_model": self._frozen,
-            "lower_case": self.lower_case,
-        }
-        return {**super().settings(), **mlm_settings(self), **own}
-
-    def document_settings(self) -> dict[str, Any]:
-        return {**super().document_settings(), **mlm_settings(self)}
+        own = {"activation_q": self.encoders["query"].activation, "freeze_d_model": self._frozen}
+        return {**super().settings(), **own}

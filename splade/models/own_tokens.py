@@ -3,6 +3,7 @@
 A token that comes several times counts once, with the largest of its weights.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from splade.models.sparse_head import sparse_rows
 from splade.records import SparseRows
 
 
-class OwnTokens(nn.Module):
+class OwnTokens(nn.Module, ABC):
     """Weights of a text's own tokens as a vector over ``vocab_size`` terms, without the ``dropped`` ids."""
 
     dropped: Tensor
@@ -27,9 +28,9 @@ class OwnTokens(nn.Module):
         self.vocab_size = vocab_size
         self.register_buffer("dropped", torch.tensor(list(dropped), dtype=torch.int64), persistent=False)
 
+    @abstractmethod
     def token_weights(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Weights [B, L] ≥ 0 of token ids and mask [B, L]; those of padding and dropped ids do not matter."""
-        raise NotImplementedError
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Vectors [B, V], float32, of token ids and mask [B, L]; zero for a text without tokens."""
