@@ -20,7 +20,8 @@ logger = logging.getLogger(__name__)
 def idf(cfg: DictConfig) -> Path:
     """Write ``init_dict.idf``: {token: IDF} of ``data.COLLECTION_PATH`` in the model's tokens, JSON.
 
-    Beside it ``….about.json`` says of which collection it is; a file of the same one is left as it is.
+    Beside it ``….about.json`` says of which collection it is, and how many tokens its documents have on average; a
+    file of the same one is left as it is.
     """
     path = Path(cfg.idf.path)
     check_writable(path.parent)
@@ -28,7 +29,7 @@ def idf(cfg: DictConfig) -> Path:
     about = _about(cfg, collection)
     described = path.with_suffix(".about.json")
     if path.is_file():
-        if described.is_file() and read_json(described) == about:
+        if described.is_file() and about.items() <= read_json(described).items():
             logger.info("%s holds the IDF of this collection already", path)
             return path
         raise InputError(f"init_dict.idf={path}: there is another file; remove it, or name one that is not there")
@@ -36,7 +37,7 @@ def idf(cfg: DictConfig) -> Path:
     texts = tqdm(collection, desc="idf", unit="doc", total=len(collection), disable=None)
     frequencies = document_frequencies(tokenizer, texts, cfg.idf.max_length)
     tokens = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
-    write_json(described, about)
+    write_json(described, about | {"mean_length": frequencies.mean_length})
     write_json(path, dict(zip(tokens, frequencies.idf().tolist(), strict=True)))
     met = int((frequencies.counts > 0).sum())
     logger.info("%s: %d tokens, %d of them in %d documents", path, len(tokens), met, frequencies.n_docs)

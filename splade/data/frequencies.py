@@ -23,6 +23,12 @@ class Frequencies(NamedTuple):
 
     counts: NDArray[np.int64]  # [V], at most n_docs
     n_docs: int
+    n_tokens: int  # of all texts, special ones left out
+
+    @property
+    def mean_length(self) -> float:
+        """Tokens of a text, special ones left out; 0 of no texts."""
+        return self.n_tokens / max(self.n_docs, 1)
 
     def idf(self) -> NDArray[np.float64]:
         """``ln(1 + (N - n + .5) / (n + .5))`` [V] for N texts, n of them with the token: never negative.
@@ -34,14 +40,17 @@ class Frequencies(NamedTuple):
 
 def document_frequencies(tokenizer: PreTrainedTokenizerBase, texts: Iterable[Text], max_length: int) -> Frequencies:
     """Frequencies of tokens in ``texts``, of each of which ``max_length`` tokens are read, as documents are encoded."""
-    counts, n_docs = np.zeros(len(tokenizer), np.int64), 0
+    counts, n_docs, n_tokens = np.zeros(len(tokenizer), np.int64), 0, 0
+    special = np.isin(np.arange(len(counts)), tokenizer.all_special_ids)
     for window in _windows(texts):
         tokens = tokenize(tokenizer, window, max_length)
         rows, _ = np.nonzero(tokens.attention_mask)
-        pairs = np.unique(rows * len(counts) + tokens.input_ids[tokens.attention_mask == 1])
+        ids = tokens.input_ids[tokens.attention_mask == 1]
+        pairs = np.unique(rows * len(counts) + ids)
         counts += np.bincount(pairs % len(counts), minlength=len(counts))
         n_docs += len(window)
-    return Frequencies(counts, n_docs)
+        n_tokens += int((~special[ids]).sum())
+    return Frequencies(counts, n_docs, n_tokens)
 
 
 def _windows(texts: Iterable[Text]) -> Iterator[list[Text]]:

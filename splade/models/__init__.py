@@ -4,6 +4,7 @@
 model. Every retriever has a query side and a document side, and may use one encoder for both.
 """
 
+from splade.models.bm25 import SpladeBm25
 from splade.models.checkpoint import load_retriever
 from splade.models.inference_free import SpladeDoc, SpladeIdf, SpladeTable
 from splade.models.kinds import Dense, Splade, SpladeLexical, SpladeTopK
@@ -14,6 +15,7 @@ __all__ = [
     "Dense",
     "SparseRetriever",
     "Splade",
+    "SpladeBm25",
     "SpladeDoc",
     "SpladeIdf",
     "SpladeLexical",

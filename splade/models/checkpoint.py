@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from splade.files import InputError, read_json, whole_folder, write_json
+from splade.models.bm25 import SpladeBm25
 from splade.models.inference_free import SpladeDoc, SpladeIdf, SpladeTable
 from splade.models.kinds import Dense, Splade, SpladeLexical, SpladeTopK
 from splade.models.loading import folder_of
@@ -25,7 +26,7 @@ DESCRIPTION = "splade.json"
 FORMAT_VERSION = 1
 KINDS: dict[str, type[SparseRetriever]] = {
     kind.__name__: kind
-    for kind in (Splade, SpladeDoc, SpladeIdf, SpladeTable, SpladeMlp, SpladeLexical, SpladeTopK, Dense)
+    for kind in (Splade, SpladeDoc, SpladeIdf, SpladeTable, SpladeMlp, SpladeLexical, SpladeTopK, SpladeBm25, Dense)
 }
 
 
@@ -41,6 +42,8 @@ def save_retriever(model: SparseRetriever, folder: str | Path, extra: Mapping[st
         model._document.save(temporary)
         model.tokenizer("document").save_pretrained(temporary)
         _save_query_side(model, temporary)
+        for name in model.folders:
+            getattr(model, name).save(temporary / name)
         if not unsaid:
             write_sparse_encoder(model, temporary)
         description = {
@@ -106,9 +109,9 @@ def _read_description(folder: Path) -> tuple[type[SparseRetriever], dict[str, An
             "A class of your own must be imported before its folder is loaded"
         )
     settings = dict(description["settings"])
-    place, argument = kinds[name].query_folder
-    if argument and (folder / place).is_dir():
-        settings[argument] = folder / place
+    for place, argument in (kinds[name].query_folder, *((name, name) for name in kinds[name].folders)):
+        if argument and (folder / place).is_dir():
+            settings[argument] = folder / place
     return kinds[name], settings, dict(description.get("extra") or {})
 
 

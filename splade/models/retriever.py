@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ class SparseRetriever(nn.Module):
 
     is_sparse = True
     query_folder = ("query", "model_type_or_dir_q")  # where a query side is saved, the argument that loads it again
+    folders: tuple[str, ...] = ()  # parts beside the sides: where each is saved, its attribute, its argument
 
     def __init__(
         self,
@@ -150,7 +151,11 @@ class SparseRetriever(nn.Module):
         digest = hashlib.sha256(json.dumps(self.document_settings(), sort_keys=True).encode())
         vocabulary = sorted(self._tokenizer.get_vocab().items(), key=lambda item: (item[1], item[0]))
         digest.update(json.dumps(vocabulary).encode())
-        return weights_digest(self._document.weights_in_use(), digest)
+        return weights_digest(self.document_weights(), digest)
+
+    def document_weights(self) -> Iterator[tuple[str, Tensor]]:
+        """Names and parameters that a document's vector depends on, each once."""
+        yield from self._document.weights_in_use()
 
     def save_pretrained(self, folder: str | Path, *, extra: Mapping[str, Any] | None = None) -> None:
         """Write the retriever as a folder that appears whole: see :func:`splade.models.checkpoint.save_retriever`.

@@ -98,8 +98,15 @@ def _units(model: nn.Module) -> Iterator[tuple[frozenset[str], Any]]:
         yield frozenset(SIDES), model
         return
     for name, part in encoders.items():
-        if any(parameter.requires_grad for parameter in part.parameters()):
+        if _learns(part):
             yield frozenset(SIDES if len(encoders) == 1 else [name]), part
+    for part in model.children():
+        if part is not encoders and _learns(part):
+            yield frozenset(SIDES), part
+
+
+def _learns(part: nn.Module) -> bool:
+    return any(parameter.requires_grad for parameter in part.parameters())
 
 
 def _fully_shard() -> Any:

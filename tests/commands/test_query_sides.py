@@ -19,6 +19,7 @@ OPTIONS = {
     "splade_doc": ["init_dict.top_d=50"],
     "splade_idf": ["init_dict.idf=idf.json", "init_dict.train_idf=true", "config.lr_query_table=0.1"],
     "splade_table": ["config.lr_query_table=0.01"],
+    "splade_bm25": ["init_dict.idf=idf.json", "init_dict.mean_length=6", "config.lr_query_table=0.01"],
     "splade_topk": ["init_dict.top_d=40", "init_dict.top_q=20"],
 }
 TRAINING = (

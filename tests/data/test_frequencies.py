@@ -26,6 +26,7 @@ def test_a_text_counts_once_for_each_token_that_it_has():
     words = {"bee": 2, "honey": 2, "the": 2, "king": 1, "of": 1, "sea": 1, "and": 1, "bread": 1, "salt": 1}
     assert counts == {**words, "[CLS]": 5, "[SEP]": 5}
     assert found.n_docs == 5
+    assert found.mean_length == (3 + 2 + 4 + 0 + 5) / 5
 
 
 def test_only_what_is_read_of_a_text_counts():

@@ -10,6 +10,7 @@ from splade.files import InputError
 from splade.models import (
     Dense,
     Splade,
+    SpladeBm25,
     SpladeDoc,
     SpladeIdf,
     SpladeLexical,
@@ -40,6 +41,7 @@ VARIANTS = {
     "trained idf": (SpladeIdf, {"idf": {"bee": 2.0, "king": 0.5}, "train_idf": True, "max_length_q": 9}),
     "learned table": (SpladeTable, {"activation_q": "log1p_log1p_relu"}),
     "mlp": (SpladeMlp, {"activation_q": "log1p_relu", "freeze_d_model": True, "prompt_d": "a "}),
+    "bm25": (SpladeBm25, {"idf": {"bee": 2.0, "king": 1.75}, "mean_length": 5.0, "max_length_q": 9}),
     "of a user": (Doubled, {}),
 }
 
