@@ -19,13 +19,15 @@ class SpladeBm25(Splade):
     """:class:`Splade` whose texts' own tokens have weights of BM25 too, on both sides; searched as one vector.
 
     ``w[t] = expansion · splade[t] + g[t] · s``, where s is 1 in queries and BM25's share of frequency and length in
-    documents. g starts as ``0.45 √max(idf - idf_floor, 0)``: tokens that more than about a fifth of the texts have, with
-    the floor of 1.5, add nothing and cost no postings. ``idf`` is a file {token: IDF} of ``splade idf``, which also
-    knows the mean number of tokens of a document, unless ``mean_length`` gives it. ``lexical`` is a folder with weights
+    documents. g starts as ``0.45 √max(idf - idf_floor, 0)``: with the floor of 1.5, tokens that more than about a fifth
+    of the texts have add nothing and cost no postings. ``idf`` is a file {token: IDF} of ``splade idf``, which also
+    knows the mean number of tokens of a document, unless ``mean_length`` gives it. ``expansion`` starts at 0.3.
+    ``lexical`` is a folder with weights
     that were learned before. Other arguments as in :class:`Splade`.
     """
 
     folders = ("lexical",)
+    lexical_settings = Saturation._fields
 
     def __init__(
         self,
@@ -36,14 +38,16 @@ class SpladeBm25(Splade):
         k1: float = 1.2,
         b: float = 0.75,
         mean_length: float | None = None,
+        expansion: float | None = None,
         lexical: str | Path | None = None,
         **options: Any,
     ) -> None:
         super().__init__(model_type_or_dir, **options)
         self._refuse_prompts()
-        self.saturation = Saturation(*_checked(k1, b, mean_length_of(idf) if mean_length is None else mean_length))
-        weights, expansion = self._start(idf, idf_floor, lexical)
-        self.lexical = LexicalWeights(weights, special_ids(self._tokenizer), self.saturation, expansion).eval()
+        self.saturation = _saturation(k1, b, mean_length_of(idf) if mean_length is None else mean_length)
+        weights, share = self._start(idf, idf_floor, lexical)
+        share = share if expansion is None else _checked("expansion", expansion, expansion >= 0, "0 or above")
+        self.lexical = LexicalWeights(weights, special_ids(self._tokenizer), self.saturation, share).eval()
 
     def refine(self, side: str, weights: Tensor, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         vectors: Tensor = self.lexical(side, weights, input_ids, attention_mask)
@@ -91,12 +95,15 @@ def mean_length_of(idf: str | Path | None) -> float:
     return float(about["mean_length"])
 
 
-def _checked(k1: float, b: float, mean_length: float) -> tuple[float, float, float]:
-    for name, value, holds, accepted in (
-        ("k1", k1, k1 >= 0, "0 or above"),
-        ("b", b, 0 <= b <= 1, "from 0 to 1"),
-        ("mean_length", mean_length, mean_length > 0, "above 0"),
-    ):
-        if not holds:
-            raise ValueError(f"init_dict.{name} must be {accepted}, got {value}")
-    return k1, b, mean_length
+def _saturation(k1: float, b: float, mean_length: float) -> Saturation:
+    return Saturation(
+        _checked("k1", k1, k1 >= 0, "0 or above"),
+        _checked("b", b, 0 <= b <= 1, "from 0 to 1"),
+        _checked("mean_length", mean_length, mean_length > 0, "above 0"),
+    )
+
+
+def _checked(name: str, value: float, holds: bool, accepted: str) -> float:
+    if not holds:
+        raise ValueError(f"init_dict.{name} must be {accepted}, got {value}")
+    return value

@@ -8,7 +8,7 @@ them, and the folder is a ``SparseEncoder`` too.
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from splade.files import InputError, read_json, whole_folder, write_json
 from splade.models.bm25 import SpladeBm25
@@ -74,6 +74,23 @@ def load_retriever(path: str | Path, **overrides: Any) -> SparseRetriever:
     A class from outside this package must have been imported before its folder is loaded.
     Raises InputError where the folder cannot be used.
     """
+    described = description_of(path)
+    model = described.kind(described.source, **{**described.settings, **overrides})  # type: ignore[arg-type]
+    model.extra = described.extra
+    return model
+
+
+class Description(NamedTuple):
+    """What makes a retriever of a folder: its class, the first and the other arguments, and what was kept beside."""
+
+    kind: type[SparseRetriever]
+    source: str | Path
+    settings: dict[str, Any]
+    extra: dict[str, Any]
+
+
+def description_of(path: str | Path) -> Description:
+    """How the retriever of a folder or hub name is made; InputError where it says nothing that is known here."""
     folder = folder_of(path)
     if (folder / DESCRIPTION).is_file():
         kind, settings, extra = _read_description(folder)
@@ -84,10 +101,7 @@ def load_retriever(path: str | Path, **overrides: Any) -> SparseRetriever:
         kind, settings, extra = SpladeIdf, {"idf": folder / IDF}, {}
     else:
         kind, settings, extra = Splade, {}, {}
-    source = settings.pop("model_type_or_dir", folder)
-    model = kind(source, **{**settings, **overrides})  # type: ignore[arg-type]
-    model.extra = extra
-    return model
+    return Description(kind, settings.pop("model_type_or_dir", folder), settings, extra)
 
 
 def _read_description(folder: Path) -> tuple[type[SparseRetriever], dict[str, Any], dict[str, Any]]:

@@ -88,11 +88,16 @@ def test_a_kind_of_the_catalog_trains_and_searches_with_what_it_saved(kind, spla
     assert np.mean(losses[-5:]) < np.mean(losses[:5])
 
     model = load_retriever(place / "checkpoint/model")
-    lengths = ["config.max_length=16"]
+    assert_searched(splade, place, model, *chosen)
+
+
+def assert_searched(splade, place, model, *chosen):
+    """Index and search by command: all scores above 0 are the inner products of the model's vectors."""
+    chosen = [*chosen, "config.max_length=16"]
     dev = ["data.Q_COLLECTION_PATH=[data/msmarco/dev_queries]", "data.EVAL_QREL_PATH=[data/msmarco/dev_qrel.json]",
            "config.retrieval_name=[DEV]", "config.eval_metric=[[mrr_10]]"]  # fmt: skip
-    run(splade, place, "index", *chosen, *lengths)
-    run(splade, place, "retrieve", *chosen, *lengths, *dev)
+    run(splade, place, "index", *chosen)
+    run(splade, place, "retrieve", *chosen, *dev)
     found = read_json(place / "out/DEV/run.json")
     scores = vectors(model, "query", list(QUESTIONS.values())) @ vectors(model, "document", PASSAGES).T
     for row, query in zip(scores, QUESTIONS, strict=True):
@@ -131,3 +136,17 @@ def test_a_rate_for_a_table_that_is_not_there_is_refused(splade, place, capsys):
     with pytest.raises(SystemExit):
         run(splade, place, "train", *TRAINING, "config.lr_query_table=1e-3")
     assert "this model has no table of query tokens that learns" in capsys.readouterr().err
+
+
+def test_a_model_is_given_lexical_weights_by_command_and_found_by_the_others(splade, place):
+    idf = ["init_dict.idf=made/idf.json", "data.COLLECTION_PATH=data/msmarco/full_collection"]
+    lengths = ["config.max_length=16"]
+    run(splade, place, "idf", *idf, *lengths)
+    run(splade, place, "add_bm25", "init_dict.idf=made/idf.json", "init_dict.expansion=0.25",
+        "config.checkpoint_dir=lexical")  # fmt: skip
+    model = load_retriever(place / "lexical" / "model")
+    assert type(model).__name__ == "SpladeBm25"
+    assert model.lexical.expansion.item() == 0.25
+    about = read_json(place / "made/idf.about.json")
+    assert model.settings()["mean_length"] == about["mean_length"]
+    assert_searched(splade, place, model, "config.checkpoint_dir=lexical")

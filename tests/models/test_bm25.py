@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from splade.files import InputError
-from splade.models import Splade, SpladeBm25, load_retriever
+from splade.models import Splade, SpladeBm25, SpladeDoc, load_retriever
 from splade.models.bm25 import EXPANSION, STRENGTH
+from splade.models.lexical_addition import with_bm25
 from splade.models.lexical_weights import Saturation
 from splade.training.optimizer import adamw
 from tests.models.support import TEXTS, tokens, vectors
@@ -106,6 +107,32 @@ def test_the_mean_length_comes_from_what_lies_beside_the_idf(mlm, json_file):
     path = json_file(IDF)
     path.with_suffix(".about.json").write_text(json.dumps({"mean_length": 6.5}))
     assert SpladeBm25(mlm, idf=path).saturation.mean_length == 6.5
+
+
+def test_a_trained_model_gets_lexical_weights_and_keeps_its_own_settings(mlm, tmp_path, json_file):
+    trained = Splade(mlm, activation="log1p_log1p_relu", max_length=9, max_length_q=7, top_d=8)
+    trained.save_pretrained(tmp_path / "model", extra={"step": 3})
+    lexical = {"idf": json_file(IDF), "mean_length": 4.0, "expansion": 0.2}
+    model = with_bm25(tmp_path / "model", **lexical)
+    made = SpladeBm25(mlm, activation="log1p_log1p_relu", max_length=9, max_length_q=7, top_d=8, **lexical)
+    for side in ("query", "document"):
+        assert vectors(model, TEXTS, side).equal(vectors(made, TEXTS, side))
+    assert model.settings() == made.settings()
+    assert model.extra == {"step": 3, "before_bm25": str(tmp_path / "model")}
+
+
+def test_lexical_weights_are_exchanged_for_those_of_another_collection(model, tmp_path, json_file):
+    model.save_pretrained(tmp_path / "model")
+    other = json_file(IDF | {"sun": 7.0})
+    again = with_bm25(tmp_path / "model", idf=other, mean_length=9.0)
+    assert again.saturation.mean_length == 9.0
+    assert lexical_part(again, ["the sun"], "query")[0] == {"sun": pytest.approx(STRENGTH * math.sqrt(5.5))}
+
+
+def test_a_model_without_one_head_for_both_sides_gets_none(mlm, tmp_path, json_file):
+    SpladeDoc(mlm).save_pretrained(tmp_path / "model")
+    with pytest.raises(InputError, match=r"init_dict\.model_type_or_dir=.*model is a SpladeDoc: .* Splade model"):
+        with_bm25(tmp_path / "model", idf=json_file(IDF), mean_length=9.0)
 
 
 @pytest.mark.parametrize(
