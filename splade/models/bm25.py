@@ -12,7 +12,7 @@ from splade.models.kinds import Splade
 from splade.models.lexical_weights import LexicalWeights, Saturation, learned
 from splade.models.token_tables import read_table
 
-EXPANSION, STRENGTH = 0.3, 0.45  # at the start: the head's weights count 0.3, BM25's score 0.45 ** 2
+EXPANSION, STRENGTH = 0.2, 0.45  # at the start: the head's weights count 0.2, BM25's score 0.45 ** 2
 
 
 class SpladeBm25(Splade):
@@ -21,7 +21,7 @@ class SpladeBm25(Splade):
     ``w[t] = expansion · splade[t] + g[t] · s``, where s is 1 in queries and BM25's share of frequency and length in
     documents. g starts as ``0.45 √max(idf - idf_floor, 0)``: with the floor of 1.5, tokens that more than about a fifth
     of the texts have add nothing and cost no postings. ``idf`` is a file {token: IDF} of ``splade idf``, which also
-    knows the mean number of tokens of a document, unless ``mean_length`` gives it. ``expansion`` starts at 0.3.
+    knows the mean number of tokens of a document, unless ``mean_length`` gives it. ``expansion`` starts at 0.2.
     ``lexical`` is a folder with weights
     that were learned before. Other arguments as in :class:`Splade`.
     """
