@@ -109,9 +109,8 @@ class MlmEncoder(nn.Module):
             return torch.zeros(input_ids.shape[0], self.vocab_size, device=input_ids.device)
         head = find_head(self.mlm)
         if head is None:
-            pooled, attended = self._masks(input_ids, attention_mask)
-            logits = self.mlm(**inputs(self.mlm, input_ids, attended, self.attention)).logits
-            return pool_full_logits(logits, pooled, *pooling).float()
+            pooled = self._pooled(input_ids, attention_mask)
+            return pool_full_logits(self._full_logits(input_ids, attention_mask), pooled, *pooling).float()
         if is_fast_on(input_ids.device):
             tokens, lengths, order = self._packed(input_ids, attention_mask)
             weights = splade_head(head.transform(tokens), lengths, head.decoder.weight, head.decoder.bias, *pooling)
@@ -131,42 +130,68 @@ class MlmEncoder(nn.Module):
         parts = (head.decoder.weight, head.decoder.bias, *(pooling or self.pooling))
         return in_places(sparse_head(head.transform(tokens), lengths, *parts), order)
 
+    def logits_at(self, input_ids: Tensor, attention_mask: Tensor, places: Tensor) -> Tensor:
+        """Logits [M, V] at the M true ``places`` [B, L] of token ids and mask [B, L], text after text.
+
+        Nothing of size [B, L, V] is held where the head is known.
+        """
+        head = find_head(self.mlm)
+        if head is None:
+            return self._full_logits(input_ids, attention_mask)[places]
+        states, _, order = self._packed(input_ids, attention_mask, places)
+        numbers = torch.zeros_like(places, dtype=torch.int64)
+        numbers[places] = torch.arange(len(states), device=places.device)
+        texts = torch.from_numpy(order).to(places.device)
+        as_given = numbers[texts][places[texts]].argsort()
+        logits: Tensor = head.decoder(head.transform(states.index_select(0, as_given)))
+        return logits
+
     @property
     def _base(self) -> Any:
         return self.backbone[0] if self.backbone else backbone_of(self.mlm)
 
-    def _masks(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Which tokens are pooled, and which attended to; [B, L]."""
-        pooled = attention_mask.bool() & ~torch.isin(input_ids, self.unpooled)
-        return pooled, attend_to_something(attention_mask)
+    def _pooled(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Which tokens are pooled; bool [B, L]."""
+        return attention_mask.bool() & ~torch.isin(input_ids, self.unpooled)
 
-    def _packed(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, list[int], NDArray[np.int64]]:
-        """Hidden states [T, D] of the pooled tokens, their number per text, and which text is at each place."""
+    def _full_logits(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        attended = attend_to_something(attention_mask)
+        logits: Tensor = self.mlm(**inputs(self.mlm, input_ids, attended, self.attention)).logits
+        return logits  # [B, L, V]
+
+    def _packed(
+        self, input_ids: Tensor, attention_mask: Tensor, wanted: Tensor | None = None
+    ) -> tuple[Tensor, list[int], NDArray[np.int64]]:
+        """Hidden states [T, D] of the tokens of ``_padded``, their number per text, and which text is at each place."""
         base = self._base
         if not takes_packed(base, input_ids.device):
-            states, order = self._padded(input_ids, attention_mask)
+            states, order = self._padded(input_ids, attention_mask, wanted)
             return *taking_part(states), order
-        pooled, attended = self._masks(input_ids, attention_mask)
+        wanted = self._pooled(input_ids, attention_mask) if wanted is None else wanted
+        attended = attend_to_something(attention_mask)
         widths = attended.sum(dim=1).cpu()
         buckets = packed_buckets(widths, budget_for(input_ids.device.type).tokens)
         tokens, lengths = [], []
         for rows in buckets:
-            ids, mask, kept = _of_rows(rows, input_ids.shape[1], input_ids, attended.bool(), pooled)
+            ids, mask, kept = _of_rows(rows, input_ids.shape[1], input_ids, attended.bool(), wanted)
             with dropout.packed(torch.from_numpy(rows), mask.sum(dim=1).tolist()):
                 tokens.append(packed_states(base, ids, mask)[kept[mask]])  # [t, D]
             lengths += kept.sum(dim=1).tolist()
         return torch.cat(tokens), lengths, np.concatenate(buckets)
 
     def _padded(
-        self, input_ids: Tensor, attention_mask: Tensor
+        self, input_ids: Tensor, attention_mask: Tensor, wanted: Tensor | None = None
     ) -> tuple[list[tuple[Tensor, Tensor]], NDArray[np.int64]]:
-        """Hidden states [b, l, D] and masks of buckets of texts, and which text is at each place of them."""
-        pooled, attended = self._masks(input_ids, attention_mask)
+        """Hidden states [b, l, D] of buckets of texts, each with its part of ``wanted`` [B, L] (None: the pooled
+        tokens), and which text is at each place of them.
+        """
+        wanted = self._pooled(input_ids, attention_mask) if wanted is None else wanted
+        attended = attend_to_something(attention_mask)
         widths = _widths(attended)
         buckets = length_buckets(widths, budget_for(input_ids.device.type))
         states = []
         for rows in buckets:
-            ids, mask, kept = _of_rows(rows, int(widths[rows].max()), input_ids, attended, pooled)
+            ids, mask, kept = _of_rows(rows, int(widths[rows].max()), input_ids, attended, wanted)
             with dropout.only(torch.from_numpy(rows)):
                 found = self._base(**inputs(self.mlm, ids, mask, self.attention)).last_hidden_state
             states.append((found, kept))

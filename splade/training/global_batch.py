@@ -16,8 +16,11 @@ the place in the text: the second encoding meets those of the first, any cut tho
 import copy
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from splade.models.second_pass import Memory
@@ -52,6 +55,7 @@ class GlobalStep:
             if bound is not None and bound < 1:
                 raise ValueError(f"{name} must be at least 1, got {bound}")
         self.model, self.objective, self.seed, self.device = model, objective, seed, device
+        self.sides = objective.sides
         self.sharded = sharded
         self.cut, self.autocast, self.masks = Cut(micro_batch_size, micro_batch_tokens), autocast, Masks(seed, device)
 
@@ -63,7 +67,7 @@ class GlobalStep:
 
     def share(self, examples: Sequence[Example], first: int = 0) -> Share:
         """The tokens of this process's ``examples``, the first of which is number ``first`` of the global batch."""
-        return make_share(self.model, examples, first, self.cut, self.device)
+        return make_share(self.model, examples, first, self.cut, self.device, self.sides)
 
     def backward(
         self,
@@ -83,13 +87,13 @@ class GlobalStep:
         for part, memory in zip(share.parts, known, strict=True):
             with torch.set_grad_enabled(only_one), nullcontext() if only_one else memory.filled():
                 encoded.append(self._encode(share, part, batch))
-        mine = {side: _in_order(side, share.parts, encoded) for side in SIDES}
-        leaves = {side: gather_rows(mine[side]).requires_grad_() for side in SIDES}  # [B, V] and [B * n, V]
+        mine = {side: _in_order(side, share.parts, encoded) for side in self.sides}
+        leaves = {side: gather_rows(mine[side]).requires_grad_() for side in self.sides}  # [B, V] and [B * n, V]
         outcome = self._outcome(leaves, share, step)
         self.objective.observe(leaves)
         if outcome.total.requires_grad:
             scaled(outcome.total).backward()
-        gradients = {side: _own_part(leaves[side], share.first_text(side), len(mine[side])) for side in SIDES}
+        gradients = {side: _own_part(leaves[side], share.first_text(side), len(mine[side])) for side in self.sides}
         self._send_back(share, batch, gradients, encoded[0] if only_one else None, known)
         return outcome._replace(total=outcome.total.detach())
 
@@ -102,7 +106,7 @@ class GlobalStep:
             encoded = [self._encode(share, part, batch=0) for part in share.parts]
         finally:
             self.model.train(was_training)
-        return self._outcome({side: _in_order(side, share.parts, encoded) for side in SIDES}, share, step, False)
+        return self._outcome({side: _in_order(side, share.parts, encoded) for side in self.sides}, share, step, False)
 
     def _send_back(
         self,
@@ -113,13 +117,13 @@ class GlobalStep:
         known: Sequence[Memory],
     ) -> None:
         """Send ``gradients`` of the share's vectors back into the parameters, through ``encoded`` or a new encoding."""
-        trained = list(SIDES)
+        trained = list(self.sides)
         factor = 1 if self.sharded is None else self.sharded.factor  # it takes means over processes, not sums
         for number, part in enumerate(share.parts):
             wanted = {side: part[side] for side in trained if len(part[side])}
             vectors = encoded or {}
             if wanted and not encoded:
-                with known[number].used() if len(trained) == len(SIDES) else nullcontext():
+                with known[number].used() if len(trained) == len(self.sides) else nullcontext():
                     vectors = self._encode(share, wanted, batch)
             live = [side for side in vectors if vectors[side].requires_grad]
             trained = [side for side in trained if side in live or side not in vectors]  # no parameters, no second time
@@ -147,14 +151,20 @@ class GlobalStep:
         for side, rows in part.items():
             if len(rows):
                 tokens = share.tokens[side]
-                mask = tokens.attention_mask[rows]
-                width = max(int(mask.sum(axis=1).max()), 1)  # padded on the right
-                parts = (torch.from_numpy(each[:, :width]).to(self.device) for each in (tokens.input_ids[rows], mask))
-                inputs[side] = (next(parts), next(parts))
+                ids, mask = trimmed(rows, tokens.attention_mask, self.device, tokens.input_ids, tokens.attention_mask)
+                inputs[side] = (ids, mask)
                 keys.append(share.keys(self.seed, batch, side)[torch.from_numpy(rows)])
                 first.append(SIDES.index(side) << 32 | share.first_text(side) + int(rows[0]))
         with self.autocast(), self.masks.drawn(torch.cat(keys), batch, *first):
             return {side: vectors.float() for side, vectors in encode_part(self.model, inputs).items()}
+
+
+def trimmed(
+    rows: NDArray[np.int64], mask: NDArray[np.int64], device: torch.device, *parts: NDArray[Any]
+) -> list[Tensor]:
+    """These ``rows`` of ``parts`` [., L] on ``device``, without the columns that are padding in all of them."""
+    width = max(int(mask[rows].sum(axis=1).max()), 1)  # padded on the right
+    return [torch.from_numpy(part[rows, :width]).to(device) for part in parts]
 
 
 def _in_order(side: str, parts: Sequence[Part], encoded: Sequence[dict[str, Tensor]]) -> Tensor:

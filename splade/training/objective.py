@@ -14,6 +14,7 @@ from splade.regularization.adaptive import Adaptive
 from splade.regularization.penalties import Penalty, penalty_sum
 
 SPARSITY = ("L0_q", "L0_d", "flops", "dead_q", "dead_d")
+DOCUMENT_SPARSITY = ("L0_d", "dead_d")
 
 
 class Outcome(NamedTuple):
@@ -28,8 +29,11 @@ class Objective:
 
     ``penalty_documents`` is "slot" (a penalty of documents is the mean over the positives and each
     rank of negatives, as in pair and triplet training) or "pooled" (all documents together). The teacher's scores
-    are divided by ``teacher_temperature``; the student's are not.
+    are divided by ``teacher_temperature``; the student's are not. ``sides`` are those whose vectors it looks at.
     """
+
+    sides: tuple[str, ...] = ("query", "document")
+    sparsity_columns: tuple[str, ...] = SPARSITY
 
     def __init__(
         self,
@@ -61,15 +65,10 @@ class Objective:
         """
         teacher = None if teacher is None else teacher / self.teacher_temperature
         loss = self.loss(self.scores(queries, documents, teacher)._replace(document_keys=document_keys))
-        slots = documents.unbind(1) if self.penalty_documents == "slot" else (documents.flatten(0, 1),)
-        penalty, measured = penalty_sum(self.penalties, step, {"query": (queries,), "document": slots})
-        total = loss + penalty
-        logged = {"loss": float(loss.detach()), "total": float(total.detach()), **measured}
-        for each in self.penalties:
-            logged[f"lambda_{each.name}_{each.side}"] = each.weight(step)
+        outcome = self._penalised(loss, step, {"query": (queries,), "document": self._slots(documents)})
         if self.sparse:
-            logged |= sparsity(queries.detach(), documents.detach().flatten(0, 1))
-        return Outcome(total, logged)
+            outcome.logged.update(sparsity(queries.detach(), documents.detach().flatten(0, 1)))
+        return outcome
 
     def adaptive(self) -> dict[str, tuple[str, Adaptive]]:
         """What learns from vectors, with its side, under ``name_side_part``."""
@@ -89,7 +88,20 @@ class Objective:
     def columns(self) -> list[str]:
         """The names of what an outcome logs."""
         names = [f"{penalty.name}_{penalty.side}" for penalty in self.penalties]
-        return ["loss", "total", *names, *(f"lambda_{name}" for name in names), *(SPARSITY if self.sparse else ())]
+        return ["loss", "total", *names, *(f"lambda_{name}" for name in names), *(self.sparsity_columns if self.sparse else ())]
+
+    def _slots(self, documents: Tensor) -> Sequence[Tensor]:
+        """The documents [B, n, V] that a penalty is taken of together, each [., V]."""
+        return documents.unbind(1) if self.penalty_documents == "slot" else (documents.flatten(0, 1),)
+
+    def _penalised(self, loss: Tensor, step: int, vectors: Mapping[str, Sequence[Tensor]]) -> Outcome:
+        """``loss`` plus the penalties of ``vectors``, by side and slot."""
+        penalty, measured = penalty_sum(self.penalties, step, vectors)
+        total = loss + penalty
+        logged = {"loss": float(loss.detach()), "total": float(total.detach()), **measured}
+        for each in self.penalties:
+            logged[f"lambda_{each.name}_{each.side}"] = each.weight(step)
+        return Outcome(total, logged)
 
     def scores(self, queries: Tensor, documents: Tensor, teacher: Tensor | None) -> Scores:
         """Dot products of each query with its own documents and, where wanted, with those of the whole batch."""
@@ -98,6 +110,23 @@ class Objective:
             return Scores(group, None, teacher)
         others = documents.flatten(0, 1) if self.loss.in_batch_documents == "all" else documents[:, 0]
         return Scores(group, queries @ others.T, teacher)
+
+
+class DocumentObjective(Objective):
+    """The penalties of documents alone, for a loss that is not one of scores and is added elsewhere."""
+
+    sides = ("document",)
+    sparsity_columns = DOCUMENT_SPARSITY
+
+    def of_documents(self, documents: Tensor, step: int) -> Outcome:
+        """The outcome, without the loss, of documents [B, n, V] at optimizer step ``step``."""
+        outcome = self._penalised(documents.new_zeros(()), step, {"document": self._slots(documents)})
+        if self.sparse:
+            alive = documents.detach().flatten(0, 1) > 0
+            per_document = alive.sum(1)
+            values = torch.stack([per_document.float().mean(), (per_document == 0).float().mean()]).tolist()
+            outcome.logged.update(zip(DOCUMENT_SPARSITY, values, strict=True))
+        return outcome
 
 
 def sparsity(queries: Tensor, documents: Tensor) -> dict[str, float]:

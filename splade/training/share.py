@@ -54,8 +54,15 @@ class Cut(NamedTuple):
     tokens: int | None = None  # padding counted; a longer text is encoded alone
 
 
-def make_share(model: Any, examples: Sequence[Example], first: int, cut: Cut, device: torch.device) -> Share:
-    """The share of ``examples``, the first of which is number ``first`` of the global batch.
+def make_share(
+    model: Any,
+    examples: Sequence[Example],
+    first: int,
+    cut: Cut,
+    device: torch.device,
+    sides: Sequence[str] = SIDES,
+) -> Share:
+    """The share of ``examples``, the first of which is number ``first`` of the global batch; texts of ``sides`` alone.
 
     InputError where examples do not have equally many documents, or some have teacher scores and some not.
     """
@@ -71,9 +78,9 @@ def make_share(model: Any, examples: Sequence[Example], first: int, cut: Cut, de
         "document": [document for example in examples for document in example.documents],
     }
     tokens = {
-        side: tokenize(model.tokenizer(side), texts[side], model.max_length(side), model.prompt(side)) for side in SIDES
+        side: tokenize(model.tokenizer(side), texts[side], model.max_length(side), model.prompt(side)) for side in sides
     }
-    lengths = {side: tokens[side].attention_mask.sum(axis=1) for side in SIDES}
+    lengths = {side: tokens[side].attention_mask.sum(axis=1) for side in sides}
     budget = None if cut.tokens is None else budget_for(device.type)._replace(tokens=cut.tokens)
     parts = list(cut_parts(lengths, n_documents, cut.examples, budget))
     return Share(first, tokens, parts, n_documents, _teacher(examples), _document_keys(examples))
@@ -84,21 +91,26 @@ def cut_parts(
 ) -> Iterator[Part]:
     """The texts of ``lengths`` in tokens, ``n_examples`` (None: all) at a time and each time within ``budget``.
 
-    With a budget, queries and documents of like length are put together, longest first.
+    With a budget, texts of like length are put together whatever their side, longest first.
     """
-    n = len(lengths["query"])
+    n = len(lengths["document"]) // n_documents
     size = n_examples or n
     for start in range(0, n, size):
-        queries = np.arange(start, min(start + size, n))
-        documents = np.arange(start * n_documents, min(start + size, n) * n_documents)
+        end = min(start + size, n)
+        part = {
+            side: np.arange(start, end) if side == "query" else np.arange(start * n_documents, end * n_documents)
+            for side in lengths
+        }
         if budget is None:
-            yield {"query": queries, "document": documents}
+            yield part
             continue
-        both = np.concatenate([lengths["query"][queries], lengths["document"][documents]])
-        for chosen in length_buckets(both, budget):
-            chosen = np.sort(chosen)
-            of_queries, of_documents = chosen[chosen < len(queries)], chosen[chosen >= len(queries)]
-            yield {"query": queries[of_queries], "document": documents[of_documents - len(queries)]}
+        firsts = np.cumsum([0, *(len(rows) for rows in part.values())])
+        for chosen in length_buckets(np.concatenate([lengths[side][rows] for side, rows in part.items()]), budget):
+            bounds = np.searchsorted(chosen := np.sort(chosen), firsts)
+            yield {
+                side: rows[chosen[bounds[number] : bounds[number + 1]] - firsts[number]]
+                for number, (side, rows) in enumerate(part.items())
+            }
 
 
 def encode_part(model: nn.Module, inputs: dict[str, tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
