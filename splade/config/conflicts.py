@@ -13,6 +13,7 @@ from splade.config.errors import hint
 
 IN_BATCH = "in_batch_negatives"
 MIX, MIX_WEIGHTS = "WeightedSum", "config.loss_weights"
+OF_TOKENS = "MLM"
 ALTERNATIVES = {"data.VECTORS_PATH": "data.COLLECTION_PATH", "data.Q_VECTORS_PATH": "data.Q_COLLECTION_PATH"}
 """Pairs of addresses of which one is read."""
 Rule = Callable[[DictConfig], Iterator[str]]
@@ -230,7 +231,7 @@ def _losses(cfg: DictConfig) -> list[str]:
 
 
 def _accepted_losses(cfg: DictConfig) -> list[str]:
-    return [str(name) for name in cfg.catalog[_kind(cfg, "losses") or "loss"] if name != MIX]
+    return [str(name) for name in cfg.catalog[_kind(cfg, "losses") or "loss"] if name not in (MIX, OF_TOKENS)]
 
 
 def _place(cfg: DictConfig, many: str, plain: str) -> str:

@@ -19,7 +19,7 @@ from splade.data.sources import needed_file
 from splade.files import InputError
 from splade.records import Example, Text
 
-__all__ = ["ExampleSource", "HardNegatives", "Pairs", "Triplets", "TripletsWithTeacher"]
+__all__ = ["ExampleSource", "HardNegatives", "Pairs", "Texts", "Triplets", "TripletsWithTeacher"]
 
 logger = logging.getLogger(__name__)
 
@@ -161,6 +161,29 @@ class Pairs:
         """Pair ``index``, in the order of the qrels."""
         query, document = self._pairs[index].tolist()
         return Example(self.queries.at(query), (self.documents.at(document),))
+
+
+class Texts:
+    """Every text of a collection, as a query and as the query's only document.
+
+    For mid-training, which looks at documents alone. InBatchPairwiseNLL tells each text from the others of its batch
+    by two dropout masks (unsupervised SimCSE, arXiv 2104.08821). Memory: what the collection needs.
+    """
+
+    has_teacher = False
+    n_documents = 1
+
+    def __init__(self, documents: str | Path | Collection) -> None:
+        self.documents = open_collection(documents)
+        len(self.documents)  # reads and checks them
+
+    def __len__(self) -> int:
+        return len(self.documents)
+
+    def example(self, index: int, rng: np.random.Generator) -> Example:  # noqa: ARG002 - nothing to choose
+        """Text ``index`` of the collection."""
+        text = self.documents.at(index)
+        return Example(text, (text,))
 
 
 def _is_score(field: bytes) -> bool:

@@ -2,6 +2,7 @@
 
 from splade.losses.contrastive import BCE, Contrastive, InBatchPairwiseNLL, PairwiseBPR, PairwiseNLL
 from splade.losses.distillation import DistilMarginMSE, KlDiv, MarginMSEAllPairs
+from splade.losses.masked_tokens import MaskedLanguageModel
 from splade.losses.mixes import (
     WeightedSum,
     kldiv_contrastive_with_weights,
@@ -24,6 +25,7 @@ __all__ = [
     "ListNet",
     "Loss",
     "MarginMSEAllPairs",
+    "MaskedLanguageModel",
     "PairwiseBPR",
     "PairwiseNLL",
     "RankNet",

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from splade.losses.contrastive import Contrastive
 from splade.losses.distillation import KlDiv, MarginMSEAllPairs
+from splade.losses.masked_tokens import MaskedLanguageModel
 from splade.losses.scores import Loss, Scores
 
 
@@ -47,7 +48,8 @@ def weighted_sum(weights: Mapping[str, float], catalog: Mapping[str, str]) -> We
     ValueError names the address, what is accepted and the nearest valid name.
     """
     given = {str(name): weight for name, weight in weights.items() if weight is not None}
-    accepted = [name for name, path in catalog.items() if path != f"splade.losses.{weighted_sum.__name__}"]
+    not_of_scores = [f"splade.losses.{each.__name__}" for each in (weighted_sum, MaskedLanguageModel)]
+    accepted = [name for name, path in catalog.items() if path not in not_of_scores]
     for name in given:
         if name not in accepted:
             near = get_close_matches(name, accepted, n=1, cutoff=0.5)

@@ -35,19 +35,28 @@ class Scores(NamedTuple):
         return self.in_batch
 
 
-class Loss(ABC):
-    """A scalar from ``Scores``; arithmetic in float32 whatever the autocast type or the inputs' dtype.
+class Needs:
+    """What a loss asks of the data, so that it is checked when training is assembled.
 
-    The class attributes say what must be there, so that it is checked when training is assembled:
-    ``needs_teacher``; ``needs_in_batch``, with ``in_batch_documents`` ("positives" for width B, "all"
-    for width B * n); ``needs_document_keys``; ``min_documents``, the smallest n.
+    ``of_tokens``: it is one of tokens, not of ``Scores``. ``needs_teacher``; ``needs_in_batch``, with
+    ``in_batch_documents`` ("positives" for width B, "all" for width B * n); ``needs_document_keys``;
+    ``min_documents``, the smallest n.
     """
 
+    of_tokens: bool = False
     needs_teacher: bool = False
     needs_in_batch: bool = False
     in_batch_documents: str = "positives"
     needs_document_keys: bool = False
     min_documents: int = 2
+
+    def __repr__(self) -> str:
+        """The loss with its settings, as a training's description records it."""
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
+
+
+class Loss(Needs, ABC):
+    """A scalar from ``Scores``; arithmetic in float32 whatever the autocast type or the inputs' dtype."""
 
     def __call__(self, scores: Scores) -> Tensor:
         """The loss, a float32 scalar; ValueError where a score the loss needs is missing or misshapen."""
@@ -55,10 +64,6 @@ class Loss(ABC):
         with torch.autocast(scores.group.device.type, enabled=False):
             in_batch, teacher = _float(scores.in_batch), _float(scores.teacher)
             return self.value(Scores(scores.group.float(), in_batch, teacher, scores.document_keys))
-
-    def __repr__(self) -> str:
-        """The loss with its settings, as a training's description records it."""
-        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
 
     @abstractmethod
     def value(self, scores: Scores) -> Tensor:

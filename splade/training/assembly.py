@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from splade.data.examples import ExampleSource
 from splade.files import InputError
-from splade.losses.scores import Loss
+from splade.losses.scores import Needs
 from splade.models import SparseRetriever
 from splade.regularization.penalties import Penalty
 from splade.training.settings import TrainingSettings
@@ -13,7 +13,7 @@ from splade.training.settings import TrainingSettings
 logger = logging.getLogger(__name__)
 
 
-def check_loss(loss: Loss, examples: ExampleSource, in_batch_negatives: bool) -> None:
+def check_loss(loss: Needs, examples: ExampleSource, in_batch_negatives: bool) -> None:
     """InputError where the loss needs what the examples or the settings do not give; a warning for the reverse."""
     name = type(loss).__name__
     if loss.needs_teacher and not examples.has_teacher:

@@ -3,15 +3,18 @@
 Letters: ``B`` queries of the global batch, ``n`` documents per query (positive first), ``V`` terms.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from splade.losses.scores import Loss, Scores
+from splade.losses import Loss, MaskedLanguageModel, Scores
 from splade.regularization.adaptive import Adaptive
 from splade.regularization.penalties import Penalty, penalty_sum
+
+logger = logging.getLogger(__name__)
 
 SPARSITY = ("L0_q", "L0_d", "flops", "dead_q", "dead_d")
 DOCUMENT_SPARSITY = ("L0_d", "dead_d")
@@ -47,7 +50,7 @@ class Objective:
     ) -> None:
         if penalty_documents not in ("slot", "pooled"):
             raise ValueError(f"penalty_documents must be 'slot' or 'pooled', got {penalty_documents!r}")
-        self.loss, self.penalties = loss, list(penalties)
+        self.loss, self.penalties = loss, self._of_sides(penalties)
         self.in_batch, self.penalty_documents, self.sparse = in_batch, penalty_documents, sparse
         self.teacher_temperature = teacher_temperature
 
@@ -70,6 +73,15 @@ class Objective:
             outcome.logged.update(sparsity(queries.detach(), documents.detach().flatten(0, 1)))
         return outcome
 
+    def _of_sides(self, penalties: Sequence[Penalty]) -> list[Penalty]:
+        left_out = [each for each in penalties if each.side not in self.sides]
+        for each in left_out:
+            logger.warning(
+                "config.regularizer.%s.lambda_%s has no effect: this loss makes no vectors of the %s side",
+                *(each.name, each.side[0], each.side),
+            )
+        return [each for each in penalties if each.side in self.sides]
+
     def adaptive(self) -> dict[str, tuple[str, Adaptive]]:
         """What learns from vectors, with its side, under ``name_side_part``."""
         found: dict[str, tuple[str, Adaptive]] = {}
@@ -88,7 +100,13 @@ class Objective:
     def columns(self) -> list[str]:
         """The names of what an outcome logs."""
         names = [f"{penalty.name}_{penalty.side}" for penalty in self.penalties]
-        return ["loss", "total", *names, *(f"lambda_{name}" for name in names), *(self.sparsity_columns if self.sparse else ())]
+        return [
+            "loss",
+            "total",
+            *names,
+            *(f"lambda_{name}" for name in names),
+            *(self.sparsity_columns if self.sparse else ()),
+        ]
 
     def _slots(self, documents: Tensor) -> Sequence[Tensor]:
         """The documents [B, n, V] that a penalty is taken of together, each [., V]."""
@@ -115,6 +133,7 @@ class Objective:
 class DocumentObjective(Objective):
     """The penalties of documents alone, for a loss that is not one of scores and is added elsewhere."""
 
+    loss: MaskedLanguageModel  # type: ignore[assignment]
     sides = ("document",)
     sparsity_columns = DOCUMENT_SPARSITY
 

@@ -269,6 +269,8 @@ def _check_supervision(loss: Loss, examples: ExampleSource) -> None:
     name = _name(loss)
     if world()[1] > 1:
         raise InputError(f"a reranker is trained by one process, got {world()[1]}: start it without torchrun")
+    if loss.of_tokens:
+        raise InputError(f"config.loss={name} is one of tokens, and a reranker gives scores: use PairwiseNLL or BCE")
     if loss.needs_in_batch:
         raise InputError(
             f"config.loss={name} scores every query with every document of the batch, which a reranker does not: "

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from splade.files import InputError
 
-SPLIT, ORDER, DOCUMENTS, DROPOUT, VALIDATION = range(5)  # what a random stream is for, beside the seed
+SPLIT, ORDER, DOCUMENTS, DROPOUT, VALIDATION, HIDING = range(6)  # what a random stream is for, beside the seed
 
 
 class Draw(NamedTuple):

@@ -31,7 +31,10 @@ class Sharded:
         if self.units:
             mesh = torch.distributed.device_mesh.init_device_mesh(device.type, (size,))
             for _, unit in self.units:
-                _fully_shard()(unit, mesh=mesh, reshard_after_forward=False)
+                fully_shard, register = _fully_shard()
+                fully_shard(unit, mesh=mesh, reshard_after_forward=False)
+                if hasattr(unit, "logits_at"):
+                    register(unit, "logits_at")
 
     def keep_for(self, later: Collection[str]) -> None:
         """Before a backward: units that encode one of the sides ``later`` will be met again in this global batch.
@@ -109,9 +112,13 @@ def _learns(part: nn.Module) -> bool:
     return any(parameter.requires_grad for parameter in part.parameters())
 
 
-def _fully_shard() -> Any:
+def _fully_shard() -> tuple[Any, Any]:
+    """Torch's functions that spread a module, and that tell which of its methods gather it as its forward does."""
     try:
-        from torch.distributed.fsdp import fully_shard
+        from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
     except ImportError:  # torch before 2.6
-        from torch.distributed._composable.fsdp import fully_shard  # type: ignore[no-redef,attr-defined]
-    return fully_shard
+        from torch.distributed._composable.fsdp import (  # type: ignore[no-redef,attr-defined]
+            fully_shard,
+            register_fsdp_forward_method,
+        )
+    return fully_shard, register_fsdp_forward_method

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from splade.data.examples import ExampleSource
 from splade.files import InputError
-from splade.losses.scores import Loss
+from splade.losses import Loss, MaskedLanguageModel
 from splade.models import SparseRetriever
 from splade.models.checkpoint import check_replaceable
 from splade.regularization.penalties import Penalty
@@ -62,7 +62,7 @@ class Trainer(TrainingSettings):
     """
 
     model: SparseRetriever
-    loss: Loss
+    loss: Loss | MaskedLanguageModel
     penalties: Sequence[Penalty]
     examples: ExampleSource
     _: KW_ONLY

@@ -1,7 +1,7 @@
 """One optimizer step: its global batches, their gradients, the update of the weights."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -9,14 +9,15 @@ import torch
 
 from splade.data.examples import ExampleSource
 from splade.files import InputError
-from splade.losses.scores import Loss
+from splade.losses import Loss, MaskedLanguageModel
 from splade.models import SparseRetriever
 from splade.records import Example
 from splade.regularization.penalties import Penalty
 from splade.training.global_batch import GlobalStep
+from splade.training.masked_tokens import MaskedTokenStep
 from splade.training.memory import checkpoint_activations
 from splade.training.monitoring import Window
-from splade.training.objective import Objective
+from splade.training.objective import DocumentObjective, Objective
 from splade.training.optimizer import (
     Precision,
     adamw,
@@ -30,6 +31,12 @@ from splade.training.settings import TrainingSettings
 from splade.training.sharding import Sharded, spread, spread_optimizer, whole
 from splade.training.weight_average import WeightAverage
 
+KINDS: dict[str, tuple[Callable[..., Objective], Callable[..., GlobalStep]]] = {
+    "scores": (Objective, GlobalStep),
+    "tokens": (DocumentObjective, MaskedTokenStep),
+}
+"""What a loss is of, and what takes it."""
+
 
 class Updates:
     """Optimizer steps of ``model``: functions of the weights, the optimizer's state and the step's number.
@@ -40,7 +47,7 @@ class Updates:
     def __init__(
         self,
         model: SparseRetriever,
-        loss: Loss,
+        loss: Loss | MaskedLanguageModel,
         penalties: Sequence[Penalty],
         examples: ExampleSource,
         batches: GlobalBatches,
@@ -55,7 +62,8 @@ class Updates:
         self.precision = Precision(device, fp16=settings.fp16, bf16=settings.bf16)
         self.optimizer = adamw(model, settings.lr, settings.weight_decay, settings.lr_query_table)
         self.rates = learning_rates(self.optimizer)
-        self.objective = Objective(
+        objective, step = KINDS["tokens" if loss.of_tokens else "scores"]
+        self.objective = objective(
             loss,
             penalties,
             in_batch=settings.in_batch_negatives or loss.needs_in_batch,
@@ -63,7 +71,7 @@ class Updates:
             sparse=getattr(model, "is_sparse", True),
             teacher_temperature=settings.teacher_temperature,
         )
-        self.global_step = GlobalStep(
+        self.global_step = step(
             model,
             self.objective,
             seed=settings.seed,
