@@ -44,6 +44,8 @@ def test_the_table_of_published_configs_is_shipped():
         "config_df_flops",
         "config_llm_1b",
         "config_llm_8b",
+        "config_mid_training",
+        "config_mid_training_toy",
         *INFERENCE,
         *RERANKERS,
     }

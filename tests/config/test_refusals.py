@@ -130,6 +130,7 @@ def test_all_mistakes_of_a_kind_are_told_at_once():
     ("overrides", "told"),
     [
         (["config.loss=WeightedSum"], "config.loss=WeightedSum needs config.loss_weights"),
+        (["config.loss=WeightedSum", "config.loss_weights.MLM=1"], "config.loss_weights.MLM: no such loss"),
         (["config.loss=WeightedSum", "config.loss_weights.KLDiv=1"], "config.loss_weights.KLDiv: no such loss"),
         (
             ["config.loss=WeightedSum", "config.loss_weights.KlDiv=-1"],

@@ -126,6 +126,14 @@ def test_decoder_recipes_take_32_queries_15_negatives_and_all_documents_of_the_b
     assert (cfg.model.attention, cfg.model.lower_case, cfg.model.lora.r) == ("bidirectional", True, 16)
 
 
+def test_mid_training_hides_fifteen_in_a_hundred_tokens_and_penalises_documents():
+    cfg = configured(name="config_mid_training")
+    assert (cfg.loss._target_, cfg.loss.probability) == ("splade.losses.MaskedLanguageModel", 0.15)
+    assert (cfg.examples._target_, cfg.examples.documents) == ("splade.data.Texts", "data/msmarco/full_collection")
+    assert list(cfg.config.regularizer) == ["FLOPS"]
+    assert "lambda_q" not in cfg.config.regularizer.FLOPS
+
+
 def test_without_distillation_means_without_a_teacher():
     for kind in ("splade", "dense"):
         cfg = configured(name=f"config_hf_{kind}_sigir23_32neg_nodistil", command="hf_train")

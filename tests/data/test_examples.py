@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from splade.data.examples import Pairs, Triplets, TripletsWithTeacher
+from splade.data.examples import Pairs, Texts, Triplets, TripletsWithTeacher
 from splade.files import InputError
 from splade.records import Example, Text
 from tests.data.writing import put, tsv
@@ -114,3 +114,16 @@ def test_squad_gives_one_pair_a_training_question():
     assert first.query.text == "To whom did the Virgin Mary allegedly appear in 1858 in Lourdes France?"
     assert first.documents[0].id == "p0"
     assert first.documents[0].text.startswith("University of Notre Dame Architecturally, the school has")
+
+
+def test_every_text_of_a_collection_is_a_query_and_its_only_document(tmp_path):
+    examples = Texts(put(tmp_path / "raw.tsv", "a\tone two\nb\tthree\n"))
+    assert [examples.example(index, RNG) for index in range(len(examples))] == [
+        Example(text, (text,)) for text in (Text("a", "one two"), Text("b", "three"))
+    ]
+    assert (examples.has_teacher, examples.n_documents) == (False, 1)
+
+
+def test_a_collection_of_texts_is_checked_when_the_source_is_made(tmp_path):
+    with pytest.raises(InputError, match=r"raw\.tsv:2: .*already that of line 1"):
+        Texts(put(tmp_path / "raw.tsv", "a\tone\na\ttwo\n"))

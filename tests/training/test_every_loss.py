@@ -5,6 +5,8 @@ from hydra.utils import instantiate
 
 from splade.config import configure
 from splade.config.wiring import components
+from splade.models import Splade
+from tests.tiny import tiny_mlm
 from tests.training.toy import ToyExamples, ToyRetriever, rows, toy_trainer
 
 MIX = {"KlDiv": 0.9, "DistilMarginMSE": 0.05, "ScoreAwareInBatchNLL": 0.1}
@@ -32,7 +34,7 @@ def composed(kind, name):
 def test_a_loss_of_the_catalog_is_composed_and_falls_in_twenty_steps(kind, name, tmp_path):
     trainer = toy_trainer(
         tmp_path,
-        model=ToyRetriever(),
+        model=Splade(tiny_mlm(tmp_path / "mlm", hidden=16)) if name == "MLM" else ToyRetriever(),
         loss=composed(kind, name),
         examples=ToyExamples(n_documents=3, teacher=True),
         penalties=[],
