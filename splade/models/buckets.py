@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
 
 
 class Budget(NamedTuple):
@@ -71,3 +73,14 @@ def _cheapest_cuts(descending: NDArray[np.int64], budget: Budget, most: int) -> 
         cuts.append(end)
         end = int(starts[end])
     return cuts[::-1]
+
+
+def of_rows(rows: NDArray[np.int64], width: int, *parts: Tensor) -> list[Tensor]:
+    """These rows of [B, L] tensors, as many columns of them."""
+    return [part[torch.from_numpy(rows).to(part.device), :width] for part in parts]
+
+
+def widths_of(attended: Tensor) -> Tensor:
+    """How many columns each row of a mask [B, L] needs, on the CPU: up to its last open position."""
+    positions = torch.arange(1, attended.shape[1] + 1, device=attended.device)
+    return (attended.bool() * positions).amax(dim=1).cpu()

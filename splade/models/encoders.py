@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from splade.models import dropout
 from splade.models.activations import ACTIVATIONS
 from splade.models.attention import packed_states, takes_packed
-from splade.models.buckets import budget_for, length_buckets, packed_buckets
+from splade.models.buckets import budget_for, length_buckets, of_rows, packed_buckets, widths_of
 from splade.models.decoders import attention_of, inputs
 from splade.models.fused_head import is_fast_on, splade_head
 from splade.models.heads import AGGREGATIONS, pool_full_logits, pool_hidden, taking_part
@@ -173,7 +173,7 @@ class MlmEncoder(nn.Module):
         buckets = packed_buckets(widths, budget_for(input_ids.device.type).tokens)
         tokens, lengths = [], []
         for rows in buckets:
-            ids, mask, kept = _of_rows(rows, input_ids.shape[1], input_ids, attended.bool(), wanted)
+            ids, mask, kept = of_rows(rows, input_ids.shape[1], input_ids, attended.bool(), wanted)
             with dropout.packed(torch.from_numpy(rows), mask.sum(dim=1).tolist()):
                 tokens.append(packed_states(base, ids, mask)[kept[mask]])  # [t, D]
             lengths += kept.sum(dim=1).tolist()
@@ -187,11 +187,11 @@ class MlmEncoder(nn.Module):
         """
         wanted = self._pooled(input_ids, attention_mask) if wanted is None else wanted
         attended = attend_to_something(attention_mask)
-        widths = _widths(attended)
+        widths = widths_of(attended)
         buckets = length_buckets(widths, budget_for(input_ids.device.type))
         states = []
         for rows in buckets:
-            ids, mask, kept = _of_rows(rows, int(widths[rows].max()), input_ids, attended, wanted)
+            ids, mask, kept = of_rows(rows, int(widths[rows].max()), input_ids, attended, wanted)
             with dropout.only(torch.from_numpy(rows)):
                 found = self._base(**inputs(self.mlm, ids, mask, self.attention)).last_hidden_state
             states.append((found, kept))
@@ -217,17 +217,6 @@ def attend_to_something(attention_mask: Tensor) -> Tensor:
     opened = attention_mask.clone()
     opened[:, 0] = torch.where(empty, torch.ones_like(opened[:, 0]), opened[:, 0])
     return opened
-
-
-def _of_rows(rows: NDArray[np.int64], width: int, *parts: Tensor) -> list[Tensor]:
-    """These rows of [B, L] tensors, as many columns of them."""
-    return [part[torch.from_numpy(rows).to(part.device), :width] for part in parts]
-
-
-def _widths(attended: Tensor) -> Tensor:
-    """How many columns each row of a mask [B, L] needs, on the CPU: up to its last open position."""
-    positions = torch.arange(1, attended.shape[1] + 1, device=attended.device)
-    return (attended.bool() * positions).amax(dim=1).cpu()
 
 
 def one_of(address: str, value: Any, accepted: Iterable[str]) -> None:

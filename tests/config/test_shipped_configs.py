@@ -127,7 +127,7 @@ def test_decoder_recipes_take_32_queries_15_negatives_and_all_documents_of_the_b
 
 
 def test_mid_training_hides_fifteen_in_a_hundred_tokens_and_penalises_documents():
-    cfg = configured(name="config_mid_training")
+    cfg = configured(name="config_mid_training", command="train")
     assert (cfg.loss._target_, cfg.loss.probability) == ("splade.losses.MaskedLanguageModel", 0.15)
     assert (cfg.examples._target_, cfg.examples.documents) == ("splade.data.Texts", "data/msmarco/full_collection")
     assert list(cfg.config.regularizer) == ["FLOPS"]
