@@ -13,6 +13,7 @@ from splade.data import Texts
 from splade.files import InputError
 from splade.losses import InBatchPairwiseNLL, MaskedLanguageModel
 from splade.models import Dense, Splade, SpladeDoc, buckets, load_retriever
+from splade.models.layouts import find_head
 from splade.regularization import FLOPS, L1, Penalty, QuadraticRamp
 from splade.training import Trainer
 from splade.training.masked_tokens import MaskedTokenStep
@@ -155,6 +156,17 @@ def test_logits_at_chosen_places_are_those_of_transformers_text_after_text(tmp_p
         expected = encoder.mlm(input_ids=ids, attention_mask=mask).logits[places]
         torch.testing.assert_close(encoder.logits_at(ids, mask, places), expected, rtol=1e-4, atol=1e-4)
         assert encoder.logits_at(ids, mask, places & False).shape == (0, model.vocab_size)
+
+
+def test_no_logits_are_made_but_those_of_hidden_tokens(folder, texts):
+    model, seen = Splade(folder, max_length=32).train(), []
+    decoder = find_head(model.encoders["document"].mlm).decoder
+    decoder.register_forward_hook(lambda _, given, __: seen.append(tuple(given[0].shape)))
+    step = step_of(model, size=3)
+    share = step.share(batch_of(texts))
+    step.backward(share, 2, STEP)
+    chosen = step._hidden(share, 2).chosen
+    assert seen == [(int(chosen[part["document"]].sum()), 16) for part in share.parts]
 
 
 # ── several processes ──
