@@ -1,7 +1,7 @@
 """Ours and sentence-transformers' sparse training from the same start, data and budget, and BM25 beside them.
 
     pip install -c constraints.txt -e '.[benchmarks]' sentence-transformers datasets accelerate
-    OMP_NUM_THREADS=2 python -m benchmarks.head_to_head --data ../shared/data --out experiments/head_to_head
+    OMP_NUM_THREADS=1 python -m benchmarks.head_to_head --data ../shared/data --out experiments/head_to_head
 
 Every stage is skipped where its result is there already, so an interrupted run continues. Writes OUT/results.json and
 prints the tables of README.md.
@@ -13,9 +13,11 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from benchmarks.head_to_head.sample import make_sample
 from benchmarks.head_to_head.tables import tables
 from benchmarks.real_data.run import bm25, encoder_folder
 from splade.files import write_json
@@ -24,7 +26,6 @@ from splade.models import Splade
 HERE = Path(__file__).resolve().parent
 SPLITS = {"squad": "dev", "medquad": "dev", "scifact": "test", "cranfield": "test", "vaswani": "test"}
 TRAINED_ON = ("squad", "medquad")
-ZERO_SHOT = ("scifact", "cranfield", "vaswani")
 METRICS = ("ndcg_cut_10", "mrr_10", "recall_100")
 
 
@@ -35,19 +36,37 @@ def main() -> None:
     results: dict[str, Any] = {"setting": {name: str(value) for name, value in vars(options).items()}, "runs": []}
     results["bm25"] = {name: bm25(options.data, name, SPLITS[name]) for name in SPLITS}
     for trained_on in TRAINED_ON:
-        for weight in options.weights:
-            for package in ("ours", "theirs"):
-                folder = options.out / trained_on / f"{package}-{weight:g}"
-                run = {"package": package, "trained_on": trained_on, "weight": weight}
-                run |= train(package, start, options, trained_on, weight, folder)
-                own = evaluate(folder, options, trained_on)
-                results["runs"].append(run | {"sets": {trained_on: own}})
-    for run in results["runs"]:
-        folder = options.out / run["trained_on"] / f"{run['package']}-{run['weight']:g}"
-        if run["weight"] in options.zero_shot:
-            run["sets"] |= {name: evaluate(folder, options, name) for name in ZERO_SHOT}
+        make_sample(options.data, trained_on, options.out / "samples" / trained_on)
+        runs = list(trained(start, options, trained_on))
+        for package in dict.fromkeys(run["package"] for run in runs):
+            own = [run for run in runs if run["package"] == package]
+            best = max(own, key=lambda run: float(run["sample"]["ndcg_cut_10"]))
+            best["sets"] = {name: evaluate(best, options, name) for name in _sets(package, trained_on)}
+        results["runs"] += runs
     write_json(options.out / "results.json", results)
     print(tables(results))
+
+
+def _sets(package: str, trained_on: str) -> list[str]:
+    """The sets that a model is tried on: ours without BM25's weights only where it was trained, to compare them."""
+    far = [] if package == "ours" else [name for name in SPLITS if name not in TRAINED_ON]
+    return [trained_on, *far]
+
+
+def trained(start: Path, options: argparse.Namespace, name: str) -> Iterator[dict[str, Any]]:
+    """Both packages with every weight of FLOPS, and how the models do on a sample of the training questions."""
+    for weight in options.weights:
+        for package, command in (("ours", _ours), ("theirs", _theirs)):
+            folder = options.out / name / f"{package}-{weight:g}"
+            told = folder / "training.json"
+            if not told.is_file():
+                write_json(told, timed(command(start, options, name, weight, folder)))
+            run = {"package": package, "trained_on": name, "weight": weight, "folder": str(folder)}
+            run |= {"training": json.loads(told.read_text())}
+            yield run | {"sample": evaluate(run, options, f"samples/{name}")}
+            if package == "ours":
+                lexical = run | {"package": "ours with BM25 inside"}
+                yield lexical | {"sample": evaluate(lexical, options, f"samples/{name}")}
 
 
 def start_from(folder: Path) -> Path:
@@ -59,21 +78,8 @@ def start_from(folder: Path) -> Path:
     return folder
 
 
-def train(
-    package: str, start: Path, options: argparse.Namespace, name: str, weight: float, folder: Path
-) -> dict[str, float]:
-    """Train, or read what training took: seconds of the wall and of the processor, most memory resident."""
-    told = folder / "training.json"
-    if not told.is_file():
-        data = options.data / name
-        command = (_ours if package == "ours" else _theirs)(start, options, data, weight, folder)
-        write_json(told, timed(command))
-    read: dict[str, float] = json.loads(told.read_text())
-    return read
-
-
 def timed(command: list[str]) -> dict[str, float]:
-    """Run a command; what it took."""
+    """Run a command; what it took: seconds of the wall and of the processor, most memory resident."""
     print("$ " + " ".join(command), flush=True)
     began = time.monotonic()
     process = subprocess.Popen(command)
@@ -88,9 +94,15 @@ def timed(command: list[str]) -> dict[str, float]:
     }
 
 
-def _ours(start: Path, options: argparse.Namespace, data: Path, weight: float, folder: Path) -> list[str]:
+def splade(name: str, *overrides: str) -> list[str]:
+    """A command of ours."""
+    return [sys.executable, "-m", f"splade.{name}", *overrides]
+
+
+def _ours(start: Path, options: argparse.Namespace, name: str, weight: float, folder: Path) -> list[str]:
+    data = options.data / name
     return [
-        *(sys.executable, "-m", "splade.train", "--config-dir", str(HERE), "--config-name", "config"),
+        *splade("train", "--config-dir", str(HERE), "--config-name", "config"),
         f"init_dict.model_type_or_dir={start}",
         "init_dict.pool_special_tokens=false",
         f"config.checkpoint_dir={folder}",
@@ -108,32 +120,39 @@ def _ours(start: Path, options: argparse.Namespace, data: Path, weight: float, f
     ]
 
 
-def _theirs(start: Path, options: argparse.Namespace, data: Path, weight: float, folder: Path) -> list[str]:
+def _theirs(start: Path, options: argparse.Namespace, name: str, weight: float, folder: Path) -> list[str]:
     return [
-        *(sys.executable, "-m", "benchmarks.head_to_head.theirs", str(start), str(data), str(folder)),
+        *(sys.executable, "-m", "benchmarks.head_to_head.theirs", str(start), str(options.data / name), str(folder)),
         *("--weight", str(weight), "--steps", str(options.steps), "--batch-size", str(options.batch_size)),
         *("--max-length", str(options.max_length), "--warmup-steps", str(options.steps // 10)),
     ]
 
 
-def evaluate(folder: Path, options: argparse.Namespace, name: str) -> dict[str, float]:
+def evaluate(run: dict[str, Any], options: argparse.Namespace, name: str) -> dict[str, float]:
     """`splade.beir_eval` of a trained model on one set: its metrics, non-zeros and FLOPS."""
-    out = folder / "out" / "beir" / name
+    folder = Path(run["folder"])
+    if run["package"] == "ours with BM25 inside":
+        folder = with_bm25(folder, options, name)
+    place = folder / "evaluated" / Path(name).parent
+    out = place / "beir" / Path(name).name
     if not (out / "perf.json").is_file():
-        command = [
-            *(sys.executable, "-m", "splade.beir_eval", "config.pretrained_no_yamlconfig=true"),
-            f"init_dict.model_type_or_dir={folder / 'model'}",
-            f"init_dict.bf16={str(options.bf16).lower()}",
-            f"config.max_length={options.max_length}",
-            f"config.max_length_q={options.max_length}",
-            "config.top_k=1000",
-            f"config.index_dir={folder / 'index'}",
-            f"config.out_dir={folder / 'out'}",
-            f"+beir.dataset={name}",
-            f"+beir.dataset_path={options.data}",
-            f"+beir.split={SPLITS[name]}",
-        ]
-        timed(command)
+        subprocess.run(
+            splade(
+                "beir_eval",
+                "config.pretrained_no_yamlconfig=true",
+                f"init_dict.model_type_or_dir={folder / 'model'}",
+                f"init_dict.bf16={str(options.bf16).lower()}",
+                f"config.max_length={options.read_length}",
+                f"config.max_length_q={options.read_length}",
+                "config.top_k=1000",
+                f"config.index_dir={place / 'index'}",
+                f"config.out_dir={place}",
+                f"+beir.dataset={Path(name).name}",
+                f"+beir.dataset_path={_data(options, name) / Path(name).parent}",
+                f"+beir.split={SPLITS.get(name, 'train')}",
+            ),
+            check=True,
+        )
     details = json.loads((out / "details.json").read_text())
     found = json.loads((out / "perf.json").read_text())
     return {metric: found[metric] for metric in METRICS} | {
@@ -141,6 +160,27 @@ def evaluate(folder: Path, options: argparse.Namespace, name: str) -> dict[str, 
         "L0_q": details["q_stats"]["L0_q"],
         "flops": details["search_stats"]["flops"],
     }
+
+
+def with_bm25(folder: Path, options: argparse.Namespace, name: str) -> Path:
+    """The model of ``folder`` with the lexical weights of the collection that is searched."""
+    target = folder / "bm25" / name
+    if not (target / "model").is_dir():
+        own = [
+            f"init_dict.model_type_or_dir={folder / 'model'}",
+            f"init_dict.idf={target / 'idf.json'}",
+            f"config.max_length={options.read_length}",
+        ]
+        target.mkdir(parents=True, exist_ok=True)
+        subprocess.run(splade("idf", *own, f"data.COLLECTION_PATH={_data(options, name) / name}"), check=True)
+        subprocess.run(splade("add_bm25", *own[:2], f"config.checkpoint_dir={target}"), check=True)
+    return target
+
+
+def _data(options: argparse.Namespace, name: str) -> Path:
+    """Where the set lies: samples are made by this command."""
+    where: Path = options.out if name.startswith("samples/") else options.data
+    return where
 
 
 def _options() -> argparse.Namespace:
@@ -151,11 +191,11 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--data", type=Path, required=True, help="the folder of the BEIR folders")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--weights", type=float, nargs="+", default=[1e-3, 4e-3, 1.6e-2], help="of FLOPS, both sides")
-    parser.add_argument("--zero-shot", type=float, nargs="*", default=[4e-3], help="weights tried on other sets too")
-    parser.add_argument("--steps", type=int, default=120)
-    parser.add_argument("--batch-size", type=int, default=24)
-    parser.add_argument("--max-length", type=int, default=128)
+    parser.add_argument("--weights", type=float, nargs="+", default=[4e-3, 1.6e-2], help="of FLOPS, both sides")
+    parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--batch-size", type=int, default=16)
+    parser.add_argument("--max-length", type=int, default=128, help="tokens of a text in training")
+    parser.add_argument("--read-length", type=int, default=256, help="tokens of a text in the evaluation")
     parser.add_argument("--bf16", action="store_true", help="evaluate in bfloat16, both packages")
     return parser.parse_args()
 

@@ -7,26 +7,30 @@ HEADS = ("nDCG@10", "MRR@10", "R@100", "terms per query", "terms per document", 
 
 
 def tables(results: dict[str, Any]) -> str:
-    """What training took, then a table for each set, BM25 first."""
+    """What training took and what chose λ, then a table for each set, BM25 first."""
     return "\n\n".join([cost(results["runs"]), *(of_set(results, name) for name in results["bm25"])])
 
 
 def cost(runs: list[dict[str, Any]]) -> str:
-    """Seconds and memory of each training."""
-    lines = ["| trained on | λ | package | wall s | processor s | peak MiB |", "|---|---|---|---:|---:|---:|"]
+    """Seconds and memory of each training, and the sample's figures."""
+    lines = [
+        f"| trained on | λ | package | wall s | processor s | peak MiB | {' | '.join(HEADS)} |",
+        "|---|---|---|---:|---:|---:" + "|---:" * len(HEADS) + "|",
+    ]
     for run in runs:
-        took = " | ".join(f"{run[name]:.0f}" for name in ("wall_s", "processor_s", "peak_mib"))
-        lines.append(f"| {run['trained_on']} | {run['weight']:g} | {run['package']} | {took} |")
+        took = " | ".join(f"{run['training'][name]:.0f}" for name in ("wall_s", "processor_s", "peak_mib"))
+        chosen = f"**{run['weight']:g}**" if "sets" in run else f"{run['weight']:g}"
+        lines.append(f"| {run['trained_on']} | {chosen} | {run['package']} | {took} | {_cells(run['sample'])} |")
     return "\n".join(lines)
 
 
 def of_set(results: dict[str, Any], name: str) -> str:
-    """All models that were tried on a set."""
+    """The models that were tried on a set."""
     head = f"| trained on | λ | package | {' | '.join(HEADS)} |"
-    lines = [f"### {name}", "", head, "|---|---|---" + "|---:" * 6 + "|"]
+    lines = [f"### {name}", "", head, "|---|---|---" + "|---:" * len(HEADS) + "|"]
     lines.append(f"| | | BM25 (bm25s, stemmed) | {_cells(results['bm25'][name])} |")
     for run in results["runs"]:
-        if name in run["sets"]:
+        if name in run.get("sets", ()):
             lines.append(
                 f"| {run['trained_on']} | {run['weight']:g} | {run['package']} | {_cells(run['sets'][name])} |"
             )

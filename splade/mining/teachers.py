@@ -1,7 +1,8 @@
 """Who says how well a document answers a query: a reranker, or a retriever, the trained one itself included."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -17,12 +18,21 @@ from splade.models.rerankers.base import DESCRIPTION
 from splade.models.retriever import weights_digest
 from splade.records import SparseBatch, Text
 
+KEPT_WEIGHTS = 1 << 26  # 512 MiB
+
 
 class Group(NamedTuple):
     """A query and the documents to score for it."""
 
     query: Text
     documents: Sequence[Text]
+
+
+class Vector(NamedTuple):
+    """The weights of a text's terms."""
+
+    terms: NDArray[np.int32]
+    weights: NDArray[np.float32]
 
 
 class Teacher(Protocol):
@@ -81,15 +91,19 @@ class RerankerTeacher:
 class RetrieverTeacher:
     """A sparse retriever as teacher, such as the one that mined: the inner products of its vectors.
 
-    Documents are encoded once for all groups that are scored together. Other arguments as for
+    Documents are known by their ids, and a document's vector is kept for later groups: of the vectors that were used
+    last, up to ``keep`` weights (8 bytes each) beside those of one call. Other arguments as for
     :class:`splade.encoding.Encoder`.
     """
 
-    def __init__(self, model: SparseRetriever, *, batch_size: int = 32, fp16: bool = False) -> None:
+    def __init__(
+        self, model: SparseRetriever, *, batch_size: int = 32, fp16: bool = False, keep: int = KEPT_WEIGHTS
+    ) -> None:
         if not getattr(model, "is_sparse", True):
             raise InputError("config.teacher.type=retriever needs a sparse retriever, and this one is dense")
-        self.model = model
+        self.model, self.keep = model, keep
         self.encoders = {side: Encoder(model, side, batch_size=batch_size, fp16=fp16) for side in ("query", "document")}
+        self._known: dict[str, Vector] = {}  # the one that was used last is last
 
     def about(self) -> dict[str, Any]:
         """Lengths, precision and weights."""
@@ -100,28 +114,40 @@ class RetrieverTeacher:
 
     def scores(self, groups: Sequence[Group]) -> list[NDArray[np.float32]]:
         """The inner products of each group's query and documents."""
-        texts = {document.id: document for _, documents in groups for document in documents}
-        rows = {id: row for row, id in enumerate(texts)}
-        documents = self.encoders["document"].encode_all(texts.values())
+        documents = self._documents({document.id: document for _, documents in groups for document in documents})
         queries = self.encoders["query"].encode_all([group.query for group in groups])
         return [
-            inner_products(queries, row, documents, [rows[document.id] for document in group.documents])
-            for row, group in enumerate(groups)
+            inner_products(query, [documents[document.id] for document in group.documents], queries.vocab_size)
+            for query, group in zip(vectors_of(queries), groups, strict=True)
         ]
 
+    def _documents(self, texts: Mapping[str, Text]) -> dict[str, Vector]:
+        """The vectors of ``texts``, of which those that are not known are encoded."""
+        new = [text for id, text in texts.items() if id not in self._known]
+        encoded = vectors_of(self.encoders["document"].encode_all(new)) if new else ()
+        self._known.update(zip((text.id for text in new), encoded, strict=True))
+        found = {id: self._known.pop(id) for id in texts}
+        self._known.update(found)
+        excess = sum(len(vector.terms) for vector in self._known.values()) - self.keep
+        for id in list(self._known):
+            if excess <= 0:
+                break
+            excess -= len(self._known.pop(id).terms)
+        return found
 
-def inner_products(
-    queries: SparseBatch, query: int, documents: SparseBatch, rows: Sequence[int]
-) -> NDArray[np.float32]:
-    """Row ``query`` of ``queries`` with each of ``rows`` of ``documents``: float32 [rows]."""
-    weights = np.zeros(queries.vocab_size, np.float32)
-    start, stop = queries.rows.offsets[query : query + 2]
-    weights[queries.rows.columns[start:stop]] = queries.rows.weights[start:stop]
-    offsets, columns, values = documents.rows
-    found = [
-        values[offsets[row] : offsets[row + 1]] @ weights[columns[offsets[row] : offsets[row + 1]]] for row in rows
-    ]
-    return np.array(found, np.float32)
+
+def vectors_of(batch: SparseBatch) -> Iterator[Vector]:
+    """The rows of ``batch``, each with arrays of its own."""
+    offsets, columns, weights = batch.rows
+    for start, stop in pairwise(offsets.tolist()):
+        yield Vector(columns[start:stop].copy(), weights[start:stop].copy())
+
+
+def inner_products(query: Vector, documents: Sequence[Vector], vocab_size: int) -> NDArray[np.float32]:
+    """``query`` with each of ``documents``: float32 [documents]."""
+    weights = np.zeros(vocab_size, np.float32)
+    weights[query.terms] = query.weights
+    return np.array([document.weights @ weights[document.terms] for document in documents], np.float32)
 
 
 def half_precision(reranker: Reranker, fp16: bool) -> AbstractContextManager[object]:

@@ -170,6 +170,23 @@ def test_a_retriever_teaches_the_inner_products_of_its_vectors(tmp_path):
         assert scores.tolist() == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.parametrize("keep", [0, 25, 1 << 20])
+def test_a_retriever_keeps_vectors_of_documents_up_to_a_bound_and_scores_the_same(tmp_path, keep):
+    model = Splade(tiny_mlm(tmp_path / "d", layers=1)).eval()
+    expected = RetrieverTeacher(model, batch_size=2).scores(groups())
+    teacher, encoded = RetrieverTeacher(model, batch_size=2, keep=keep), []
+    encode = teacher.encoders["document"].encode_all
+    teacher.encoders["document"].encode_all = lambda texts: encoded.extend(texts) or encode(texts)
+    for _ in range(2):
+        for group, scores in zip(groups(), expected, strict=True):
+            assert teacher.scores([group])[0] == pytest.approx(scores, rel=1e-5)
+            kept = sum(len(vector.terms) for vector in teacher._known.values())
+            assert kept <= keep
+    n_documents = sum(len(group.documents) for group in groups())
+    assert len(encoded) == {0: 2 * n_documents, 25: len(encoded), 1 << 20: n_documents}[keep]
+    assert n_documents <= len(encoded) <= 2 * n_documents
+
+
 def test_a_dense_retriever_is_no_teacher():
     with pytest.raises(InputError, match="this one is dense"):
         RetrieverTeacher(type("Dense", (), {"is_sparse": False})())
