@@ -1,20 +1,13 @@
 """What a device computes natively. Emulated half precision is several times slower than float32, so it is not used."""
 
 import logging
-from collections.abc import Set
-from functools import lru_cache
-from pathlib import Path
 
 import torch
 
+from splade.models.processor import CPU_FLAGS, cpu_flags
+
 logger = logging.getLogger(__name__)
 
-CPUINFO = Path("/proc/cpuinfo")
-CPU_FLAGS = {
-    torch.bfloat16: {"avx512_bf16", "amx_bf16", "bf16"},
-    torch.float16: {"amx_fp16", "avx512_fp16", "asimdhp"},
-}
-"""What Linux says of processors, x86 and Arm, that have a type; one of each is enough."""
 INT8_FLAGS = {"avx512_vnni", "avx_vnni", "amx_int8", "i8mm", "asimddp"}
 
 
@@ -54,14 +47,3 @@ def is_native(dtype: torch.dtype, device: torch.device) -> bool:
 def name_of(dtype: torch.dtype) -> str:
     """``float32`` for ``torch.float32``."""
     return str(dtype).removeprefix("torch.")
-
-
-@lru_cache(maxsize=1)
-def cpu_flags(source: Path = CPUINFO) -> Set[str]:
-    """What the processor can do, as Linux lists it; nothing elsewhere."""
-    try:
-        lines = source.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return frozenset()
-    listed = (line.partition(":")[2] for line in lines if line.startswith(("flags", "Features")))
-    return frozenset(next(listed, "").split())

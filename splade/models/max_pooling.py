@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from splade.models import second_pass
+from splade.models import screening, second_pass
 from splade.models.activations import ACTIVATIONS, SLOPES
 from splade.models.packed import Block, Packed, blocks
 
@@ -39,11 +39,15 @@ class Gradients(NamedTuple):
 def forward(packed: Packed, activation: str, learns: bool) -> tuple[Tensor, Tensor | None]:
     """Term weights [B, V], and arg-max positions within each text [B, V], −1 where not stored (None: nowhere).
 
-    Positions are stored only if ``learns``.
+    Positions are stored only if ``learns``, and not where :mod:`splade.models.screening` is faster: few terms are
+    active then, and their tokens are found again.
     """
     known = second_pass.recall()
     if known is not None:
         return known, None
+    screened = screening.strongest_above_zero(packed) if screening.is_worth_it(packed) else None
+    if screened is not None:
+        return second_pass.remember(ACTIVATIONS[activation](screened)), None
     shape = len(packed.lengths), len(packed.weight)
     strongest = packed.tokens.new_zeros(shape, dtype=packed.wide)
     positions = None
