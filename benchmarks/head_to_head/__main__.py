@@ -35,7 +35,7 @@ def main() -> None:
     start = start_from(options.out / "start")
     results: dict[str, Any] = {"setting": {name: str(value) for name, value in vars(options).items()}, "runs": []}
     results["bm25"] = {name: bm25(options.data, name, SPLITS[name]) for name in SPLITS}
-    for trained_on in TRAINED_ON:
+    for trained_on in options.trained_on:
         make_sample(options.data, trained_on, options.out / "samples" / trained_on)
         runs = list(trained(start, options, trained_on))
         for package in dict.fromkeys(run["package"] for run in runs):
@@ -191,6 +191,7 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--data", type=Path, required=True, help="the folder of the BEIR folders")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--trained-on", nargs="+", choices=TRAINED_ON, default=TRAINED_ON)
     parser.add_argument("--weights", type=float, nargs="+", default=[4e-3, 1.6e-2], help="of FLOPS, both sides")
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--batch-size", type=int, default=16)

@@ -7,7 +7,7 @@ from splade.data.collections import open_collection, open_queries
 from splade.data.qrels import read_qrels
 from splade.files import whole_folder
 
-QUESTIONS, OTHERS = 500, 500
+QUESTIONS, OTHERS = 300, 300
 
 
 def make_sample(data: Path, name: str, folder: Path) -> None:
