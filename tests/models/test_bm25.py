@@ -12,6 +12,7 @@ from splade.models.bm25 import EXPANSION, STRENGTH
 from splade.models.lexical_addition import with_bm25
 from splade.models.lexical_weights import Saturation
 from splade.training.optimizer import adamw
+from splade.training.sharding import _units
 from tests.models.support import TEXTS, tokens, vectors
 
 IDF = {"bee": 3.5, "honey": 5.5, "king": 1.5, "the": 0.1, "[CLS]": 9.0, "[SEP]": 9.0}
@@ -149,3 +150,8 @@ def test_a_model_without_one_head_for_both_sides_gets_none(mlm, tmp_path, json_f
 def test_what_cannot_be_is_refused(mlm, json_file, options, told):
     with pytest.raises((InputError, ValueError), match=told):
         SpladeBm25(mlm, **{"idf": json_file(IDF), **options})
+
+
+def test_lexical_weights_are_a_unit_of_their_own_where_weights_are_spread_over_processes(model):
+    found = [(sides, unit) for sides, unit in _units(model) if unit is model.lexical]
+    assert found == [(frozenset({"query", "document"}), model.lexical)]
