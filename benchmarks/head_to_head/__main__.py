@@ -56,7 +56,7 @@ def _sets(package: str, trained_on: str) -> list[str]:
 def trained(start: Path, options: argparse.Namespace, name: str) -> Iterator[dict[str, Any]]:
     """Both packages with every weight of FLOPS, and how the models do on a sample of the training questions."""
     for weight in options.weights:
-        for package, command in (("ours", _ours), ("theirs", _theirs)):
+        for package, command in (("ours", ours), ("theirs", theirs)):
             folder = options.out / name / f"{package}-{weight:g}"
             told = folder / "training.json"
             if not told.is_file():
@@ -99,7 +99,7 @@ def splade(name: str, *overrides: str) -> list[str]:
     return [sys.executable, "-m", f"splade.{name}", *overrides]
 
 
-def _ours(start: Path, options: argparse.Namespace, name: str, weight: float, folder: Path) -> list[str]:
+def ours(start: Path, options: argparse.Namespace, name: str, weight: float, folder: Path) -> list[str]:
     data = options.data / name
     return [
         *splade("train", "--config-dir", str(HERE), "--config-name", "config"),
@@ -120,7 +120,7 @@ def _ours(start: Path, options: argparse.Namespace, name: str, weight: float, fo
     ]
 
 
-def _theirs(start: Path, options: argparse.Namespace, name: str, weight: float, folder: Path) -> list[str]:
+def theirs(start: Path, options: argparse.Namespace, name: str, weight: float, folder: Path) -> list[str]:
     return [
         *(sys.executable, "-m", "benchmarks.head_to_head.theirs", str(start), str(options.data / name), str(folder)),
         *("--weight", str(weight), "--steps", str(options.steps), "--batch-size", str(options.batch_size)),
@@ -192,7 +192,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, help="the folder of the BEIR folders")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--trained-on", nargs="+", choices=TRAINED_ON, default=TRAINED_ON)
-    parser.add_argument("--weights", type=float, nargs="+", default=[4e-3, 1.6e-2], help="of FLOPS, both sides")
+    parser.add_argument("--weights", type=float, nargs="+", default=[1e-3, 4e-3, 1.6e-2], help="of FLOPS, both sides")
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--max-length", type=int, default=128, help="tokens of a text in training")

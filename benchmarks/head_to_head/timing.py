@@ -1,0 +1,60 @@
+"""What a short training takes in both packages, in turn, several times.
+
+OMP_NUM_THREADS=1 python -m benchmarks.head_to_head.timing --data ../shared/data --out experiments/head_to_head
+"""
+
+import argparse
+import shutil
+import statistics
+from pathlib import Path
+
+from benchmarks.head_to_head.__main__ import ours, start_from, theirs, timed
+
+WEIGHT = 4e-3
+
+
+def main() -> None:
+    """The command."""
+    options = _options()
+    start = start_from(options.out / "start")
+    commands = {"ours": ours, "theirs": theirs}
+    took: dict[str, list[dict[str, float]]] = {package: [] for package in commands}
+    for _ in range(options.rounds):
+        for package, command in commands.items():
+            folder = options.out / "timing" / package
+            shutil.rmtree(folder, ignore_errors=True)
+            took[package].append(timed(command(start, options, options.trained_on, WEIGHT, folder)))
+    print(table(took))
+
+
+def table(took: dict[str, list[dict[str, float]]]) -> str:
+    """Medians of the rounds and the ratio of each to ours, as Markdown."""
+    lines = ["| | wall s | processor s | peak MiB |", "|---|---:|---:|---:|"]
+    median = {
+        package: {name: statistics.median(one[name] for one in rounds) for name in rounds[0]}
+        for package, rounds in took.items()
+    }
+    for package, found in median.items():
+        cells = [f"{value:.0f} ({value / median['ours'][name]:.2f}×)" for name, value in found.items()]
+        lines.append(f"| {package} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.head_to_head.timing",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--data", type=Path, required=True, help="the folder of the BEIR folders")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--trained-on", default="squad")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--batch-size", type=int, default=16)
+    parser.add_argument("--max-length", type=int, default=128)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
