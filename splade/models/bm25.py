@@ -22,8 +22,7 @@ class SpladeBm25(Splade):
     documents. g starts as ``0.45 √max(idf - idf_floor, 0)``: with the floor of 1.5, tokens that more than about a fifth
     of the texts have add nothing and cost no postings. ``idf`` is a file {token: IDF} of ``splade idf``, which also
     knows the mean number of tokens of a document, unless ``mean_length`` gives it. ``expansion`` starts at 0.2.
-    ``lexical`` is a folder with weights
-    that were learned before. Other arguments as in :class:`Splade`.
+    ``lexical`` is a folder with weights that were learned before. Other arguments as in :class:`Splade`.
     """
 
     folders = ("lexical",)
