@@ -1,6 +1,7 @@
-"""Every shipped config runs with tiny models under the names it gives: a step of training, or its inference."""
+"""The shipped configs, by how they are run; the one for inference runs with tiny models under the names it gives.
 
-import json
+Trainings are tried in test_every_recipe_learns.py.
+"""
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from splade.encoding import Encoder
 from splade.files import read_json
 from splade.models import Splade
 from splade.records import Text
-from tests.commands.world import PASSAGES, QUESTIONS, SMALL, SMALL_HF
+from tests.commands.world import PASSAGES, QUESTIONS
 
 CONFIGS = config_names(conf_dir())
 INFERENCE = {"efficient_splade/config_V_from_huggingface", "config_reranker_toy"}
@@ -50,39 +51,6 @@ def test_the_table_of_published_configs_is_shipped():
         *RERANKERS,
     }
     assert published <= set(CONFIGS)
-
-
-@pytest.mark.parametrize("name", TRAINED)
-def test_a_config_trains(name, splade, workplace, tmp_path):
-    held_out = [] if name == "config_default" else ["data.VALIDATION_SIZE_FOR_LOSS=2"]
-    splade("train", f"config.checkpoint_dir={tmp_path}", *SMALL, *held_out, cwd=workplace, SPLADE_CONFIG_NAME=name)
-    check_trained(tmp_path)
-
-
-@pytest.mark.parametrize("name", sorted(HF))
-def test_a_multi_negative_config_trains(name, splade, workplace, tmp_path):
-    splade("hf_train", f"config.checkpoint_dir={tmp_path}", *SMALL_HF, cwd=workplace, SPLADE_CONFIG_NAME=name)
-    check_trained(tmp_path)
-
-
-@pytest.mark.parametrize("name", sorted(RERANKERS))
-def test_a_reranker_config_trains(name, splade, workplace, tmp_path):
-    splade(
-        "hf_train_reranker",
-        f"config.checkpoint_dir={tmp_path}",
-        *(value for value in SMALL if "record" not in value),
-        cwd=workplace,
-        SPLADE_CONFIG_NAME=name,
-    )
-    assert (tmp_path / "model" / "config.json").is_file()
-
-
-def check_trained(folder):
-    rows = [json.loads(line) for line in (folder / "training_log.jsonl").read_text().splitlines()]
-    assert max(row["step"] for row in rows) == 2
-    assert all(row["loss"] == row["loss"] for row in rows if "loss" in row)
-    assert (folder / "model" / "splade.json").is_file()
-    assert (folder / "config.yaml").is_file()
 
 
 def test_the_inference_config_searches_with_the_query_encoder_and_indexes_with_the_document_encoder(
