@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.head_to_head.sample import make_sample
+from benchmarks.head_to_head.sample import bm25_negatives, make_sample
 from benchmarks.head_to_head.tables import tables
 from benchmarks.real_data.run import bm25, encoder_folder
 from splade.files import write_json
@@ -27,7 +27,8 @@ HERE = Path(__file__).resolve().parent
 SPLITS = {"squad": "dev", "medquad": "dev", "scifact": "test", "cranfield": "test", "vaswani": "test"}
 TRAINED_ON = ("squad", "medquad")
 FAR = ("scifact", "cranfield", "vaswani")
-OURS = ("ours", "ours with BM25 inside")
+OURS, MINED, INSIDE = "ours", "ours mined", ", BM25 inside"
+FINAL, SIMPLER = MINED + INSIDE, (OURS, OURS + INSIDE, MINED)
 FLOPS_MARGIN = 1.1
 METRICS = ("ndcg_cut_10", "mrr_10", "recall_100")
 
@@ -42,7 +43,9 @@ def main() -> None:
         make_sample(options.data, trained_on, options.out / "samples" / trained_on)
         runs = list(trained(start, options, trained_on))
         for best in chosen(runs):
-            best["sets"] = {name: evaluate(best, options, name) for name in (trained_on, *FAR)}
+            far = FAR if best["package"] in ("theirs", FINAL) else ()
+            tried = (trained_on, *far) if far or options.ablation or is_evaluated(best, trained_on) else ()
+            best["sets"] = {name: evaluate(best, options, name) for name in tried}
         results["runs"] += runs
     write_json(options.out / "results.json", results)
     print(tables(results))
@@ -53,7 +56,7 @@ def chosen(runs: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     theirs = _best(run for run in runs if run["package"] == "theirs")
     yield theirs
     allowed = FLOPS_MARGIN * float(theirs["sample"]["flops"])
-    for package in OURS:
+    for package in (*SIMPLER, FINAL):
         own = [run for run in runs if run["package"] == package]
         yield _best([run for run in own if run["sample"]["flops"] <= allowed] or own)
 
@@ -63,18 +66,27 @@ def _best(runs: Iterable[dict[str, Any]]) -> dict[str, Any]:
 
 
 def trained(start: Path, options: argparse.Namespace, name: str) -> Iterator[dict[str, Any]]:
-    """Both packages with every weight of FLOPS, and how the models do on a sample of the training questions."""
+    """All trainings with every weight of FLOPS, and how the models do on a sample of the training questions."""
+    negatives = bm25_negatives(options.data, name, options.out / "negatives" / f"{name}.trec")
     for weight in options.weights:
-        for package, command in (("ours", ours), ("theirs", theirs)):
-            folder = options.out / name / f"{package}-{weight:g}"
+        commands = {
+            "theirs": theirs(start, options, name, weight, options.out / name / f"theirs-{weight:g}"),
+            OURS: ours(start, options, name, weight, options.out / name / f"ours-{weight:g}"),
+            MINED: [
+                *ours(start, options, name, weight, options.out / name / f"mined-{weight:g}", options.batch_size // 2),
+                *("data.type=hard_negatives", "+data.n_negatives=1", f"+data.TRAIN.DATASET_PATH={negatives}"),
+            ],
+        }
+        for package, command in commands.items():
+            folder = options.out / name / f"{package.split()[-1]}-{weight:g}"
             told = folder / "training.json"
             if not told.is_file():
-                write_json(told, timed(command(start, options, name, weight, folder)))
+                write_json(told, timed(command))
             run = {"package": package, "trained_on": name, "weight": weight, "folder": str(folder)}
             run |= {"training": json.loads(told.read_text())}
             yield run | {"sample": evaluate(run, options, f"samples/{name}")}
-            if package == "ours":
-                lexical = run | {"package": OURS[1]}
+            if package != "theirs":
+                lexical = run | {"package": package + INSIDE}
                 yield lexical | {"sample": evaluate(lexical, options, f"samples/{name}")}
 
 
@@ -108,7 +120,10 @@ def splade(name: str, *overrides: str) -> list[str]:
     return [sys.executable, "-m", f"splade.{name}", *overrides]
 
 
-def ours(start: Path, options: argparse.Namespace, name: str, weight: float, folder: Path) -> list[str]:
+def ours(
+    start: Path, options: argparse.Namespace, name: str, weight: float, folder: Path, batch_size: int | None = None
+) -> list[str]:
+    """Our training; ``batch_size`` questions a step, by default those of the options."""
     data = options.data / name
     return [
         *splade("train", "--config-dir", str(HERE), "--config-name", "config"),
@@ -117,7 +132,7 @@ def ours(start: Path, options: argparse.Namespace, name: str, weight: float, fol
         f"config.checkpoint_dir={folder}",
         f"config.nb_iterations={options.steps}",
         f"config.warmup_steps={options.steps // 10}",
-        f"config.train_batch_size={options.batch_size}",
+        f"config.train_batch_size={batch_size or options.batch_size}",
         f"config.max_length={options.max_length}",
         f"config.max_length_q={options.max_length}",
         f"config.regularizer.FLOPS.lambda_q={weight}",
@@ -130,6 +145,7 @@ def ours(start: Path, options: argparse.Namespace, name: str, weight: float, fol
 
 
 def theirs(start: Path, options: argparse.Namespace, name: str, weight: float, folder: Path) -> list[str]:
+    """Training by sentence-transformers."""
     return [
         *(sys.executable, "-m", "benchmarks.head_to_head.theirs", str(start), str(options.data / name), str(folder)),
         *("--weight", str(weight), "--steps", str(options.steps), "--batch-size", str(options.batch_size)),
@@ -139,11 +155,9 @@ def theirs(start: Path, options: argparse.Namespace, name: str, weight: float, f
 
 def evaluate(run: dict[str, Any], options: argparse.Namespace, name: str) -> dict[str, float]:
     """`splade.beir_eval` of a trained model on one set: its metrics, non-zeros and FLOPS."""
-    folder = Path(run["folder"])
-    if run["package"] == OURS[1]:
-        folder = with_bm25(folder, options, name)
-    place = folder / "evaluated" / Path(name).parent
-    out = place / "beir" / Path(name).name
+    folder = with_bm25(Path(run["folder"]), options, name) if _is_inside(run) else Path(run["folder"])
+    out = _out(run, name)
+    place = out.parents[1]
     if not (out / "perf.json").is_file():
         subprocess.run(
             splade(
@@ -169,6 +183,20 @@ def evaluate(run: dict[str, Any], options: argparse.Namespace, name: str) -> dic
         "L0_q": details["q_stats"]["L0_q"],
         "flops": details["search_stats"]["flops"],
     }
+
+
+def is_evaluated(run: dict[str, Any], name: str) -> bool:
+    """Whether the results of a model on a set are there already."""
+    return (_out(run, name) / "perf.json").is_file()
+
+
+def _is_inside(run: dict[str, Any]) -> bool:
+    return str(run["package"]).endswith(INSIDE)
+
+
+def _out(run: dict[str, Any], name: str) -> Path:
+    folder = Path(run["folder"]) / "bm25" / name if _is_inside(run) else Path(run["folder"])
+    return folder / "evaluated" / Path(name).parent / "beir" / Path(name).name
 
 
 def with_bm25(folder: Path, options: argparse.Namespace, name: str) -> Path:
@@ -206,6 +234,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--max-length", type=int, default=128, help="tokens of a text in training")
     parser.add_argument("--read-length", type=int, default=256, help="tokens of a text in the evaluation")
+    parser.add_argument("--ablation", action="store_true", help="try ours without its parts where it was trained, too")
     parser.add_argument("--bf16", action="store_true", help="evaluate in bfloat16, both packages")
     return parser.parse_args()
 
