@@ -234,7 +234,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, help="the folder of the BEIR folders")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--trained-on", nargs="+", choices=TRAINED_ON, default=TRAINED_ON)
-    parser.add_argument("--weights", type=float, nargs="+", default=[1e-3, 4e-3, 1.6e-2], help="of FLOPS, both sides")
+    parser.add_argument("--weights", type=float, nargs="+", default=[1e-3, 4e-3], help="of FLOPS, both sides")
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--max-length", type=int, default=128, help="tokens of a text in training")
