@@ -1,11 +1,12 @@
 """Mining, scoring and training as one command, and each by itself."""
 
+import json
+
 import pytest
 
 from splade.config import ConfigError
 from splade.data import read_scores
 from splade.files import InputError, read_json
-from tests.commands.test_every_config import check_trained
 from tests.commands.world import PASSAGES, QRELS, QUESTIONS, SMALL, SMALL_HF
 from tests.config.support import configured
 
@@ -19,6 +20,15 @@ def places(folder):
         f"config.out_dir={folder}/out",
         f"config.mining.index_dir={folder}/mining_index",
     )  # fmt: skip
+
+
+def check_trained(folder):
+    """Two steps were logged and a model is there."""
+    rows = [json.loads(line) for line in (folder / "training_log.jsonl").read_text().splitlines()]
+    assert max(row["step"] for row in rows) == 2
+    assert all(row["loss"] == row["loss"] for row in rows if "loss" in row)
+    assert (folder / "model" / "splade.json").is_file()
+    assert (folder / "config.yaml").is_file()
 
 
 @pytest.mark.parametrize("teacher", ["minilm", "self"])
