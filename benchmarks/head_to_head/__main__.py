@@ -22,14 +22,16 @@ from benchmarks.head_to_head.tables import tables
 from benchmarks.real_data.run import bm25, encoder_folder
 from splade.files import write_json
 from splade.models import Splade
+from splade.models.bm25 import EXPANSION
 
 HERE = Path(__file__).resolve().parent
 SPLITS = {"squad": "dev", "medquad": "dev", "scifact": "test", "cranfield": "test", "vaswani": "test"}
 TRAINED_ON = ("squad", "medquad")
 FAR = ("scifact", "cranfield", "vaswani")
-OURS, MINED, INSIDE = "ours", "ours mined", ", BM25 inside"
-WAYS = (OURS, OURS + INSIDE, MINED, MINED + INSIDE)
+THEIRS, PLAIN, OURS, INSIDE = "theirs", "ours, their recipe", "ours without BM25", "ours"
+KEYS = {THEIRS: "theirs", PLAIN: "plain", OURS: "mined", INSIDE: "mined"}  # their folders
 FLOPS_MARGIN = 1.1
+SAMPLES = "neighbours"  # folder of the training questions that settings are chosen on
 METRICS = ("ndcg_cut_10", "mrr_10", "recall_100")
 
 
@@ -40,59 +42,67 @@ def main() -> None:
     results: dict[str, Any] = {"setting": {name: str(value) for name, value in vars(options).items()}, "runs": []}
     results["bm25"] = {name: bm25(options.data, name, SPLITS[name]) for name in SPLITS}
     for trained_on in options.trained_on:
-        make_sample(options.data, trained_on, options.out / "samples" / trained_on)
-        runs = list(trained(start, options, trained_on))
-        theirs_best, ours_best, *simpler = chosen(runs)
+        make_sample(options.data, trained_on, options.out / SAMPLES / trained_on)
+        runs = list(tried(start, options, trained_on))
+        theirs_best, ours_best = chosen(runs)
         for best in (theirs_best, ours_best):
-            best["sets"] = {name: evaluate(best, options, name) for name in (trained_on, *FAR)}
-        for best in simpler:
-            if options.ablation or is_evaluated(best, trained_on):
-                best["sets"] = {trained_on: evaluate(best, options, trained_on)}
+            best["sets"] = {trained_on: evaluate(best, options, trained_on)}
+            best["sets"] |= {name: evaluate(as_elsewhere(best), options, name) for name in FAR}
+        if options.ablation:
+            plain = trained(start, options, trained_on, theirs_best["weight"], PLAIN)
+            simpler = [plain | {"sample": evaluate(plain, options, f"{SAMPLES}/{trained_on}")}]
+            simpler += [run for run in runs if run["package"] == OURS and run["folder"] == ours_best["folder"]]
+            for run in simpler:
+                run["sets"] = {trained_on: evaluate(run, options, trained_on)}
+            runs.append(simpler[0])
         results["runs"] += runs
     write_json(options.out / "results.json", results)
     print(tables(results))
 
 
-def chosen(runs: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Theirs with the best nDCG on the sample, then ours with it, then the best of each other way of ours.
-
-    Ours has BM25 inside, and its negatives if they do better; it has at most a tenth more FLOPS than theirs.
-    """
-    theirs = _best(run for run in runs if run["package"] == "theirs")
-    allowed = [run for run in runs if run["sample"]["flops"] <= FLOPS_MARGIN * float(theirs["sample"]["flops"])]
-    ours = _best(run for run in allowed if _is_inside(run))
-    yield from (theirs, ours)
-    others = [name for name in WAYS if name != ours["package"]]
-    yield from (_best(run for run in allowed if run["package"] == name) for name in others)
+def chosen(runs: list[dict[str, Any]]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Theirs with the best nDCG on the sample, and ours, which has at most a tenth more FLOPS there."""
+    theirs = _best(run for run in runs if run["package"] == THEIRS)
+    allowed = FLOPS_MARGIN * float(theirs["sample"]["flops"])
+    return theirs, _best(run for run in runs if run["package"] == INSIDE and run["sample"]["flops"] <= allowed)
 
 
 def _best(runs: Iterable[dict[str, Any]]) -> dict[str, Any]:
     return max(runs, key=lambda run: float(run["sample"]["ndcg_cut_10"]))
 
 
-def trained(start: Path, options: argparse.Namespace, name: str) -> Iterator[dict[str, Any]]:
-    """All trainings with every weight of FLOPS, and how the models do on a sample of the training questions."""
-    negatives = bm25_negatives(options.data, name, options.out / "negatives" / f"{name}.trec")
+def as_elsewhere(run: dict[str, Any]) -> dict[str, Any]:
+    """The model as it is used on a collection without training questions, which could choose no weight of BM25."""
+    return run | {"expansion": EXPANSION} if "expansion" in run else run
+
+
+def tried(start: Path, options: argparse.Namespace, name: str) -> Iterator[dict[str, Any]]:
+    """Both packages with every weight of FLOPS, ours with BM25 inside, too; how they do on the sample."""
     for weight in options.weights:
-        commands = {
-            "theirs": theirs(start, options, name, weight, options.out / name / f"theirs-{weight:g}"),
-            OURS: ours(start, options, name, weight, options.out / name / f"ours-{weight:g}"),
-            MINED: [
-                *ours(start, options, name, weight, options.out / name / f"mined-{weight:g}", options.batch_size // 2),
-                *("data.type=hard_negatives", "+data.n_negatives=1", f"+data.TRAIN.DATASET_PATH={negatives}"),
-            ],
-        }
-        for package, command in commands.items():
-            folder = options.out / name / f"{package.split()[-1]}-{weight:g}"
-            told = folder / "training.json"
-            if not told.is_file():
-                write_json(told, timed(command))
-            run = {"package": package, "trained_on": name, "weight": weight, "folder": str(folder)}
-            run |= {"training": json.loads(told.read_text())}
-            yield run | {"sample": evaluate(run, options, f"samples/{name}")}
-            if package != "theirs":
-                lexical = run | {"package": package + INSIDE}
-                yield lexical | {"sample": evaluate(lexical, options, f"samples/{name}")}
+        for package in (THEIRS, OURS):
+            run = trained(start, options, name, weight, package)
+            yield run | {"sample": evaluate(run, options, f"{SAMPLES}/{name}")}
+        for expansion in options.expansions:
+            inside = run | {"package": INSIDE, "expansion": expansion}
+            yield inside | {"sample": evaluate(inside, options, f"{SAMPLES}/{name}")}
+
+
+def trained(start: Path, options: argparse.Namespace, name: str, weight: float, package: str) -> dict[str, Any]:
+    """A model, trained now if it is not there yet, and what its training took."""
+    folder = options.out / name / f"{KEYS[package]}-{weight:g}"
+    told = folder / "training.json"
+    if not told.is_file():
+        if package == THEIRS:
+            command = theirs(start, options, name, weight, folder)
+        elif package == PLAIN:
+            command = ours(start, options, name, weight, folder)
+        else:
+            negatives = bm25_negatives(options.data, name, options.out / "negatives" / f"{name}.trec")
+            command = ours(start, options, name, weight, folder, options.batch_size // 2)
+            command += ["data.type=hard_negatives", "+data.n_negatives=1", f"+data.TRAIN.DATASET_PATH={negatives}"]
+        write_json(told, timed(command))
+    run = {"package": package, "trained_on": name, "weight": weight, "folder": str(folder)}
+    return run | {"training": json.loads(told.read_text())}
 
 
 def start_from(folder: Path) -> Path:
@@ -133,7 +143,7 @@ def ours(
     return [
         *splade("train", "--config-dir", str(HERE), "--config-name", "config"),
         f"init_dict.model_type_or_dir={start}",
-        "init_dict.pool_special_tokens=false",
+        "init_dict.pool_special_tokens=true",  # as theirs
         f"config.checkpoint_dir={folder}",
         f"config.nb_iterations={options.steps}",
         f"config.warmup_steps={options.steps // 10}",
@@ -160,9 +170,9 @@ def theirs(start: Path, options: argparse.Namespace, name: str, weight: float, f
 
 def evaluate(run: dict[str, Any], options: argparse.Namespace, name: str) -> dict[str, float]:
     """`splade.beir_eval` of a trained model on one set: its metrics, non-zeros and FLOPS."""
-    folder = with_bm25(Path(run["folder"]), options, name) if _is_inside(run) else Path(run["folder"])
-    out = _out(run, name)
-    place = out.parents[1]
+    folder = with_bm25(run, options, name) if "expansion" in run else Path(run["folder"])
+    place = folder / "evaluated" / Path(name).parent
+    out = place / "beir" / Path(name).name
     if not (out / "perf.json").is_file():
         subprocess.run(
             splade(
@@ -190,38 +200,22 @@ def evaluate(run: dict[str, Any], options: argparse.Namespace, name: str) -> dic
     }
 
 
-def is_evaluated(run: dict[str, Any], name: str) -> bool:
-    """Whether the results of a model on a set are there already."""
-    return (_out(run, name) / "perf.json").is_file()
-
-
-def _is_inside(run: dict[str, Any]) -> bool:
-    return str(run["package"]).endswith(INSIDE)
-
-
-def _out(run: dict[str, Any], name: str) -> Path:
-    folder = Path(run["folder"]) / "bm25" / name if _is_inside(run) else Path(run["folder"])
-    return folder / "evaluated" / Path(name).parent / "beir" / Path(name).name
-
-
-def with_bm25(folder: Path, options: argparse.Namespace, name: str) -> Path:
-    """The model of ``folder`` with the lexical weights of the collection that is searched."""
-    target = folder / "bm25" / name
+def with_bm25(run: dict[str, Any], options: argparse.Namespace, name: str) -> Path:
+    """The folder of a model with the lexical weights of the collection that is searched."""
+    folder = Path(run["folder"])
+    target = folder / f"bm25-{run['expansion']:g}" / name
     if not (target / "model").is_dir():
-        own = [
-            f"init_dict.model_type_or_dir={folder / 'model'}",
-            f"init_dict.idf={target / 'idf.json'}",
-            f"config.max_length={options.read_length}",
-        ]
+        own = [f"init_dict.model_type_or_dir={folder / 'model'}", f"init_dict.idf={target / 'idf.json'}"]
+        length, expansion = f"config.max_length={options.read_length}", f"init_dict.expansion={run['expansion']}"
         target.mkdir(parents=True, exist_ok=True)
-        subprocess.run(splade("idf", *own, f"data.COLLECTION_PATH={_data(options, name) / name}"), check=True)
-        subprocess.run(splade("add_bm25", *own[:2], f"config.checkpoint_dir={target}"), check=True)
+        subprocess.run(splade("idf", *own, length, f"data.COLLECTION_PATH={_data(options, name) / name}"), check=True)
+        subprocess.run(splade("add_bm25", *own, expansion, f"config.checkpoint_dir={target}"), check=True)
     return target
 
 
 def _data(options: argparse.Namespace, name: str) -> Path:
     """Where the set lies: samples are made by this command."""
-    where: Path = options.out if name.startswith("samples/") else options.data
+    where: Path = options.out if name.startswith(f"{SAMPLES}/") else options.data
     return where
 
 
@@ -234,12 +228,13 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, help="the folder of the BEIR folders")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--trained-on", nargs="+", choices=TRAINED_ON, default=TRAINED_ON)
-    parser.add_argument("--weights", type=float, nargs="+", default=[1e-3, 4e-3], help="of FLOPS, both sides")
+    parser.add_argument("--weights", type=float, nargs="+", default=[2.5e-4, 1e-3, 4e-3], help="of FLOPS, both sides")
+    parser.add_argument("--expansions", type=float, nargs="+", default=[0.2, 0.6], help="of ours beside BM25's 1")
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--max-length", type=int, default=128, help="tokens of a text in training")
     parser.add_argument("--read-length", type=int, default=256, help="tokens of a text in the evaluation")
-    parser.add_argument("--ablation", action="store_true", help="try the other ways of ours, too")
+    parser.add_argument("--ablation", action="store_true", help="try ours with their recipe and without BM25, too")
     parser.add_argument("--bf16", action="store_true", help="evaluate in bfloat16, both packages")
     return parser.parse_args()
 

@@ -8,25 +8,30 @@ from splade.data.qrels import read_qrels
 from splade.files import whole_file, whole_folder
 from splade.search.bm25 import BM25
 
-QUESTIONS, OTHERS = 300, 300
+QUESTIONS, RUNS, NEIGHBOURS = 300, 20, 60  # of the sample: questions, and runs of so many passages
 DEPTH = 25  # passages of BM25's ranking that negatives are drawn from
 
 
 def make_sample(data: Path, name: str, folder: Path) -> None:
-    """Every n-th training question of a set, its answers, and as many passages that answer none of them."""
+    """Runs of neighbouring passages of a set, evenly spaced, and training questions that are answered among them.
+
+    Neighbours are about one thing (an article, a disease), as the passages that a question is hard among are in
+    the whole collection. Passages drawn one by one are so easy that they choose nothing.
+    """
     if (folder / "corpus.jsonl").is_file():
         return
-    qrels = read_qrels(data / name, split="train")
-    questions = [query for query in open_queries(data / name, split="train") if query.id in qrels]
-    questions = questions[:: max(len(questions) // QUESTIONS, 1)]
-    answers = {id for query in questions for id in qrels[query.id]}
     documents = list(open_collection(data / name))
-    others = [document for document in documents if document.id not in answers]
-    others = others[:: max(len(others) // OTHERS, 1)]
-    taken = answers | {document.id for document in others}
+    starts = range(0, len(documents) - NEIGHBOURS, len(documents) // RUNS)
+    taken = [document for start in starts for document in documents[start : start + NEIGHBOURS]]
+    known = {document.id for document in taken}
+    qrels = read_qrels(data / name, split="train")
+    questions = [
+        query for query in open_queries(data / name, split="train") if known.issuperset(qrels.get(query.id, [""]))
+    ]
+    questions = questions[:: max(len(questions) // QUESTIONS, 1)]
     with whole_folder(folder) as whole:
         (whole / "qrels").mkdir()
-        _write(whole / "corpus.jsonl", [(one.id, one.text) for one in documents if one.id in taken])
+        _write(whole / "corpus.jsonl", [(one.id, one.text) for one in taken])
         _write(whole / "queries.jsonl", [(one.id, one.text) for one in questions])
         judged = [f"{query.id}\t{id}\t{grade}\n" for query in questions for id, grade in qrels[query.id].items()]
         (whole / "qrels" / "train.tsv").write_text("query-id\tcorpus-id\tscore\n" + "".join(judged))

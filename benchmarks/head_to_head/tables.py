@@ -14,19 +14,20 @@ def tables(results: dict[str, Any]) -> str:
 def cost(runs: list[dict[str, Any]]) -> str:
     """Seconds and memory of each training, and the sample's figures."""
     lines = [
-        f"| trained on | λ | package | wall s | processor s | peak MiB | {' | '.join(HEADS)} |",
-        "|---|---|---|---:|---:|---:" + "|---:" * len(HEADS) + "|",
+        f"| trained on | λ | expansion | model | wall s | processor s | peak MiB | {' | '.join(HEADS)} |",
+        "|---|---|---|---|---:|---:|---:" + "|---:" * len(HEADS) + "|",
     ]
     for run in runs:
         took = " | ".join(f"{run['training'][name]:.0f}" for name in ("wall_s", "processor_s", "peak_mib"))
         chosen = f"**{run['weight']:g}**" if "sets" in run else f"{run['weight']:g}"
-        lines.append(f"| {run['trained_on']} | {chosen} | {run['package']} | {took} | {_cells(run['sample'])} |")
+        about = f"{run['trained_on']} | {chosen} | {run.get('expansion', '')} | {run['package']}"
+        lines.append(f"| {about} | {took} | {_cells(run['sample'])} |")
     return "\n".join(lines)
 
 
 def of_set(results: dict[str, Any], name: str) -> str:
     """The models that were tried on a set."""
-    head = f"| trained on | λ | package | {' | '.join(HEADS)} |"
+    head = f"| trained on | λ | model | {' | '.join(HEADS)} |"
     lines = [f"### {name}", "", head, "|---|---|---" + "|---:" * len(HEADS) + "|"]
     lines.append(f"| | | BM25 (bm25s, stemmed) | {_cells(results['bm25'][name])} |")
     for run in results["runs"]:
