@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from omegaconf import DictConfig
-from tqdm import tqdm
 
 from splade.chosen_model import retriever_from
 from splade.config import command
@@ -15,6 +14,7 @@ from splade.encoded import encoder_from
 from splade.encoding import Encoder
 from splade.exporting.anserini import term_words, write_documents, write_queries
 from splade.files import InputError
+from splade.progress import progress
 from splade.records import SparseBatch, Text
 
 logger = logging.getLogger(__name__)
@@ -36,14 +36,16 @@ def create_anserini(cfg: DictConfig) -> None:
 
     tokenizer = model.tokenizer("document")
     words = term_words(tokenizer.convert_ids_to_tokens(list(range(len(tokenizer)))), model.vocab_size)
-    documents = with_texts(encoder_from(cfg, model, "document"), _progress(collection, len(collection), "doc"))
+    shown = progress(collection, desc="anserini", unit="doc", total=len(collection))
+    documents = with_texts(encoder_from(cfg, model, "document"), shown)
     path = out_dir / "docs_anserini.jsonl"
     written = write_documents(path, documents, words, document_factor)
     logger.info("%s: %d documents, %d of them without terms", path, *written)
     encoder = encoder_from(cfg, model, "query")
     for folder, queries in zip(folders, query_sets, strict=True):
         path = folder / "queries_anserini.tsv"
-        written = write_queries(path, encoder.encode(_progress(queries, len(queries), "query")), words, query_factor)
+        shown = progress(queries, desc="anserini", unit="query", total=len(queries))
+        written = write_queries(path, encoder.encode(shown), words, query_factor)
         logger.info("%s: %d queries, %d of them without terms", path, *written)
 
 
@@ -65,10 +67,6 @@ def _factor(cfg: DictConfig, name: str) -> float:
     if isinstance(factor, bool) or not isinstance(factor, int | float) or not factor > 0:
         raise InputError(f"{name}={factor!r}: expected a number above 0; append +{name}=100 to the command")
     return float(factor)
-
-
-def _progress(texts: Iterable[Text], total: int, unit: str) -> Iterable[Text]:
-    return tqdm(texts, desc="anserini", unit=unit, total=total, disable=None)
 
 
 main = command(create_anserini)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 from omegaconf import DictConfig
-from tqdm import tqdm
 
 from splade.chosen_model import retriever_from
 from splade.data.collections import Collection, open_collection, open_queries
@@ -19,6 +18,7 @@ from splade.files import InputError, write_json
 from splade.indexing import inverted_index
 from splade.indexing.dense import FOLDER, DenseIndex, in_matrix, write_dense
 from splade.models import SparseRetriever
+from splade.progress import progress
 from splade.records import Ranking, Run
 from splade.search.dense import DenseSearcher
 
@@ -89,7 +89,7 @@ def answer_dense(
         raise InputError(
             f"config.search.strategy={settings.strategy} is for inverted indexes; dense vectors are searched by auto"
         )
-    vectors = in_matrix(encoder.encode_all(tqdm(queries, desc="encode queries", unit="query", disable=None)))
+    vectors = in_matrix(encoder.encode_all(progress(queries, desc="encode queries", unit="query")))
     depth = min(k or settings.top_k, max(index.n_docs, 1))
     began = time.perf_counter()
     found = list(

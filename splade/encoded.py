@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from omegaconf import DictConfig
-from tqdm import tqdm
 
 from splade.data.collections import Collection
 from splade.data.shards import Shard
@@ -23,6 +22,7 @@ from splade.indexing import Index, Vocabulary
 from splade.indexing.dense import DenseIndex
 from splade.models import SparseRetriever
 from splade.pipeline import Documents
+from splade.progress import progress
 from splade.query_terms import Queries, in_index_terms, numbers_in
 from splade.records import SparseBatch, Text
 
@@ -100,7 +100,7 @@ def encode_shard(encoder: Encoder, collection: Collection, shard: Shard, folder:
 def _vectors(encoder: Encoder, collection: Collection, numbers: range, what: str, done: int) -> Iterator[SparseBatch]:
     """The vectors of the documents with these numbers, in order; a bar shows ``what`` progress there is."""
     texts = islice(collection.iterate(numbers.start), len(numbers))
-    with tqdm(desc=what, unit="doc", initial=done, total=done + len(numbers), disable=None) as bar:
+    with progress(desc=what, unit="doc", initial=done, total=done + len(numbers)) as bar:
         for batch in encoder.encode(texts):
             yield batch
             bar.update(len(batch.ids))
@@ -162,7 +162,7 @@ class QueryEncoder:
 
     def encode(self, queries: Collection) -> Queries:
         """The vectors of ``queries``; a bar shows the progress."""
-        return self.vectors(tqdm(queries, desc="encode queries", unit="query", disable=None), queries.source)
+        return self.vectors(progress(queries, desc="encode queries", unit="query"), queries.source)
 
     def vectors(self, texts: Iterable[Text], name: str) -> Queries:
         """The vectors of ``texts``; ``name`` is what the log calls them."""

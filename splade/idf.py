@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
-from tqdm import tqdm
 
 from splade.config import command
 from splade.data.collections import Collection, open_collection
@@ -13,6 +12,7 @@ from splade.data.frequencies import document_frequencies
 from splade.encoded import collection_state
 from splade.files import InputError, check_writable, read_json, write_json
 from splade.models.loading import load_tokenizer
+from splade.progress import progress
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ def idf(cfg: DictConfig) -> Path:
             return path
         raise InputError(f"init_dict.idf={path}: there is another file; remove it, or name one that is not there")
     tokenizer = load_tokenizer(cfg.idf.tokenizer)
-    texts = tqdm(collection, desc="idf", unit="doc", total=len(collection), disable=None)
+    texts = progress(collection, desc="idf", unit="doc", total=len(collection))
     frequencies = document_frequencies(tokenizer, texts, cfg.idf.max_length)
     tokens = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
     write_json(described, about | {"mean_length": frequencies.mean_length})

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from omegaconf import DictConfig
-from tqdm import tqdm
 
 from splade.data.vectors import VectorCollection
 from splade.evaluation.efficiency import latency_summary
@@ -21,6 +20,7 @@ from splade.indexing import Index, IndexAppender, IndexBuilder, InvertedIndex, V
 from splade.indexing.choices import Layout
 from splade.indexing.statistics import expected_flops, posting_counts, statistics
 from splade.kernels.sparse import slice_rows
+from splade.progress import progress
 from splade.query_terms import Queries
 from splade.records import Ranking, Run, SparseBatch
 from splade.search import Searcher
@@ -52,7 +52,7 @@ def given_documents(vectors: VectorCollection, vocabulary: Vocabulary | None = N
         vocabulary = Vocabulary()
 
     def batches(start: int) -> Iterable[SparseBatch]:
-        with tqdm(desc="index", unit="doc", initial=start, disable=None) as bar:
+        with progress(desc="index", unit="doc", initial=start) as bar:
             for batch in vectors.batches(vocabulary, start):
                 yield batch
                 bar.update(len(batch.ids))
@@ -184,7 +184,7 @@ def search_all(
     if len(queries.ids):
         list(searcher.search(part_of(queries, 0, 1), k=k))  # so that no query is charged for compilation
     step = 1 if n_threads == 1 else 64 * n_threads
-    for start in tqdm(range(0, len(queries.ids), step), desc="search", unit="batch", disable=None):
+    for start in progress(range(0, len(queries.ids), step), desc="search", unit="batch"):
         batch = part_of(queries, start, start + step)
         began = time.perf_counter()
         found = list(searcher.search(batch, k=k, n_threads=n_threads, threshold=threshold))

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, ListConfig
-from tqdm import tqdm
 
 from splade.config import command
 from splade.data.collections import Collection, open_collection, open_queries
@@ -20,6 +19,7 @@ from splade.evaluation.runs import read_run, write_run
 from splade.files import InputError
 from splade.mining.teachers import half_precision
 from splade.models.rerankers import Reranker, load_reranker
+from splade.progress import progress
 from splade.records import Qrels, Ranking, Run
 
 logger = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ def rankings(reranker: Reranker, job: Job, top_k: int, batch_size: int = 32) -> 
 
     Ties stay in the order of the given run.
     """
-    for query_id, results in tqdm(job.run.items(), desc=f"rerank {job.dataset}/{job.name}", disable=None):
+    for query_id, results in progress(job.run.items(), desc=f"rerank {job.dataset}/{job.name}", unit="query"):
         ids = best(results, top_k)
         query = job.queries[query_id]
         scores = reranker.score([(query, text) for text in job.documents.texts(ids)], batch_size).numpy()

@@ -8,11 +8,12 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "splade"
 
-BASE = {"records", "files", "locks"}
+BASE = {"records", "files", "locks", "progress"}
 ROOMS = {
     "records": set(),
     "files": set(),
     "locks": {"files"},
+    "progress": set(),
     "kernels": BASE,
     "indexing": BASE | {"kernels"},
     "search": BASE | {"kernels", "indexing"},
@@ -28,11 +29,12 @@ ROOMS = {
     "mining": BASE | {"models", "data", "encoding", "kernels", "indexing", "search", "evaluation"},
     "config": {"files"},
 }
-TORCH_FREE = {"records", "files", "locks", "kernels", "indexing", "search", "data", "evaluation", "config"}
+TORCH_FREE = {"records", "files", "locks", "progress", "kernels", "indexing", "search", "data", "evaluation", "config"}
 ONLY = {
     "records": {"numpy"},
     "files": set(),
     "locks": set(),
+    "progress": {"tqdm"},
     "kernels": {"numpy", "numba"},
 }
 WATCHED = {"torch", "transformers", "hydra", "omegaconf", "numba", "numpy", "pytrec_eval", "matplotlib", "tqdm"}

@@ -9,12 +9,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from splade.data.collections import Collection, Selection
 from splade.data.shards import Stored
 from splade.mining.choosing import Chooser, Positives
 from splade.mining.pieces import Pieces
+from splade.progress import progress
 from splade.records import Ranking, Text
 
 logger = logging.getLogger(__name__)
@@ -46,7 +45,7 @@ def mine(
         return pieces.statistics
     texts, rankings = asked.iterate(pieces.n_queries), search()
     try:
-        with tqdm(desc="mine", unit="query", initial=pieces.n_queries, total=len(asked), disable=None) as bar:
+        with progress(desc="mine", unit="query", initial=pieces.n_queries, total=len(asked)) as bar:
             while batch := list(islice(texts, piece)):
                 _add(pieces, batch, [chooser.choose(ranking) for ranking in rankings(batch)])
                 bar.update(len(batch))

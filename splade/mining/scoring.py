@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from splade.data.candidates import iterate_candidates
 from splade.data.collections import Collection
@@ -18,6 +17,7 @@ from splade.mining.choosing import Positives
 from splade.mining.negatives import checksum, state_of
 from splade.mining.pieces import Entry, Pieces
 from splade.mining.teachers import Group, Teacher
+from splade.progress import progress
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ def score(candidates: Path, texts: Texts, teacher: Teacher, path: Path, piece: i
     listed = ((entry.query, entry.scores) for entry in iterate_candidates(candidates))
     entries = islice(listed, pieces.n_queries, None)
     try:
-        with tqdm(desc="score", unit="pair", initial=pieces.counts["pairs"], disable=None) as bar:
+        with progress(desc="score", unit="pair", initial=pieces.counts["pairs"]) as bar:
             while batch := list(islice(entries, piece)):
                 before = pieces.counts["pairs"]
                 _add(pieces, batch, texts, teacher)

@@ -24,6 +24,7 @@ from splade.losses.scores import Loss, Scores
 from splade.models.checkpoint import check_replaceable
 from splade.models.rerankers import Reranker
 from splade.models.rerankers.base import DESCRIPTION
+from splade.progress import progress
 from splade.records import Example
 from splade.training.checkpoint import check_same_run, discard, load_state, recover, save_state, seed_everything
 from splade.training.interrupts import Interrupted, Interrupts
@@ -261,7 +262,7 @@ class RerankerTrainer:
             yield stream
 
     def _progress(self) -> "tqdm[Any]":
-        return tqdm(desc="train", unit="step", total=self.nb_iterations, initial=self.step, disable=None)
+        return progress(desc="train", unit="step", total=self.nb_iterations, initial=self.step)
 
 
 def _check_supervision(loss: Loss, examples: ExampleSource) -> None:

@@ -22,6 +22,7 @@ from splade.files import InputError
 from splade.losses import Loss, MaskedLanguageModel
 from splade.models import SparseRetriever
 from splade.models.checkpoint import check_replaceable
+from splade.progress import progress
 from splade.regularization.penalties import Penalty
 from splade.training import checkpoint
 from splade.training.assembly import check_early_stopping, check_loss, check_processes, name_terms
@@ -175,11 +176,10 @@ class Trainer(TrainingSettings):
         self.health = Health(self.model.vocab_size, ramped=self.nb_iterations // 2)
         self.interrupts = Interrupts()
         self._clock, self._clock_step = time.perf_counter(), self.progress.step
-        silent = True if self.rank else None  # None: silent unless on a terminal
         total, done = self.nb_iterations, self.progress.step
         try:
             with (
-                tqdm(total=total, initial=done, desc="train", unit="step", disable=silent) as bar,
+                progress(desc="train", unit="step", initial=done, total=total, silent=bool(self.rank)) as bar,
                 self.interrupts.active(),
             ):
                 self._loop(bar)
