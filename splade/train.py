@@ -28,20 +28,27 @@ def train(cfg: DictConfig) -> TrainingSummary:
     full_ranking = instantiate(cfg.full_ranking)
     seed_everything(seed_of(cfg))
     with process_group(os.environ):
-        if world()[1] > 1 and world()[0] == 0:
-            logger.info("training on %d processes", world()[1])
-        trainer = instantiate(cfg.trainer)(
-            model=instantiate(cfg.model),
-            loss=instantiate(cfg.loss),
-            penalties=instantiate(cfg.penalties),
-            examples=examples,
-            full_ranking=full_ranking,
-            describe=description(cfg),
-        )
-        if world()[0] == 0:
-            save_config(cfg, f"{cfg.checkpoint.dir}/config.yaml")
-        summary: TrainingSummary = trainer.run()
+        summary = _trained(cfg, examples, full_ranking)
     logger.info("%s", summary.in_words())
+    return summary
+
+
+def _trained(cfg: DictConfig, examples: Any, full_ranking: Any) -> TrainingSummary:
+    """The training, with all that it holds of the group of processes, which ends after it."""
+    rank, n_processes = world()
+    if n_processes > 1 and rank == 0:
+        logger.info("training on %d processes", n_processes)
+    trainer = instantiate(cfg.trainer)(
+        model=instantiate(cfg.model),
+        loss=instantiate(cfg.loss),
+        penalties=instantiate(cfg.penalties),
+        examples=examples,
+        full_ranking=full_ranking,
+        describe=description(cfg),
+    )
+    if rank == 0:
+        save_config(cfg, f"{cfg.checkpoint.dir}/config.yaml")
+    summary: TrainingSummary = trainer.run()
     return summary
 
 

@@ -4,10 +4,11 @@
 collective: all ranks call it, in the same order.
 """
 
+import gc
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed.nn  # before there is a group: imported later, its functions would keep it as a default
@@ -17,6 +18,7 @@ Value = TypeVar("Value")
 
 
 PATIENCE = timedelta(hours=6)  # other ranks wait while the first one validates
+_meshes: list[Any] = []  # of the present group
 
 
 @contextmanager
@@ -24,8 +26,8 @@ def process_group(environment: Mapping[str, str]) -> Iterator[None]:
     """Be one of ``WORLD_SIZE`` processes, as torchrun says in ``environment``, inside the block.
 
     NCCL where there is CUDA, each process on the device of its ``LOCAL_RANK``; gloo elsewhere. Nothing happens
-    for a process launched alone. The group's threads end with the block: one that outlives the interpreter may
-    abort the process after its work is done.
+    for a process launched alone. The group's threads end with the block, unless the caller still holds a module that
+    was spread in it: a thread that outlives the interpreter may abort the process after its work is done.
     """
     if int(environment.get("WORLD_SIZE", "1")) == 1 or distributed.is_initialized():
         yield
@@ -37,7 +39,18 @@ def process_group(environment: Mapping[str, str]) -> Iterator[None]:
     try:
         yield
     finally:
+        for mesh in _meshes:  # torch's caches of spread tensors keep meshes for good
+            getattr(mesh, "_pg_registry", {}).clear()
+        _meshes.clear()
         distributed.destroy_process_group()
+        gc.collect()  # modules that were spread refer to themselves in circles, and to the group
+
+
+def mesh_of_all(device_type: str) -> Any:
+    """All processes of the group as torch's mesh in one dimension, of use while the group's block lasts."""
+    mesh = distributed.device_mesh.init_device_mesh(device_type, (world()[1],))
+    _meshes.append(mesh)
+    return mesh
 
 
 def world() -> tuple[int, int]:

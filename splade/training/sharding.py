@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from splade.training.processes import world
+from splade.training.processes import mesh_of_all, world
 from splade.training.share import SIDES
 
 
@@ -29,7 +29,7 @@ class Sharded:
         self.alone = copy.deepcopy(model).cpu() if rank == 0 and size > 1 else model
         self.units = list(_units(model)) if size > 1 else []
         if self.units:
-            mesh = torch.distributed.device_mesh.init_device_mesh(device.type, (size,))
+            mesh = mesh_of_all(device.type)
             for _, unit in self.units:
                 fully_shard, register = _fully_shard()
                 fully_shard(unit, mesh=mesh, reshard_after_forward=False)
