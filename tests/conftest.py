@@ -10,6 +10,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
+# Before transformers is imported: where a name is no folder, a test needs no hub to say so, nor its retries.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
 
 @pytest.fixture
 def run_python() -> Callable[[str], str]:
