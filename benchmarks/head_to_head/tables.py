@@ -19,8 +19,7 @@ def cost(runs: list[dict[str, Any]]) -> str:
     ]
     for run in runs:
         took = " | ".join(f"{run['training'][name]:.0f}" for name in ("wall_s", "processor_s", "peak_mib"))
-        chosen = f"**{run['weight']:g}**" if "sets" in run else f"{run['weight']:g}"
-        about = f"{run['trained_on']} | {chosen} | {run.get('expansion', '')} | {run['package']}"
+        about = f"{run['trained_on']} | {weight(run)} | {run.get('expansion', '')} | {run['package']}"
         lines.append(f"| {about} | {took} | {_cells(run['sample'])} |")
     return "\n".join(lines)
 
@@ -32,10 +31,13 @@ def of_set(results: dict[str, Any], name: str) -> str:
     lines.append(f"| | | BM25 (bm25s, stemmed) | {_cells(results['bm25'][name])} |")
     for run in results["runs"]:
         if name in run.get("sets", ()):
-            lines.append(
-                f"| {run['trained_on']} | {run['weight']:g} | {run['package']} | {_cells(run['sets'][name])} |"
-            )
+            lines.append(f"| {run['trained_on']} | {weight(run)} | {run['package']} | {_cells(run['sets'][name])} |")
     return "\n".join(lines)
+
+
+def weight(run: dict[str, Any]) -> str:
+    """λ, in bold where the sample chose it."""
+    return f"**{run['weight']:g}**" if run.get("chosen") else f"{run['weight']:g}"
 
 
 def _cells(figures: dict[str, float]) -> str:

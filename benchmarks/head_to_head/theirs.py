@@ -33,7 +33,7 @@ def main() -> None:
         learning_rate=options.lr,
         weight_decay=0.01,
         warmup_steps=options.warmup_steps,
-        seed=1,
+        seed=options.seed,
         use_cpu=True,
         report_to=[],
         save_strategy="no",
@@ -66,6 +66,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--batch-size", type=int, required=True)
     parser.add_argument("--max-length", type=int, required=True)
     parser.add_argument("--warmup-steps", type=int, required=True)
+    parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--lr", type=float, default=5e-5)
     return parser.parse_args()
 
