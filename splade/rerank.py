@@ -1,9 +1,11 @@
 """Rerank the best documents of given runs with a reranker, write the new runs, and evaluate them."""
 
+import json
 import logging
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -13,16 +15,21 @@ from omegaconf import DictConfig, ListConfig
 from splade.config import command
 from splade.data.collections import Collection, open_collection, open_queries
 from splade.data.qrels import read_qrels
+from splade.data.shards import Stored
 from splade.evaluation.metrics import check_metrics, evaluate
 from splade.evaluation.report import table, write_performance
 from splade.evaluation.runs import read_run, write_run
-from splade.files import InputError
-from splade.mining.teachers import half_precision
+from splade.files import InputError, read_json, write_json
+from splade.mining.negatives import state_of
+from splade.mining.pieces import Pieces
+from splade.mining.teachers import about_reranker, half_precision
 from splade.models.rerankers import Reranker, load_reranker
 from splade.progress import progress
 from splade.records import Qrels, Ranking, Run
 
 logger = logging.getLogger(__name__)
+
+PAIRS = 4096  # of a query and a document, that are scored between two writes
 
 
 class Job(NamedTuple):
@@ -47,8 +54,7 @@ def rerank(cfg: DictConfig) -> dict[str, dict[str, float]]:
         for top_k in depths:
             place = Path(job.dataset, job.name, str(top_k))
             folder = Path(cfg.rerank.out_dir) / place
-            with half_precision(reranker, cfg.rerank.fp16):
-                run = write_run(folder, rankings(reranker, job, top_k, cfg.rerank.batch_size), tag=reranker.kind)
+            run = reranked(reranker, job, top_k, folder, batch_size=cfg.rerank.batch_size, fp16=cfg.rerank.fp16)
             logger.info("%s: %d queries reranked to depth %d, in %s", job.source, len(run), top_k, folder)
             if job.qrels is not None and metrics:
                 results[str(place)] = evaluate(run, job.qrels, metrics)
@@ -63,17 +69,63 @@ def rerank(cfg: DictConfig) -> dict[str, dict[str, float]]:
     return results
 
 
-def rankings(reranker: Reranker, job: Job, top_k: int, batch_size: int = 32) -> Iterator[Ranking]:
-    """The new ranking of each query of the run: its ``top_k`` best documents and no others, best first.
+def reranked(
+    reranker: Reranker, job: Job, top_k: int, folder: Path, *, batch_size: int = 32, fp16: bool = False
+) -> Run:
+    """Write ``run.json`` and ``run.trec`` of the ``top_k`` best documents of each query, best first; the run they hold.
 
-    Ties stay in the order of the given run.
+    Ties stay in the order of the given run. Scores are stored every few thousand pairs, beside the run that they will
+    make: what an interrupted call left is continued, and what a finished one made is left as it is, where run, texts,
+    depth and reranker are the same; otherwise it is made anew.
     """
-    for query_id, results in progress(job.run.items(), desc=f"rerank {job.dataset}/{job.name}", unit="query"):
-        ids = best(results, top_k)
-        query = job.queries[query_id]
-        scores = reranker.score([(query, text) for text in job.documents.texts(ids)], batch_size).numpy()
-        order = np.argsort(-scores, kind="stable")
-        yield Ranking(query_id, [ids[i] for i in order], scores[order])
+    about = {"run": list(Stored.of(Path(job.source))), "top_k": top_k, "reranker": about_reranker(reranker, fp16)}
+    about |= {"queries": state_of(job.queries), "documents": state_of(job.documents)}
+    path, done = folder / "run.json", folder / "run.about.json"
+    if path.is_file() and done.is_file() and read_json(done) == _made(about, path):
+        logger.info("%s holds this run already", path)
+        return read_run(path)
+    pieces = Pieces(folder / "run.jsonl", about)
+    waiting = islice(job.run.items(), pieces.n_queries, None)
+    what = f"rerank {job.dataset}/{job.name}"
+    try:
+        with progress(desc=what, unit="query", initial=pieces.n_queries, total=len(job.run)) as bar:
+            while some := list(islice(waiting, max(PAIRS // top_k, 1))):
+                with half_precision(reranker, fp16):
+                    entries = [
+                        _scored(reranker, job, query, best(results, top_k), batch_size) for query, results in some
+                    ]
+                pieces.add(len(some), entries, {})
+                bar.update(len(some))
+    except KeyboardInterrupt as error:
+        words = f"{what} interrupted after {pieces.n_queries} queries; the same command continues there"
+        raise KeyboardInterrupt(words) from error
+    rankings = (
+        Ranking(query, list(found), np.array([*found.values()], np.float32)) for query, found in pieces.entries()
+    )
+    run = write_run(folder, rankings, tag=reranker.kind)
+    write_json(done, _made(about, path))
+    pieces.discard()
+    return run
+
+
+def _made(about: dict[str, Any], path: Path) -> dict[str, Any]:
+    """What a run is about, and the file that was made."""
+    made: dict[str, Any] = json.loads(json.dumps({"about": about, "file": Stored.of(path)._asdict()}))
+    return made
+
+
+def _scored(
+    reranker: Reranker, job: Job, query_id: str, ids: list[str], batch_size: int
+) -> tuple[str, dict[str, float]]:
+    """The documents' scores, best first, in as few digits as give the same float32."""
+    query = job.queries[query_id]
+    scores = reranker.score([(query, text) for text in job.documents.texts(ids)], batch_size).numpy()
+    if not np.isfinite(scores).all():
+        raise InputError(
+            f"query {query_id!r}: {int((~np.isfinite(scores)).sum())} of {len(ids)} scores are not numbers; reranker "
+            "and precision do not fit each other: set init_dict.fp16=false"
+        )
+    return query_id, {ids[i]: float(str(scores[i])) for i in np.argsort(-scores, kind="stable")}
 
 
 def best(results: dict[str, float], k: int) -> list[str]:

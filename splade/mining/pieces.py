@@ -11,7 +11,7 @@ import logging
 import shutil
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +66,18 @@ class Pieces:
             stream.write(json.dumps(head) + "\n" + lines)
         self._took(path, head)
 
+    def entries(self) -> Iterator[Entry]:
+        """What was stored so far, in order."""
+        for piece in self._pieces:
+            for line in _read(piece)[1].splitlines():
+                record = json.loads(line)
+                yield record["query_id"], record["scores"]
+
+    def discard(self) -> None:
+        """Remove the pieces: what they were for has been written in another form."""
+        shutil.rmtree(self.folder)
+        self._lock.release()
+
     def finish(self, statistics: Mapping[str, Any]) -> None:
         """Make one file of the pieces, with ``statistics`` beside it."""
         with whole_file(self.path) as stream:
@@ -73,8 +85,7 @@ class Pieces:
                 stream.write(_read(piece)[1])
         stored = {"statistics": dict(statistics), "about": self.about, "file": Stored.of(self.path)._asdict()}
         write_json(self.stats_path, stored)
-        shutil.rmtree(self.folder)
-        self._lock.release()
+        self.discard()
         self.finished = True
 
     def _is_there(self) -> bool:

@@ -71,8 +71,7 @@ class RerankerTeacher:
 
     def about(self) -> dict[str, Any]:
         """Kind, settings, precision and weights."""
-        settings = {"kind": self.reranker.kind, **self.reranker.settings(), "fp16": self.fp16}
-        return settings | {"weights": weights_digest(self.reranker.state_dict().items())}
+        return about_reranker(self.reranker, self.fp16)
 
     def scores(self, groups: Sequence[Group]) -> list[NDArray[np.float32]]:
         """The reranker's scores; one that compares documents compares those of one group."""
@@ -134,6 +133,12 @@ class RetrieverTeacher:
                 break
             excess -= len(self._known.pop(id).terms)
         return found
+
+
+def about_reranker(reranker: Reranker, fp16: bool) -> dict[str, Any]:
+    """What tells the scores of ``reranker`` from another one's: kind, settings, precision and weights."""
+    settings = {"kind": reranker.kind, **reranker.settings(), "fp16": fp16}
+    return settings | {"weights": weights_digest(reranker.state_dict().items())}
 
 
 def vectors_of(batch: SparseBatch) -> Iterator[Vector]:

@@ -120,6 +120,80 @@ def test_without_qrels_runs_are_written_and_nothing_is_evaluated(cfg, tmp_path, 
     assert not (tmp_path / "out/TINY/first/2/perf.json").exists()
 
 
+class Tiring(Overlap):
+    """Is interrupted at the ``at``-th query that it is asked about."""
+
+    def __init__(self, at):
+        super().__init__()
+        self.at, self.asked = at, []
+
+    def score(self, pairs, batch_size=32):
+        if len(self.asked) == self.at:
+            raise KeyboardInterrupt
+        self.asked.append(pairs[0][0] if pairs else "")
+        return super().score(pairs, batch_size)
+
+
+@pytest.mark.parametrize("at", range(6))  # three queries, two depths
+def test_interrupted_it_continues_where_it_was_and_writes_the_same_files(cfg, tmp_path, monkeypatch, at):
+    monkeypatch.setattr("splade.rerank.PAIRS", 1)  # a piece for each query
+    straight = Tiring(at=-1)
+    monkeypatch.setattr("splade.rerank.reranker_from", lambda cfg: straight)
+    rerank(cfg)
+    cfg.rerank.out_dir = str(tmp_path / "again")
+    first, second = Tiring(at), Tiring(at=-1)
+    monkeypatch.setattr("splade.rerank.reranker_from", lambda cfg: first)
+    with pytest.raises(KeyboardInterrupt, match=f"after {at % 3} queries; the same command continues"):
+        rerank(cfg)
+    monkeypatch.setattr("splade.rerank.reranker_from", lambda cfg: second)
+    rerank(cfg)
+    assert len(first.asked) + len(second.asked) == 6
+    for name in ("run.json", "run.trec", "perf.json"):
+        for depth in (2, 3):
+            files = [tmp_path / out / "TINY/first" / str(depth) / name for out in ("out", "again")]
+            assert files[0].read_bytes() == files[1].read_bytes()
+    assert not list((tmp_path / "again").rglob(".*"))
+
+
+def test_a_finished_run_is_left_and_one_by_other_weights_or_changed_is_made_anew(cfg, tmp_path, monkeypatch):
+    def asked(weight=1.0):
+        reranker = Tiring(at=-1)
+        reranker.weight = torch.nn.Parameter(torch.tensor(weight))
+        monkeypatch.setattr("splade.rerank.reranker_from", lambda cfg: reranker)
+        rerank(cfg)
+        return len(reranker.asked)
+
+    assert [asked(), asked(), asked(weight=2.0)] == [6, 0, 6]
+    run = tmp_path / "out/TINY/first/2/run.json"
+    whole = run.read_bytes()
+    run.write_bytes(whole.replace(b"d1", b"d5"))
+    assert asked(weight=2.0) == 3
+    assert run.read_bytes() == whole
+
+
+def test_what_another_reranker_left_is_not_continued(cfg, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr("splade.rerank.PAIRS", 1)
+    tired = Tiring(at=1)
+    monkeypatch.setattr("splade.rerank.reranker_from", lambda cfg: tired)
+    with pytest.raises(KeyboardInterrupt):
+        rerank(cfg)
+    other = Tiring(at=-1)
+    other.settings = lambda: {"max_length": 9}
+    monkeypatch.setattr("splade.rerank.reranker_from", lambda cfg: other)
+    rerank(cfg)
+    assert len(other.asked) == 6
+    assert "left by a run with other reranker" in caplog.text
+
+
+def test_scores_that_are_not_numbers_are_refused(cfg, tmp_path, monkeypatch):
+    reranker = Overlap()
+    reranker.score = lambda pairs, batch_size: torch.full((len(pairs),), torch.nan)
+    monkeypatch.setattr("splade.rerank.reranker_from", lambda cfg: reranker)
+    with pytest.raises(InputError, match=r"query 'q1': 2 of 2 scores are not numbers.*init_dict\.fp16=false"):
+        rerank(cfg)
+    assert not (tmp_path / "out/TINY/first/2/run.json").exists()
+
+
 def test_a_real_cross_encoder_reranks_by_its_own_scores(cfg, tmp_path):
     from splade.models.rerankers import load_reranker
 
