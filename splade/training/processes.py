@@ -5,7 +5,7 @@ collective: all ranks call it, in the same order.
 """
 
 import gc
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -101,6 +101,15 @@ def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
             distributed.all_reduce(parameter.grad)
+
+
+def summed(values: Sequence[float], device: torch.device) -> list[float]:
+    """Each of ``values`` summed over ranks."""
+    if world()[1] == 1:
+        return list(values)
+    total = torch.tensor(values, dtype=torch.float64, device=device)
+    distributed.all_reduce(total)
+    return [float(value) for value in total]
 
 
 def same_start(module: nn.Module) -> None:

@@ -1,25 +1,23 @@
 """Training of rerankers: groups of one positive and its negatives, the losses of first-stage training.
 
-A reranker scores each group by itself, so a global batch may be cut anywhere: micro-batches are weighted
-by their size and give the gradient of the whole batch. One process.
+A reranker scores each group by itself, so a global batch may be cut anywhere: micro-batches and the shares of processes
+are weighted by their size and give the gradient of the whole batch.
 
 Letters: ``B`` queries of the global batch, ``n`` documents per query, the positive first.
 """
 
-import json
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from splade.data.examples import ExampleSource
-from splade.files import InputError, whole_file, whole_folder
+from splade.files import InputError, whole_folder
 from splade.losses.scores import Loss, Scores
 from splade.models.checkpoint import check_replaceable
 from splade.models.rerankers import Reranker
@@ -29,6 +27,7 @@ from splade.records import Example
 from splade.training.checkpoint import check_same_run, discard, load_state, recover, save_state, seed_everything
 from splade.training.interrupts import Interrupted, Interrupts
 from splade.training.masks import Masks, text_keys
+from splade.training.memory import checkpoint_activations
 from splade.training.optimizer import (
     Precision,
     adamw,
@@ -36,26 +35,12 @@ from splade.training.optimizer import (
     learning_rates,
     set_learning_rates,
 )
-from splade.training.processes import world
+from splade.training.processes import anywhere, on_first_rank, own_share, same_start, sum_gradients, summed, world
+from splade.training.reranking_parts import RerankingLog, RerankingSummary, check_supervision
 from splade.training.sampling import DOCUMENTS, Draw, GlobalBatches, random_stream
 from splade.training.update import check_finite
 
 logger = logging.getLogger(__name__)
-
-
-class RerankingSummary(NamedTuple):
-    """How a reranker's training ended."""
-
-    steps: int  # optimizer steps in all
-    steps_now: int  # of them, taken by this call
-    loss: float | None  # of the last step taken by this call
-    model: Path
-
-    def in_words(self) -> str:
-        """One sentence for the screen."""
-        if not self.steps_now:
-            return f"training was finished already after {self.steps} steps; the model is in {self.model}"
-        return f"trained to step {self.steps}, last loss {self.loss:.4f}; the model is in {self.model}"
 
 
 class RerankerTrainer:
@@ -68,8 +53,9 @@ class RerankerTrainer:
     ``training_log.jsonl`` a line every ``train_monitoring_freq`` steps; checkpoints come every
     ``record_frequency`` steps and at the end. ``nb_iterations`` counts optimizer steps, each of
     ``gradient_accumulation_steps`` batches of ``train_batch_size`` queries. ``micro_batch_size`` queries are
-    encoded at once: it bounds memory and changes no arithmetic. ``resume=False`` discards what the folder holds
-    of an earlier training.
+    encoded at once, ``gradient_checkpointing`` computes the backbone's states again instead of keeping them: both
+    bound memory and change no arithmetic. Under torchrun every process takes its share of each batch and holds all
+    weights. ``resume=False`` discards what the folder holds of an earlier training.
 
     A training that was interrupted continues where it stopped and, on a CPU, ends with the same weights
     bit for bit; a finished one is left as it is. ``describe`` (JSON values) says what else a training must
@@ -90,6 +76,7 @@ class RerankerTrainer:
         nb_iterations: int,
         train_batch_size: int,
         micro_batch_size: int | None = None,
+        gradient_checkpointing: bool = False,
         gradient_accumulation_steps: int = 1,
         max_grad_norm: float | None = 1.0,
         fp16: bool = False,
@@ -112,12 +99,21 @@ class RerankerTrainer:
         for name, count in counts.items():
             if count < 1:
                 raise ValueError(f"config.{name} must be at least 1, got {count}")
-        _check_supervision(loss, examples)
+        check_supervision(loss, examples)
+        self.rank, n_processes = world()
+        if train_batch_size < n_processes:
+            raise InputError(
+                f"config.train_batch_size={train_batch_size} counts the queries of all processes, and there are "
+                f"{n_processes} of these: start no more than {train_batch_size}, or raise it"
+            )
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         if not isinstance(reranker, Reranker):
             seed_everything(seed)  # new weights start from the seed
             reranker = reranker()
         self.reranker, self.loss, self.examples = reranker.to(self.device), loss, examples
+        if gradient_checkpointing:
+            checkpoint_activations(reranker)
+        same_start(reranker)
         self.directory, self.resume, self.seed = Path(checkpoint_dir), resume, seed
         self.lr, self.warmup_steps, self.nb_iterations = lr, warmup_steps, nb_iterations
         self.micro_batch_size = micro_batch_size or train_batch_size
@@ -136,7 +132,7 @@ class RerankerTrainer:
         }
         self.masks = Masks(seed, self.device)
         self.step = 0
-        self._check_continuation()
+        on_first_rank(self._check_continuation)
 
     @property
     def last(self) -> Path:
@@ -149,21 +145,27 @@ class RerankerTrainer:
         first, loss = self.step, None
         interrupts = Interrupts()
         self.reranker.train()
-        with interrupts.active(), self._log() as log, self._progress() as progress:
-            while self.step < self.nb_iterations:
-                with interrupts.deferred():
-                    logged = self._optimizer_step()
-                    loss = logged["loss"]
-                    if self.step % self.train_monitoring_freq == 0 or self.step == self.nb_iterations:
-                        log.write(json.dumps(logged) + "\n")
-                        log.flush()
-                    finished = self.step == self.nb_iterations
-                    if interrupts.pending or finished or self.step % self.record_frequency == 0:
-                        self._save()
-                progress.update()
-                progress.set_postfix(loss=f"{loss:.4f}")
-                if interrupts.pending and not finished:
-                    raise Interrupted(f"stopped after step {self.step}; the same command continues from {self.last}")
+        log = None if self.rank else RerankingLog(self.directory, self.step)
+        bar = progress(desc="train", unit="step", total=self.nb_iterations, initial=self.step, silent=bool(self.rank))
+        try:
+            with interrupts.active(), bar:
+                while self.step < self.nb_iterations:
+                    with interrupts.deferred():
+                        logged = self._optimizer_step()
+                        loss, finished = logged["loss"], self.step == self.nb_iterations
+                        if log is not None and (finished or self.step % self.train_monitoring_freq == 0):
+                            log.write(logged)
+                        stopping = anywhere(interrupts.pending, self.device)
+                        if stopping or finished or self.step % self.record_frequency == 0:
+                            on_first_rank(self._save)
+                    bar.update()
+                    bar.set_postfix(loss=f"{loss:.4f}")
+                    if stopping and not finished:
+                        words = f"stopped after step {self.step}; the same command continues from {self.last}"
+                        raise Interrupted(words)
+        finally:
+            if log is not None:
+                log.close()
         return RerankingSummary(self.step, self.step - first, loss, self.directory / "model")
 
     def _optimizer_step(self) -> dict[str, float]:
@@ -176,6 +178,7 @@ class RerankerTrainer:
         parts = [self._add_gradient(number) for number in batches]  # loss and share of positives first
         loss, first = (sum(values) / self.accumulation for values in zip(*parts, strict=True))
         check_finite("the loss", loss, self.step)
+        sum_gradients(self.reranker.parameters())
         norm = self.precision.clip(self.optimizer, self.max_grad_norm)
         self.precision.apply(self.optimizer)
         self.step += 1
@@ -183,18 +186,23 @@ class RerankerTrainer:
         return {"step": self.step, "loss": loss, "positive_first": first, "lr": rate, "grad_norm": norm}
 
     def _add_gradient(self, batch: int) -> tuple[float, float]:
-        """Add the gradient of global batch ``batch``; its loss, and how often the positive scored best."""
-        examples = [self._example(draw) for draw in self.batches[batch]]
+        """Add the gradient of this process's share of global batch ``batch``.
+
+        The whole batch's loss, and how often the positive scored best.
+        """
+        draws = self.batches[batch]
+        begin, end = own_share(len(draws))
         loss, first = 0.0, 0.0
-        for start in range(0, len(examples), self.micro_batch_size):
-            micro = examples[start : start + self.micro_batch_size]
+        for start in range(begin, end, self.micro_batch_size):
+            micro = [self._example(draw) for draw in draws[start : min(start + self.micro_batch_size, end)]]
             with self._masks(batch, start, micro), self.precision.autocast():
                 scores = self._scores(micro)
-            share = len(micro) / len(examples)
+            share = len(micro) / len(draws)
             value = self.loss(scores) * share
             self.precision.scaled(value / self.accumulation).backward()
             loss += value.item()
             first += share * (scores.group.argmax(dim=1) == 0).float().mean().item()
+        loss, first = summed([loss, first], self.device)
         return loss, first
 
     def _scores(self, examples: Sequence[Example]) -> Scores:
@@ -230,7 +238,7 @@ class RerankerTrainer:
     def _restore(self) -> None:
         """Continue from the last checkpoint, if there is one and ``resume`` does not say to discard it."""
         if not self.resume:
-            discard(self.directory)
+            on_first_rank(lambda: discard(self.directory))
         if not self.last.is_dir():
             return
         state = load_state(self.last)
@@ -250,49 +258,3 @@ class RerankerTrainer:
             "step": self.step,
         }
         save_state(self.last, state, self.describe)
-
-    @contextmanager
-    def _log(self) -> Iterator[IO[str]]:
-        """``training_log.jsonl`` open at its end, without lines of steps that are to be taken again."""
-        path = self.directory / "training_log.jsonl"
-        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-        with whole_file(path) as stream:
-            stream.writelines(f"{line}\n" for line in lines if _step_of(line) <= self.step)
-        with path.open("a", encoding="utf-8") as stream:
-            yield stream
-
-    def _progress(self) -> "tqdm[Any]":
-        return progress(desc="train", unit="step", total=self.nb_iterations, initial=self.step)
-
-
-def _check_supervision(loss: Loss, examples: ExampleSource) -> None:
-    """InputError where the loss asks for what the examples do not have."""
-    name = _name(loss)
-    if world()[1] > 1:
-        raise InputError(f"a reranker is trained by one process, got {world()[1]}: start it without torchrun")
-    if loss.of_tokens:
-        raise InputError(f"config.loss={name} is one of tokens, and a reranker gives scores: use PairwiseNLL or BCE")
-    if loss.needs_in_batch:
-        raise InputError(
-            f"config.loss={name} scores every query with every document of the batch, which a reranker does not: "
-            "use PairwiseNLL (cross-entropy over the group), BCE, or a distillation loss"
-        )
-    if loss.needs_teacher and not examples.has_teacher:
-        raise InputError(f"config.loss={name} needs teacher scores, and the training data has none: see data.type")
-    if examples.n_documents < loss.min_documents:
-        raise InputError(
-            f"config.loss={name} needs {loss.min_documents} documents per query, the training data has "
-            f"{examples.n_documents}: use triplets or hard negatives"
-        )
-
-
-def _name(loss: Loss) -> str:
-    return type(loss).__name__
-
-
-def _step_of(line: str) -> float:
-    """The step of a log line; infinite for one that a kill cut short."""
-    try:
-        return float(json.loads(line)["step"])
-    except (json.JSONDecodeError, KeyError, TypeError):
-        return float("inf")

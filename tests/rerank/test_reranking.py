@@ -123,6 +123,14 @@ def test_micro_batches_give_the_gradient_of_the_whole_batch_with_dropout_too(tra
     assert_like(log(whole), log(cut))
 
 
+@pytest.mark.parametrize("kind", [CrossEncoder, RankT5])
+def test_states_computed_again_give_the_same_gradient_with_dropout_too(trainer, kind):
+    kept, again = trainer(kind, folder="kept"), trainer(kind, folder="again", gradient_checkpointing=True)
+    kept.run()
+    again.run()
+    assert_like(log(kept), log(again))
+
+
 def test_two_accumulated_batches_are_one_of_twice_the_size(trainer):
     one = trainer(dropout=False, folder="one", train_batch_size=4)
     two = trainer(dropout=False, folder="two", train_batch_size=2, gradient_accumulation_steps=2)
