@@ -116,18 +116,31 @@ def trained(
     folder = options.out / name / (f"{KEYS[package]}-{weight:g}" + (f"-seed{seed}" if seed != SEED else ""))
     told = folder / "training.json"
     if not told.is_file():
-        if package == THEIRS:
-            command = [*theirs(start, options, name, weight, folder), "--seed", str(seed)]
-        elif package == PLAIN:
-            command = [*ours(start, options, name, weight, folder), f"config.seed={seed}"]
-        else:
-            negatives = bm25_negatives(options.data, name, options.out / "negatives" / f"{name}.trec")
-            command = ours(start, options, name, weight, folder, options.batch_size // 2)
-            command += ["data.type=hard_negatives", "+data.n_negatives=1", f"+data.TRAIN.DATASET_PATH={negatives}"]
-        write_json(told, timed(command))
+        write_json(told, timed(training(start, options, name, weight, package, folder, seed)))
     label = package if seed == SEED else f"{package}, seed {seed}"
     run = {"package": label, "trained_on": name, "weight": weight, "folder": str(folder)}
     return run | {"training": json.loads(told.read_text())}
+
+
+def training(
+    start: Path,
+    options: argparse.Namespace,
+    name: str,
+    weight: float,
+    package: str,
+    folder: Path,
+    seed: int = SEED,
+) -> list[str]:
+    """The command that trains a package's model; the negatives that it needs are there afterwards."""
+    if package == THEIRS:
+        return [*theirs(start, options, name, weight, folder), "--seed", str(seed)]
+    if package == PLAIN:
+        return [*ours(start, options, name, weight, folder), f"config.seed={seed}"]
+    negatives = bm25_negatives(options.data, name, options.out / "negatives" / f"{name}.trec")
+    return [
+        *ours(start, options, name, weight, folder, options.batch_size // 2),
+        *("data.type=hard_negatives", "+data.n_negatives=1", f"+data.TRAIN.DATASET_PATH={negatives}"),
+    ]
 
 
 def start_from(folder: Path) -> Path:
