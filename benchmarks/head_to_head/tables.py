@@ -1,5 +1,6 @@
 """The results of both packages as Markdown."""
 
+from statistics import fmean
 from typing import Any
 
 COLUMNS = {"ndcg_cut_10": ".4f", "mrr_10": ".4f", "recall_100": ".4f", "L0_q": ".1f", "L0_d": ".1f", "flops": ".2f"}
@@ -7,8 +8,10 @@ HEADS = ("nDCG@10", "MRR@10", "R@100", "terms per query", "terms per document", 
 
 
 def tables(results: dict[str, Any]) -> str:
-    """What training took and what chose λ, then a table for each set, BM25 first."""
-    return "\n\n".join([cost(results["runs"]), *(of_set(results, name) for name in results["bm25"])])
+    """What training took and what chose λ, the sample's figures with other seeds, a table for each set, BM25 first."""
+    first = [run for run in results["runs"] if run["seed"] == results["seed"]]
+    sets = (of_set(results, name) for name in results["bm25"])
+    return "\n\n".join([cost(first), seeds(results["runs"]), *sets])
 
 
 def cost(runs: list[dict[str, Any]]) -> str:
@@ -21,6 +24,27 @@ def cost(runs: list[dict[str, Any]]) -> str:
         took = " | ".join(f"{run['training'][name]:.0f}" for name in ("wall_s", "processor_s", "peak_mib"))
         about = f"{run['trained_on']} | {weight(run)} | {run.get('expansion', '')} | {run['package']}"
         lines.append(f"| {about} | {took} | {_cells(run['sample'])} |")
+    return "\n".join(lines)
+
+
+def seeds(runs: list[dict[str, Any]]) -> str:
+    """The sample's nDCG@10 and FLOPS of what was trained with several seeds, and the means."""
+    numbers = sorted({run["seed"] for run in runs})
+    groups: dict[tuple[Any, ...], dict[int, dict[str, float]]] = {}
+    for run in runs:
+        key = tuple(run.get(name, "") for name in ("trained_on", "weight", "expansion", "package"))
+        groups.setdefault(key, {})[run["seed"]] = run["sample"]
+    heads = [f"seed {number}" for number in numbers]
+    lines = [
+        f"| trained on | λ | expansion | model | {' | '.join(heads)} | mean |",
+        "|---" * 4 + "|---:" * len(heads) + "|---:|",
+    ]
+    for (trained_on, weight, expansion, package), found in groups.items():
+        if len(found) > 1:
+            pairs = [(found[number]["ndcg_cut_10"], found[number]["flops"]) for number in numbers]
+            pairs.append((fmean(ndcg for ndcg, _ in pairs), fmean(flops for _, flops in pairs)))
+            cells = " | ".join(f"{ndcg:.4f} ({flops:.2f})" for ndcg, flops in pairs)
+            lines.append(f"| {trained_on} | {weight:g} | {expansion} | {package} | {cells} |")
     return "\n".join(lines)
 
 

@@ -8,10 +8,10 @@ import shutil
 import statistics
 from pathlib import Path
 
-from benchmarks.head_to_head.__main__ import OURS, PLAIN, THEIRS, start_from, timed, training
+from benchmarks.head_to_head.__main__ import OURS, THEIRS, start_from, timed, training
 
 WEIGHT = 2.5e-4
-PACKAGES = (OURS, PLAIN, THEIRS)
+PACKAGES = (OURS, THEIRS)
 
 
 def main() -> None:
