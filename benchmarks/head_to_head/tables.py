@@ -11,7 +11,7 @@ def tables(results: dict[str, Any]) -> str:
     """What training took and what chose λ, the sample's figures with other seeds, a table for each set, BM25 first."""
     first = [run for run in results["runs"] if run["seed"] == results["seed"]]
     sets = (of_set(results, name) for name in results["bm25"])
-    return "\n\n".join([cost(first), seeds(results["runs"]), *sets])
+    return "\n\n".join([cost(first), seeds(results["runs"]), at_their_flops(first), *sets])
 
 
 def cost(runs: list[dict[str, Any]]) -> str:
@@ -39,13 +39,35 @@ def seeds(runs: list[dict[str, Any]]) -> str:
         f"| trained on | λ | expansion | model | {' | '.join(heads)} | mean |",
         "|---" * 4 + "|---:" * len(heads) + "|---:|",
     ]
-    for (trained_on, weight, expansion, package), found in groups.items():
+    for (trained_on, value, expansion, package), found in groups.items():
         if len(found) > 1:
-            pairs = [(found[number]["ndcg_cut_10"], found[number]["flops"]) for number in numbers]
-            pairs.append((fmean(ndcg for ndcg, _ in pairs), fmean(flops for _, flops in pairs)))
-            cells = " | ".join(f"{ndcg:.4f} ({flops:.2f})" for ndcg, flops in pairs)
-            lines.append(f"| {trained_on} | {weight:g} | {expansion} | {package} | {cells} |")
+            figures = [found[number] for number in numbers]
+            figures.append({name: fmean(one[name] for one in figures) for name in ("ndcg_cut_10", "flops")})
+            cells = " | ".join(_scored(one) for one in figures)
+            lines.append(f"| {trained_on} | {value:g} | {expansion} | {package} | {cells} |")
     return "\n".join(lines)
+
+
+def at_their_flops(runs: list[dict[str, Any]]) -> str:
+    """nDCG@10 of ours on every set, between theirs with the next fewer and the next more FLOPS."""
+    lines = ["| trained on | set | theirs, fewer FLOPS | ours | theirs, more FLOPS |", "|---|---|---:|---:|---:|"]
+    for ours in (run for run in runs if run["package"] == "ours" and "sets" in run):
+        others = [run for run in runs if run["package"] == "theirs" and run["trained_on"] == ours["trained_on"]]
+        for name, mine in ours["sets"].items():
+            found = sorted((run["sets"][name] for run in others if name in run.get("sets", ())), key=_flops)
+            fewer = [one for one in found if _flops(one) <= _flops(mine)][-1:]
+            more = [one for one in found if _flops(one) > _flops(mine)][:1]
+            cells = " | ".join(" ".join(_scored(one) for one in some) for some in (fewer, [mine], more))
+            lines.append(f"| {ours['trained_on']} | {name} | {cells} |")
+    return "\n".join(lines)
+
+
+def _flops(figures: dict[str, float]) -> float:
+    return figures["flops"]
+
+
+def _scored(figures: dict[str, float]) -> str:
+    return f"{figures['ndcg_cut_10']:.4f} ({figures['flops']:.2f})"
 
 
 def of_set(results: dict[str, Any], name: str) -> str:
