@@ -1,12 +1,13 @@
 # make quickstart   train, index, search and evaluate on the toy data, in an environment of its own
-# make test         the fast tests          make check   ruff and mypy          make clean
+# make test         the fast tests          make test-slow   those that take minutes
+# make check        ruff and mypy           make clean
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 OUT    ?= experiments/quickstart
 PYTEST_ARGS ?= -n 2 --dist loadfile
 
-.PHONY: quickstart test check format clean
+.PHONY: quickstart test test-slow check format clean
 
 $(VENV)/.runtime: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -23,6 +24,9 @@ quickstart: $(VENV)/.runtime
 
 test: $(VENV)/.tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q $(PYTEST_ARGS)
+
+test-slow: $(VENV)/.tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m slow --timeout 1800 $(PYTEST_ARGS)
 
 check: $(VENV)/.tests
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

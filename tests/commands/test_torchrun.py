@@ -50,7 +50,7 @@ def trained(folder, launcher, model, *overrides):
     return load_file(folder / "model" / "model.safetensors")
 
 
-@pytest.fixture(scope="module", params=["without dropout", "with dropout"])
+@pytest.fixture(scope="module", params=[pytest.param("without dropout", marks=pytest.mark.slow), "with dropout"])
 def alone(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("alone")
     model = tiny_mlm(folder / "mlm", hidden=16, layers=1)
