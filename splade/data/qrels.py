@@ -57,7 +57,8 @@ def _split_file(folder: Path, split: str | None) -> Path:
         return by_split[split]
     offered = ", ".join(sorted(by_split)) or "none"
     wanted = "say which split, as FOLDER:test" if split is None else f"no qrels/{split}.tsv"
-    raise InputError(f"{folder}: {wanted}; the splits in its qrels folder: {offered}")
+    given = str(folder) if split is None else f"{folder}:{split}"
+    raise InputError(f"{given}: {wanted}; the splits in its qrels folder: {offered}")
 
 
 def _judgements(path: Path) -> Iterator[tuple[int, Judgement]]:

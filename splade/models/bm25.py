@@ -84,6 +84,8 @@ class SpladeBm25(Splade):
 
 def mean_length_of(idf: str | Path | None) -> float:
     """The mean number of tokens of the documents that an IDF file was counted in; InputError where it is not known."""
+    if idf and not Path(idf).is_file():
+        raise InputError(f"init_dict.idf={idf}: there is no such file; python -m splade.idf writes it")
     described = Path(idf).with_suffix(".about.json") if idf else None
     about = read_json(described) if described and described.is_file() else {}
     if "mean_length" not in about:
