@@ -1,6 +1,5 @@
 """Rerank the best documents of given runs with a reranker, write the new runs, and evaluate them."""
 
-import json
 import logging
 from collections.abc import Iterator
 from itertools import islice
@@ -49,12 +48,15 @@ def rerank(cfg: DictConfig) -> dict[str, dict[str, float]]:
     depths, metrics = _depths(cfg.rerank.top_k), _metrics(cfg.rerank.metrics)
     jobs = list(_jobs(cfg.rerank))
     reranker = reranker_from(cfg)
+    scored_by = {"reranker": about_reranker(reranker, cfg.rerank.fp16)}
     results = {}
     for job in jobs:
+        about = scored_by | _about(job)
         for top_k in depths:
             place = Path(job.dataset, job.name, str(top_k))
             folder = Path(cfg.rerank.out_dir) / place
-            run = reranked(reranker, job, top_k, folder, batch_size=cfg.rerank.batch_size, fp16=cfg.rerank.fp16)
+            with half_precision(reranker, cfg.rerank.fp16):
+                run = reranked(reranker, job, top_k, folder, about, cfg.rerank.batch_size)
             logger.info("%s: %d queries reranked to depth %d, in %s", job.source, len(run), top_k, folder)
             if job.qrels is not None and metrics:
                 results[str(place)] = evaluate(run, job.qrels, metrics)
@@ -70,16 +72,15 @@ def rerank(cfg: DictConfig) -> dict[str, dict[str, float]]:
 
 
 def reranked(
-    reranker: Reranker, job: Job, top_k: int, folder: Path, *, batch_size: int = 32, fp16: bool = False
+    reranker: Reranker, job: Job, top_k: int, folder: Path, about: dict[str, Any], batch_size: int = 32
 ) -> Run:
     """Write ``run.json`` and ``run.trec`` of the ``top_k`` best documents of each query, best first; the run they hold.
 
     Ties stay in the order of the given run. Scores are stored every few thousand pairs, beside the run that they will
-    make: what an interrupted call left is continued, and what a finished one made is left as it is, where run, texts,
-    depth and reranker are the same; otherwise it is made anew.
+    make: what an interrupted call left is continued, and what a finished one made is left as it is, where the depth
+    and ``about`` (JSON values: run, texts, reranker) are the same; otherwise it is made anew.
     """
-    about = {"run": list(Stored.of(Path(job.source))), "top_k": top_k, "reranker": about_reranker(reranker, fp16)}
-    about |= {"queries": state_of(job.queries), "documents": state_of(job.documents)}
+    about = about | {"top_k": top_k}
     path, done = folder / "run.json", folder / "run.about.json"
     if path.is_file() and done.is_file() and read_json(done) == _made(about, path):
         logger.info("%s holds this run already", path)
@@ -90,10 +91,7 @@ def reranked(
     try:
         with progress(desc=what, unit="query", initial=pieces.n_queries, total=len(job.run)) as bar:
             while some := list(islice(waiting, max(PAIRS // top_k, 1))):
-                with half_precision(reranker, fp16):
-                    entries = [
-                        _scored(reranker, job, query, best(results, top_k), batch_size) for query, results in some
-                    ]
+                entries = [_scored(reranker, job, query, best(results, top_k), batch_size) for query, results in some]
                 pieces.add(len(some), entries, {})
                 bar.update(len(some))
     except KeyboardInterrupt as error:
@@ -108,10 +106,15 @@ def reranked(
     return run
 
 
+def _about(job: Job) -> dict[str, Any]:
+    """What tells a job's run and texts from others (JSON values)."""
+    texts = {"queries": state_of(job.queries), "documents": state_of(job.documents)}
+    return texts | {"run": list(Stored.of(Path(job.source)))}
+
+
 def _made(about: dict[str, Any], path: Path) -> dict[str, Any]:
     """What a run is about, and the file that was made."""
-    made: dict[str, Any] = json.loads(json.dumps({"about": about, "file": Stored.of(path)._asdict()}))
-    return made
+    return {"about": about, "file": list(Stored.of(path))}
 
 
 def _scored(

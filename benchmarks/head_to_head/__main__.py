@@ -149,14 +149,12 @@ def training(
     """The command that trains a package's model; the negatives that it needs are there afterwards."""
     if package == THEIRS:
         return [*theirs(start, options, name, weight, folder), "--seed", str(seed)]
+    seeded = f"config.seed={seed}"
     if package == PLAIN:
-        return [*ours(start, options, name, weight, folder), f"config.seed={seed}"]
+        return [*ours(start, options, name, weight, folder), seeded]
     negatives = bm25_negatives(options.data, name, options.out / "negatives" / f"{name}.trec")
-    return [
-        *ours(start, options, name, weight, folder, options.batch_size // 2),
-        f"config.seed={seed}",
-        *("data.type=hard_negatives", "+data.n_negatives=1", f"+data.TRAIN.DATASET_PATH={negatives}"),
-    ]
+    own = ours(start, options, name, weight, folder, options.batch_size // 2)
+    return [*own, seeded, "data.type=hard_negatives", "+data.n_negatives=1", f"+data.TRAIN.DATASET_PATH={negatives}"]
 
 
 def start_from(folder: Path) -> Path:

@@ -1,5 +1,6 @@
 """The results of both packages as Markdown."""
 
+from operator import itemgetter
 from statistics import fmean
 from typing import Any
 
@@ -54,16 +55,14 @@ def at_their_flops(runs: list[dict[str, Any]]) -> str:
     for ours in (run for run in runs if run["package"] == "ours" and "sets" in run):
         others = [run for run in runs if run["package"] == "theirs" and run["trained_on"] == ours["trained_on"]]
         for name, mine in ours["sets"].items():
-            found = sorted((run["sets"][name] for run in others if name in run.get("sets", ())), key=_flops)
-            fewer = [one for one in found if _flops(one) <= _flops(mine)][-1:]
-            more = [one for one in found if _flops(one) > _flops(mine)][:1]
+            found = sorted(
+                (run["sets"][name] for run in others if name in run.get("sets", ())), key=itemgetter("flops")
+            )
+            fewer = [one for one in found if one["flops"] <= mine["flops"]][-1:]
+            more = [one for one in found if one["flops"] > mine["flops"]][:1]
             cells = " | ".join(" ".join(_scored(one) for one in some) for some in (fewer, [mine], more))
             lines.append(f"| {ours['trained_on']} | {name} | {cells} |")
     return "\n".join(lines)
-
-
-def _flops(figures: dict[str, float]) -> float:
-    return figures["flops"]
 
 
 def _scored(figures: dict[str, float]) -> str:

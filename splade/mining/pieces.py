@@ -69,12 +69,12 @@ class Pieces:
     def entries(self) -> Iterator[Entry]:
         """What was stored so far, in order."""
         for piece in self._pieces:
-            for line in _read(piece)[1].splitlines():
+            for line in _read(piece)[1].split("\n")[:-1]:  # ids may hold other line separators
                 record = json.loads(line)
                 yield record["query_id"], record["scores"]
 
     def discard(self) -> None:
-        """Remove the pieces: what they were for has been written in another form."""
+        """Remove the pieces: what they were for has been written."""
         shutil.rmtree(self.folder)
         self._lock.release()
 

@@ -43,8 +43,8 @@ class SpladeBm25(Splade):
     ) -> None:
         super().__init__(model_type_or_dir, **options)
         self._refuse_prompts()
-        self.saturation = _saturation(k1, b, mean_length_of(idf) if mean_length is None else mean_length)
         weights, share = self._start(idf, idf_floor, lexical)
+        self.saturation = _saturation(k1, b, mean_length_of(idf) if mean_length is None else mean_length)
         share = share if expansion is None else _checked("expansion", expansion, expansion >= 0, "0 or above")
         self.lexical = LexicalWeights(weights, special_ids(self._tokenizer), self.saturation, share).eval()
 
@@ -84,8 +84,6 @@ class SpladeBm25(Splade):
 
 def mean_length_of(idf: str | Path | None) -> float:
     """The mean number of tokens of the documents that an IDF file was counted in; InputError where it is not known."""
-    if idf and not Path(idf).is_file():
-        raise InputError(f"init_dict.idf={idf}: there is no such file; python -m splade.idf writes it")
     described = Path(idf).with_suffix(".about.json") if idf else None
     about = read_json(described) if described and described.is_file() else {}
     if "mean_length" not in about:

@@ -8,6 +8,7 @@ from splade.files import InputError
 from splade.losses.scores import Needs
 from splade.models import SparseRetriever
 from splade.regularization.penalties import Penalty
+from splade.training.processes import check_enough
 from splade.training.settings import TrainingSettings
 
 logger = logging.getLogger(__name__)
@@ -53,11 +54,7 @@ def check_early_stopping(settings: TrainingSettings) -> None:
 
 def check_processes(settings: TrainingSettings, n_processes: int) -> None:
     """InputError where there are more processes than examples in a global batch; otherwise shares differ by one."""
-    if settings.train_batch_size < n_processes:
-        raise InputError(
-            f"config.train_batch_size={settings.train_batch_size} counts the examples of all processes, and there are "
-            f"{n_processes} of these: start no more than {settings.train_batch_size}, or raise it"
-        )
+    check_enough(settings.train_batch_size, "examples")
     if settings.fsdp and settings.fp16:
         raise InputError("config.fsdp=true goes with float32 or config.bf16=true, not with config.fp16=true")
     if settings.fsdp and n_processes == 1:

@@ -14,6 +14,8 @@ import torch
 import torch.distributed.nn  # before there is a group: imported later, its functions would keep it as a default
 from torch import Tensor, distributed, nn
 
+from splade.files import InputError
+
 Value = TypeVar("Value")
 
 
@@ -64,6 +66,16 @@ def own_share(n: int) -> tuple[int, int]:
     """Which of ``n`` things in a row are this process's: the first of them, and the first of the next process's."""
     rank, size = world()
     return rank * n // size, (rank + 1) * n // size
+
+
+def check_enough(train_batch_size: int, what: str) -> None:
+    """InputError where there are more processes than ``what`` in a global batch; otherwise shares differ by one."""
+    _, size = world()
+    if train_batch_size < size:
+        raise InputError(
+            f"config.train_batch_size={train_batch_size} counts the {what} of all processes, and there are "
+            f"{size} of these: start no more than {train_batch_size}, or raise it"
+        )
 
 
 def gather_rows(rows: Tensor) -> Tensor:

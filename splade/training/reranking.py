@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from splade.data.examples import ExampleSource
-from splade.files import InputError, whole_folder
+from splade.files import whole_folder
 from splade.losses.scores import Loss, Scores
 from splade.models.checkpoint import check_replaceable
 from splade.models.rerankers import Reranker
@@ -35,7 +35,16 @@ from splade.training.optimizer import (
     learning_rates,
     set_learning_rates,
 )
-from splade.training.processes import anywhere, on_first_rank, own_share, same_start, sum_gradients, summed, world
+from splade.training.processes import (
+    anywhere,
+    check_enough,
+    on_first_rank,
+    own_share,
+    same_start,
+    sum_gradients,
+    summed,
+    world,
+)
 from splade.training.reranking_parts import RerankingLog, RerankingSummary, check_supervision
 from splade.training.sampling import DOCUMENTS, Draw, GlobalBatches, random_stream
 from splade.training.update import check_finite
@@ -100,12 +109,8 @@ class RerankerTrainer:
             if count < 1:
                 raise ValueError(f"config.{name} must be at least 1, got {count}")
         check_supervision(loss, examples)
-        self.rank, n_processes = world()
-        if train_batch_size < n_processes:
-            raise InputError(
-                f"config.train_batch_size={train_batch_size} counts the queries of all processes, and there are "
-                f"{n_processes} of these: start no more than {train_batch_size}, or raise it"
-            )
+        check_enough(train_batch_size, "queries")
+        self.rank, _ = world()
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         if not isinstance(reranker, Reranker):
             seed_everything(seed)  # new weights start from the seed

@@ -185,6 +185,15 @@ def test_what_another_reranker_left_is_not_continued(cfg, tmp_path, monkeypatch,
     assert "left by a run with other reranker" in caplog.text
 
 
+def test_an_id_with_a_line_separator_inside_stays_whole(cfg, tmp_path, overlap):
+    strange = "d\u2028\x85 1"
+    write_tsv(tmp_path / "strange", DOCUMENTS | {strange: "honey"})
+    cfg.rerank.collections.TINY.documents = str(tmp_path / "strange")
+    write_json(tmp_path / "run.json", {"q1": {"d1": 2.0, strange: 1.0}})
+    rerank(cfg)
+    assert read_run(tmp_path / "out/TINY/first/2/run.json") == {"q1": {strange: 1.0, "d1": 0.0}}
+
+
 def test_scores_that_are_not_numbers_are_refused(cfg, tmp_path, monkeypatch):
     reranker = Overlap()
     reranker.score = lambda pairs, batch_size: torch.full((len(pairs),), torch.nan)
