@@ -62,12 +62,26 @@ class Ranking(NamedTuple):
     scores: NDArray[np.float32]  # [len(doc_ids)], non-increasing
 
 
+class Answers(NamedTuple):
+    """The documents of a collection that are no negatives of a query, by their numbers in it.
+
+    ``listed`` are the numbers of an example's own documents, in their order: other queries' documents are known by
+    theirs. ``judged`` are all that answer the query, whether the example lists them or not.
+    """
+
+    collection: str  # equal for the same documents; numbers of different collections say nothing of each other
+    listed: tuple[int, ...]
+    judged: tuple[int, ...]
+
+
 class Example(NamedTuple):
     """One unit of supervision: a query, its positive document first, then negatives.
 
-    ``teacher`` holds one score per document, or None where there is no teacher.
+    ``teacher`` holds one score per document, or None where there is no teacher. ``answers`` is None where nothing is
+    known beside the example itself.
     """
 
     query: Text
     documents: tuple[Text, ...]
     teacher: tuple[float, ...] | None = None
+    answers: Answers | None = None

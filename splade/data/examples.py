@@ -17,7 +17,7 @@ from splade.data.lines import Chunk, LineFile
 from splade.data.qrels import read_qrels
 from splade.data.sources import needed_file
 from splade.files import InputError
-from splade.records import Example, Text
+from splade.records import Answers, Example, Text
 
 __all__ = ["ExampleSource", "HardNegatives", "Pairs", "Texts", "Triplets", "TripletsWithTeacher"]
 
@@ -127,7 +127,8 @@ class Pairs:
     """Every query with each document judged above 0 for it, and no negatives but those of the batch.
 
     Judgements whose query or document is unknown are counted into one warning; InputError where none
-    is left. Memory: 8 bytes a pair, and what the two collections need.
+    is left. Every example says which documents answer its query. Memory: 8 bytes a pair, 8 a query, and what the two
+    collections need.
     """
 
     has_teacher = False
@@ -152,7 +153,9 @@ class Pairs:
                 "%s: %d of %d positive judgements name an unknown query or document, as %s; they are left out",
                 qrels, (~known).sum(), known.size, judged[int(np.argmin(known))],
             )  # fmt: skip
-        self._pairs = numbers[known].astype(np.int32)
+        self._pairs = numbers[known].astype(np.int32)  # those of a query stand together, as in the qrels
+        changes = np.flatnonzero(np.diff(self._pairs[:, 0])) + 1
+        self._queries = np.concatenate([[0], changes, [len(self._pairs)]])  # where each query's pairs begin
 
     def __len__(self) -> int:
         return len(self._pairs)
@@ -160,7 +163,9 @@ class Pairs:
     def example(self, index: int, rng: np.random.Generator) -> Example:  # noqa: ARG002 - nothing to choose
         """Pair ``index``, in the order of the qrels."""
         query, document = self._pairs[index].tolist()
-        return Example(self.queries.at(query), (self.documents.at(document),))
+        begin, end = self._queries[np.searchsorted(self._queries, index, "right") - 1 :][:2]
+        answers = Answers(self.documents.source, (document,), tuple(self._pairs[begin:end, 1].tolist()))
+        return Example(self.queries.at(query), (self.documents.at(document),), answers=answers)
 
 
 class Texts:

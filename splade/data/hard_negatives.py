@@ -17,7 +17,7 @@ from splade.data.false_negatives import FalseNegatives
 from splade.data.qrels import read_qrels
 from splade.data.teachers import Files, TeacherScores, paths_of
 from splade.files import InputError
-from splade.records import Example, Qrels
+from splade.records import Answers, Example, Qrels
 
 logger = logging.getLogger(__name__)
 
@@ -33,10 +33,11 @@ class HardNegatives:
 
     An example draws one positive and ``n_negatives`` different negatives; where a query has fewer, all of them, then
     some again. ``with_teacher=False`` leaves the scores out of the examples; otherwise only candidates that have one
-    count, positives too.
+    count, positives too. It also says which documents are no negatives of its query in a batch: all its positives,
+    drawn and scored or not, and the false negatives.
 
     What cannot be used (unknown queries and documents, queries without a positive or a negative) is
-    counted into one warning; InputError where nothing is left. Memory: 8 bytes a candidate.
+    counted into one warning; InputError where nothing is left. Memory: 8 bytes a candidate, 4 a positive.
     """
 
     def __init__(
@@ -84,9 +85,12 @@ class HardNegatives:
         positive = start + rng.integers(middle - start)
         negatives = middle + _draw(stop - middle, self.n_documents - 1, rng)
         chosen = np.concatenate([[positive], negatives])
-        documents = tuple(self.documents.at(number) for number in groups.documents[chosen].tolist())
+        numbers = tuple(groups.documents[chosen].tolist())
         teacher = tuple(groups.scores[chosen].tolist()) if self.has_teacher else None
-        return Example(self.queries.at(int(groups.queries[index])), documents, teacher)
+        begin, end = groups.answer_bounds[index : index + 2].tolist()
+        answers = Answers(self.documents.source, numbers, tuple(groups.answers[begin:end].tolist()))
+        query = self.queries.at(int(groups.queries[index]))
+        return Example(query, tuple(map(self.documents.at, numbers)), teacher, answers)
 
 
 class _Groups(NamedTuple):
@@ -96,6 +100,8 @@ class _Groups(NamedTuple):
     bounds: NDArray[np.int64]  # [2Q + 1]
     documents: NDArray[np.int32]  # [candidates], numbers in the collection
     scores: NDArray[np.float32]  # [candidates], NaN for a positive that was not scored
+    answers: NDArray[np.int32]  # numbers in the collection of what is no negative, query by query
+    answer_bounds: NDArray[np.int64]  # [Q + 1], where each query's begin
 
 
 class _Losses:
@@ -119,6 +125,7 @@ def _gather(
 ) -> _Groups:
     queries, bounds = array("i"), array("q", [0])
     documents, scores = array("i"), array("f")
+    answers, answer_bounds = array("i"), array("q", [0])
     losses = _Losses()
     for entry in entries:
         query = entry.query
@@ -127,7 +134,7 @@ def _gather(
             losses.add("unknown queries", [query])
             continue
         relevant = _relevant(entry, judged, positive_first)
-        candidates = _usable(source, entry, relevant, losses)
+        candidates, false = _usable(source, entry, relevant, losses)
         # Positives first, each kind in the order of the file.
         ids = sorted(candidates, key=lambda id: id not in relevant)
         numbers = source.documents.find(ids)
@@ -144,11 +151,13 @@ def _gather(
         documents.extend(number for _, number in known)
         scores.extend(candidates[id] for id, _ in known)
         bounds.extend([bounds[-1] + n_positives, bounds[-1] + len(known)])
+        answers.extend(number for number in source.documents.find([*relevant, *false]).tolist() if number >= 0)
+        answer_bounds.append(len(answers))
     if not queries:
         raise InputError(f"{path}: no query can be trained on: {losses}. Do its ids belong to {_names(source)}?")
     if losses.counts:
         logger.warning("%s: %s; %d queries are used", path, losses, len(queries))
-    return _Groups(np.array(queries), np.array(bounds), np.array(documents), np.array(scores))
+    return _Groups(*map(np.array, (queries, bounds, documents, scores, answers, answer_bounds)))
 
 
 def _relevant(entry: Candidates, judged: Qrels | None, positive_first: bool) -> Ids[str]:
@@ -158,8 +167,10 @@ def _relevant(entry: Candidates, judged: Qrels | None, positive_first: bool) -> 
     return list(entry.scores)[:1] if positive_first else entry.positives or ()
 
 
-def _usable(source: HardNegatives, entry: Candidates, relevant: Ids[str], losses: _Losses) -> dict[str, float]:
-    """The candidates that may be in examples."""
+def _usable(
+    source: HardNegatives, entry: Candidates, relevant: Ids[str], losses: _Losses
+) -> tuple[dict[str, float], set[str]]:
+    """The candidates that may be in examples, and the false negatives, which may not."""
     scores = entry.scores
     if source.has_teacher:
         unscored = [id for id, score in scores.items() if math.isnan(score)]
@@ -169,10 +180,10 @@ def _usable(source: HardNegatives, entry: Candidates, relevant: Ids[str], losses
         # Without a teacher, a positive need not be among the scored ones.
         scores = scores | {id: NO_SCORE for id in relevant if id not in scores}
     if not source.false_negatives:
-        return scores
+        return scores, set()
     false = source.false_negatives.among(scores, relevant)
     losses.add("false negatives", sorted(false))
-    return {id: score for id, score in scores.items() if id not in false}
+    return {id: score for id, score in scores.items() if id not in false}, false
 
 
 def _names(source: HardNegatives) -> str:

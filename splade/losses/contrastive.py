@@ -22,6 +22,7 @@ class InBatchPairwiseNLL(Loss):
     """``-log softmax([q_i·D+, s-_i...])_i``: own negatives and all queries' positives, mean over queries.
 
     Without explicit negatives (n = 1) it is the plain in-batch cross-entropy. SPLADE v2, arXiv 2109.10086.
+    ``Scores.answers`` are no negatives; the published arithmetic has none.
     """
 
     needs_in_batch = True
@@ -29,14 +30,17 @@ class InBatchPairwiseNLL(Loss):
 
     def value(self, scores: Scores) -> Tensor:
         """The loss of own negatives beside everyone's positives, in float32."""
+        spared = scores.spared()  # [B, B, n]
+        own = torch.arange(len(spared), device=spared.device)
         logits = torch.cat([positive_columns(scores), scores.group[:, 1:]], dim=1)  # [B, B + n - 1]
-        return functional.cross_entropy(logits, torch.arange(len(logits), device=logits.device))
+        excluded = torch.cat([spared[:, :, 0], spared[own, own, 1:]], dim=1)
+        return functional.cross_entropy(logits.masked_fill(excluded, -torch.inf), own)
 
 
 class Contrastive(Loss):
     """Cross-entropy of ``s+`` against every query's negatives; with ``in_batch``, others' positives too.
 
-    Takes ``Scores.in_batch`` of width B * n.
+    Takes ``Scores.in_batch`` of width B * n. ``Scores.answers`` are no negatives; the published arithmetic has none.
     """
 
     needs_in_batch = True
@@ -51,11 +55,11 @@ class Contrastive(Loss):
         n_queries, n_documents = scores.group.shape
         everything = scores.all_documents(type(self).__name__)
         own = torch.arange(n_queries, device=everything.device)
-        others = ~torch.eye(n_queries, dtype=torch.bool, device=everything.device)
-        excluded = torch.zeros_like(everything, dtype=torch.bool)
+        excluded = scores.spared()  # [B, B, n]
         if not self.in_batch:
-            excluded[:, ::n_documents] = others
-        return functional.cross_entropy(everything.masked_fill(excluded, -torch.inf), own * n_documents)
+            excluded[:, :, 0] = True
+            excluded[own, own, 0] = False
+        return functional.cross_entropy(everything.masked_fill(excluded.flatten(1), -torch.inf), own * n_documents)
 
 
 class BCE(Loss):

@@ -15,6 +15,7 @@ class ScoreAwareInBatchNLL(Loss):
     A teacher scores a query's own listed documents only. Of these, negatives count where
     ``t+ - t ≥ min_difference``, in units of the teacher's scores. A document of another query is taken for a negative,
     unless the same text is listed by the query itself: then the own listing says what it is, and it counts once.
+    ``Scores.answers`` are left out whoever lists them.
     """
 
     needs_teacher = True
@@ -35,6 +36,7 @@ class ScoreAwareInBatchNLL(Loss):
         blocks = self._listed_elsewhere(scores)  # [B, B, n]
         own = torch.arange(n_queries, device=blocks.device)
         blocks[own, own] = self._too_close(teacher_of(scores))
+        blocks |= scores.spared()
         return functional.cross_entropy(everything.masked_fill(blocks.flatten(1), -torch.inf), own * n_documents)
 
     def _too_close(self, teacher: Tensor) -> Tensor:

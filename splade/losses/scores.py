@@ -16,13 +16,16 @@ class Scores(NamedTuple):
 
     ``in_batch`` scores each query against documents of the whole batch, in one of two widths:
     ``[B, B]``, every query's positive, so that column i belongs to query i; or ``[B, B * n]``, every
-    document, query by query, so that column ``i * n + d`` is document d of query i.
+    document, query by query, so that column ``i * n + d`` is document d of query i. ``answers`` tells which of all
+    documents, in the same order, are known to answer each query; None: nothing is known, and every document but the
+    query's positive is a negative.
     """
 
     group: Tensor  # [B, n], positive first
     in_batch: Tensor | None = None  # [B, B] or [B, B * n]
     teacher: Tensor | None = None  # [B, n]
     document_keys: Tensor | None = None  # [B, n] int64, equal where texts are equal
+    answers: Tensor | None = None  # [B, B * n] bool
 
     def all_documents(self, name: str) -> Tensor:
         """``in_batch`` of width ``B * n``; ValueError, in the words of the loss ``name``, where it is another."""
@@ -33,6 +36,16 @@ class Scores(NamedTuple):
                 f"shape {None if self.in_batch is None else tuple(self.in_batch.shape)}"
             )
         return self.in_batch
+
+    def spared(self) -> Tensor:
+        """``[B, B, n]``: whether document d of query j is no negative of query i; its own positive never is spared."""
+        n_queries, n_documents = self.group.shape
+        blocks = torch.zeros(n_queries, n_queries, n_documents, dtype=torch.bool, device=self.group.device)
+        if self.answers is not None:
+            blocks |= self.answers.view_as(blocks)
+        own = torch.arange(n_queries, device=blocks.device)
+        blocks[own, own, 0] = False
+        return blocks
 
 
 class Needs:
@@ -63,7 +76,7 @@ class Loss(Needs, ABC):
         self._check(scores)
         with torch.autocast(scores.group.device.type, enabled=False):
             in_batch, teacher = _float(scores.in_batch), _float(scores.teacher)
-            return self.value(Scores(scores.group.float(), in_batch, teacher, scores.document_keys))
+            return self.value(scores._replace(group=scores.group.float(), in_batch=in_batch, teacher=teacher))
 
     @abstractmethod
     def value(self, scores: Scores) -> Tensor:
@@ -86,8 +99,12 @@ class Loss(Needs, ABC):
             raise ValueError(f"{name} needs document_keys, [queries, documents]: equal where texts are equal")
         if scores.teacher is not None and scores.teacher.shape != group.shape:
             raise ValueError(f"{name}: teacher has shape {tuple(scores.teacher.shape)}, group {tuple(group.shape)}")
+        n_queries, n_documents = group.shape
+        if scores.answers is not None and scores.answers.shape != (n_queries, n_queries * n_documents):
+            raise ValueError(
+                f"{name}: answers must be [{n_queries}, {n_queries * n_documents}], got {tuple(scores.answers.shape)}"
+            )
         if scores.in_batch is not None:
-            n_queries, n_documents = group.shape
             widths = {n_queries, n_queries * n_documents}
             if scores.in_batch.ndim != 2 or len(scores.in_batch) != n_queries or scores.in_batch.shape[1] not in widths:
                 raise ValueError(

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from splade.models.second_pass import Memory
 from splade.records import Example
+from splade.training.answers import answers_of
 from splade.training.masks import Masks
 from splade.training.objective import Objective, Outcome
 from splade.training.processes import gather_rows
@@ -136,14 +137,19 @@ class GlobalStep:
                 torch.autograd.backward([vectors[side] for side in live], rows)
 
     def _outcome(self, vectors: dict[str, Tensor], share: Share, step: int, everywhere: bool = True) -> Outcome:
-        known = {"teacher": share.teacher}
-        if self.objective.loss.needs_document_keys:
-            known["document_keys"] = share.document_keys
-        on_device = {name: rows.to(self.device) for name, rows in known.items() if rows is not None}
-        if everywhere:
-            on_device = {name: gather_rows(rows) for name, rows in on_device.items()}
+        def of_batch(rows: Tensor) -> Tensor:
+            rows = rows.to(self.device)
+            return gather_rows(rows) if everywhere else rows
+
+        teacher = None if share.teacher is None else of_batch(share.teacher)
+        known: dict[str, Tensor] = {}
+        if self.objective.masks_answers or self.objective.loss.needs_document_keys:
+            known["document_keys"] = of_batch(share.document_keys)
+        if self.objective.masks_answers:
+            keys = share.answers.after(share.first if everywhere else 0)
+            known["answers"] = answers_of(*map(of_batch, keys), known["document_keys"])
         documents = vectors["document"].unflatten(0, (-1, share.n_documents))
-        return self.objective(vectors["query"], documents, on_device.pop("teacher", None), step, **on_device)
+        return self.objective(vectors["query"], documents, teacher, step, **known)
 
     def _encode(self, share: Share, part: Part, batch: int) -> dict[str, Tensor]:
         """Vectors [., V] in float32 of the texts of ``part``; of sides with none there are none."""

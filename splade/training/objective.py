@@ -33,6 +33,8 @@ class Objective:
     ``penalty_documents`` is "slot" (a penalty of documents is the mean over the positives and each
     rank of negatives, as in pair and triplet training) or "pooled" (all documents together). The teacher's scores
     are divided by ``teacher_temperature``; the student's are not. ``sides`` are those whose vectors it looks at.
+    ``masks_answers``: its loss is to be told which documents of the batch answer which query, so that these are no
+    negatives; it is so where the loss scores in-batch negatives, unless ``mask_answers`` is false.
     """
 
     sides: tuple[str, ...] = ("query", "document")
@@ -47,12 +49,16 @@ class Objective:
         penalty_documents: str,
         sparse: bool = True,
         teacher_temperature: float = 1.0,
+        mask_answers: bool = True,
     ) -> None:
         if penalty_documents not in ("slot", "pooled"):
             raise ValueError(f"penalty_documents must be 'slot' or 'pooled', got {penalty_documents!r}")
         self.loss, self.penalties = loss, self._of_sides(penalties)
         self.in_batch, self.penalty_documents, self.sparse = in_batch, penalty_documents, sparse
         self.teacher_temperature = teacher_temperature
+        self.masks_answers = mask_answers and loss.needs_in_batch
+        if not (mask_answers or loss.needs_in_batch):
+            logger.warning("config.mask_answers=false has no effect: this loss looks at no other query's documents")
 
     def __call__(
         self,
@@ -61,13 +67,15 @@ class Objective:
         teacher: Tensor | None,
         step: int,
         document_keys: Tensor | None = None,
+        answers: Tensor | None = None,
     ) -> Outcome:
         """The outcome of queries [B, V], documents [B, n, V] and teacher scores [B, n] at optimizer step ``step``.
 
-        ``document_keys`` [B, n] are equal where texts are equal.
+        ``document_keys`` [B, n] and ``answers`` [B, B * n] are those of ``Scores``.
         """
         teacher = None if teacher is None else teacher / self.teacher_temperature
-        loss = self.loss(self.scores(queries, documents, teacher)._replace(document_keys=document_keys))
+        scores = self.scores(queries, documents, teacher)
+        loss = self.loss(scores._replace(document_keys=document_keys, answers=answers))
         outcome = self._penalised(loss, step, {"query": (queries,), "document": self._slots(documents)})
         if self.sparse:
             outcome.logged.update(sparsity(queries.detach(), documents.detach().flatten(0, 1)))

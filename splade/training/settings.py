@@ -41,6 +41,7 @@ class TrainingSettings:
     seed: int = 0
     in_batch_negatives: bool = False  # score queries against documents of the whole batch
     teacher_temperature: float = 1.0  # divides the teacher's scores before any loss
+    mask_answers: bool = True  # a document known to answer a query is none of its in-batch negatives
     penalty_documents: str = "slot"  # or "pooled"; see splade.training.objective.Objective
     validation_loss_examples: int = 0  # held out from training, chosen by the seed
     validation_metrics: Sequence[str] = ()  # of the full ranking

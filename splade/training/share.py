@@ -5,7 +5,6 @@ texts may be cut into parts anywhere: by examples, by tokens, by processes.
 """
 
 from collections.abc import Iterator, Sequence
-from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +19,7 @@ from splade.models.dropout import only
 from splade.models.encoders import MlmEncoder
 from splade.models.layouts import find_head
 from splade.records import Example, Text, TokenBatch
+from splade.training.answers import AnswerKeys, answer_keys, text_hashes
 from splade.training.masks import text_keys
 
 SIDES = ("query", "document")
@@ -37,6 +37,7 @@ class Share(NamedTuple):
     n_documents: int
     teacher: Tensor | None  # [m, n] float32 on the CPU
     document_keys: Tensor  # [m, n] int64 on the CPU, equal where texts are equal
+    answers: AnswerKeys
 
     def first_text(self, side: str) -> int:
         """The number of its first text of ``side`` in the global batch."""
@@ -83,7 +84,8 @@ def make_share(
     lengths = {side: tokens[side].attention_mask.sum(axis=1) for side in sides}
     budget = None if cut.tokens is None else budget_for(device.type)._replace(tokens=cut.tokens)
     parts = list(cut_parts(lengths, n_documents, cut.examples, budget))
-    return Share(first, tokens, parts, n_documents, _teacher(examples), _document_keys(examples))
+    keys = text_hashes([text.text for text in texts["document"]]).view(-1, n_documents)
+    return Share(first, tokens, parts, n_documents, _teacher(examples), keys, answer_keys(examples))
 
 
 def cut_parts(
@@ -144,16 +146,6 @@ def _may_mix(model: Any) -> bool:
         return False
     encoder = model.encoders["document"]
     return isinstance(encoder, MlmEncoder) and find_head(encoder.mlm) is not None
-
-
-def _document_keys(examples: Sequence[Example]) -> Tensor:
-    """Hashes of the documents' texts: the same document may come under several ids, as in lines of triplets."""
-    digests = b"".join(
-        blake2b(document.text.encode(), digest_size=8).digest()
-        for example in examples
-        for document in example.documents
-    )
-    return torch.from_numpy(np.frombuffer(digests, np.int64).reshape(len(examples), -1).copy())
 
 
 def _teacher(examples: Sequence[Example]) -> Tensor | None:

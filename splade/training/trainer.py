@@ -112,6 +112,8 @@ class Trainer(TrainingSettings):
         }
         model: dict[str, Any] = getattr(self.model, "settings", dict)()
         parts = {"loss": plain(self.loss), "penalties": penalties, "model": plain(model)}
+        # Absent where nothing is masked: so trained what was begun before there was the setting.
+        parts["mask_answers"] = (self.mask_answers and self.loss.needs_in_batch) or None
         return {
             "trainer": {**self.described(), **parts, "n_examples": len(self.examples)},
             "run": plain(self.describe or {}),

@@ -70,6 +70,7 @@ class Updates:
             penalty_documents=settings.penalty_documents,
             sparse=getattr(model, "is_sparse", True),
             teacher_temperature=settings.teacher_temperature,
+            mask_answers=settings.mask_answers,
         )
         self.global_step = step(
             model,

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from splade.data.examples import Pairs, Texts, Triplets, TripletsWithTeacher
 from splade.files import InputError
-from splade.records import Example, Text
+from splade.records import Answers, Example, Text
 from tests.data.writing import put, tsv
 from tests.shared import shared_data
 
@@ -89,9 +89,10 @@ def world(tmp_path):
 def test_pairs_are_the_positive_judgements(world, caplog):
     qrels = put(world / "qrels.txt", "q2 0 c 1\nq1 0 a 0\nq1 0 b 2\nq1 0 zzz 1\nnobody 0 a 1\n")
     pairs = Pairs(world / "q", world / "d", qrels)
+    source = pairs.documents.source
     assert [pairs.example(index, RNG) for index in range(len(pairs))] == [
-        Example(Text("q2", "query two"), (Text("c", "text c"),)),
-        Example(Text("q1", "query one"), (Text("b", "text b"),)),
+        Example(Text("q2", "query two"), (Text("c", "text c"),), None, Answers(source, (2,), (2,))),
+        Example(Text("q1", "query one"), (Text("b", "text b"),), None, Answers(source, (1,), (1,))),
     ]
     assert (pairs.has_teacher, pairs.n_documents) == (False, 1)
     assert "2 of 4 positive judgements name an unknown query or document, as ('q1', 'zzz')" in caplog.text
