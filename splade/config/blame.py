@@ -19,7 +19,7 @@ def addresses(message: str, cfg: DictConfig) -> list[str]:
     """
     settings = Settings.shipped()
     found: dict[str, list[str]] = {}
-    for address, value in _texts(values_of(cfg), cfg):
+    for address, value in resolved_texts(values_of(cfg), cfg):
         setting = settings.find(address)
         if setting is not None and "path" in setting.kind and _begins(message, value):
             found.setdefault(value, []).append(address)
@@ -35,14 +35,14 @@ def _begins(message: str, value: str) -> bool:
     return any(message.startswith((f"{place}:", f"{place}/", f"{place} ")) for place in places)
 
 
-def _texts(value: Any, cfg: DictConfig, address: str = "") -> Iterator[tuple[str, str]]:
+def resolved_texts(value: Any, cfg: DictConfig, address: str = "") -> Iterator[tuple[str, str]]:
     """Address and resolved text of every text; those in a list have the list's address."""
     if isinstance(value, dict):
         for name, inner in value.items():
-            yield from _texts(inner, cfg, f"{address}.{name}" if address else str(name))
+            yield from resolved_texts(inner, cfg, f"{address}.{name}" if address else str(name))
     elif isinstance(value, list):
         for inner in value:
-            yield from _texts(inner, cfg, address)
+            yield from resolved_texts(inner, cfg, address)
     elif isinstance(value, str):
         try:
             found = evaluate(value, cfg)

@@ -18,11 +18,14 @@ from omegaconf.errors import OmegaConfBaseException
 
 from splade.config.blame import addresses
 from splade.config.choose import choose, conf_dir, config_names
-from splade.config.compose import Groups, compose
+from splade.config.compose import Groups, compose, parse_overrides
 from splade.config.multirun import Job, Sweep, plan, run
+from splade.config.toy_data import toy_by_default
 from splade.config.validate import require, wire
 from splade.config.wiring import values_of
 from splade.files import InputError
+
+logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 USAGE_ERROR, INTERRUPTED = 2, 130
@@ -130,7 +133,13 @@ def _run(
 
 def run_one(function: Callable[[DictConfig], Result], choice: Any, overrides: Sequence[str]) -> Result:
     """What the command ``function`` returns for the chosen config with ``overrides``."""
-    return _blaming(_ready(_name_of(function), choice, overrides), function)
+    name = _name_of(function)
+    cfg = _ready(name, choice, overrides)
+    writes = commands().get(name, {}).get("writes", [])
+    told = toy_by_default(cfg, choice, parse_overrides(overrides), _needs(name, cfg), writes)
+    if told and os.environ.get("RANK", "0") == "0":
+        logger.warning("splade %s: %s", name, told)
+    return _blaming(cfg, function)
 
 
 def _blaming(cfg: DictConfig, function: Callable[[DictConfig], Result]) -> Result:
@@ -147,10 +156,16 @@ def _blaming(cfg: DictConfig, function: Callable[[DictConfig], Result]) -> Resul
 
 def _ready(name: str, choice: Any, overrides: Sequence[str]) -> DictConfig:
     cfg = wire(compose(choice, overrides))
+    require(cfg, _needs(name, cfg))
+    return cfg
+
+
+def _needs(name: str, cfg: DictConfig) -> Sequence[str]:
+    """The wired nodes that the command ``name`` reads of ``cfg``."""
     row = commands().get(name, {})
     instead = [nodes for address, nodes in row.get("instead", {}).items() if OmegaConf.select(cfg, address)]
-    require(cfg, instead[0] if instead else row.get("needs", []))
-    return cfg
+    needs: Sequence[str] = instead[0] if instead else row.get("needs", [])
+    return needs
 
 
 def _parser(name: str) -> argparse.ArgumentParser:

@@ -181,13 +181,19 @@ def _drop_what_groups_replace(saved: DictConfig, parsed: Sequence[Override], gro
                     holder.pop(name, None)
 
 
-def _drop_alternatives(cfg: DictConfig, parsed: Sequence[Override], groups: Groups) -> DictConfig:
-    """``cfg`` without what an override stands in the place of: its own default, not another override."""
+def given_by(overrides: Sequence[Override], groups: Groups) -> set[str]:
+    """The addresses that overrides set, by an option of a group too; null sets nothing."""
     given: set[str] = set()
-    for override in parsed:
+    for override in overrides:
         if not override.is_delete() and override.value() is not None:
             name = override.key_or_group
             given |= groups.addresses(name) if groups.is_group(override) else {name}
+    return given
+
+
+def _drop_alternatives(cfg: DictConfig, parsed: Sequence[Override], groups: Groups) -> DictConfig:
+    """``cfg`` without what an override stands in the place of: its own default, not another override."""
+    given = given_by(parsed, groups)
     for pair in ALTERNATIVES.items():
         for chosen, other in (pair, pair[::-1]):
             if chosen in given and other not in given and OmegaConf.select(cfg, other) is not None:

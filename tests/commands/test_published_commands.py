@@ -18,6 +18,12 @@ from tests.commands.world import SMALL, SMALL_HF
 ROOT = Path(__file__).parents[2]
 MODEL = "init_dict.model_type_or_dir=experiments/debug/checkpoint/model"
 STEPS = {"all": SMALL, "train": SMALL, "hf_train": SMALL_HF, "distil": (*SMALL, MODEL)}
+DATA = {
+    "COLLECTION": "full_collection",
+    "QUERIES": "dev_queries",
+    "QRELS": "dev_qrel.json",
+    "TRIPLETS": "triplets",
+}
 PUBLISHED = [
     "SPLADE_CONFIG_NAME=config_default.yaml python3 -m splade.all config.checkpoint_dir=experiments/debug/checkpoint "
     "config.index_dir=experiments/debug/index config.out_dir=experiments/debug/out",
@@ -123,7 +129,7 @@ def test_the_readme_has_its_commands_where_the_tests_look():
 
 
 @pytest.mark.parametrize("line", readme_commands(), ids=lambda line: re.sub(r".*splade\.", "", line)[:48])
-def test_a_command_of_the_readme_runs(line, splade, workplace, ran):
+def test_a_command_of_the_readme_runs_and_names_its_data(line, splade, workplace, ran, caplog):
     prepared(splade, workplace, ran)
     more = ["config.checkpoint_dir=experiments/plain/checkpoint"] if line == "python -m splade.all" else []
     if "splade.rerank" in line:
@@ -134,8 +140,13 @@ def test_a_command_of_the_readme_runs(line, splade, workplace, ran):
     if "selfdistil" in line:
         more += ["data.VALIDATION_SIZE_FOR_LOSS=2", "config.checkpoint_dir=experiments/self/checkpoint"]
     if "VECTORS_PATH=shards" in line:
-        run_line(splade, next(other for other in readme_commands() if "splade.encode" in other).replace(
-            "DIR/", "experiments/debug/checkpoint/"), workplace)  # fmt: skip
+        run_line(
+            splade,
+            next(other for other in readme_commands() if "splade.encode" in other)
+            .replace("DIR/", "experiments/debug/checkpoint/")
+            .replace("=COLLECTION", "=data/msmarco/full_collection"),
+            workplace,
+        )
     elif "VECTORS_PATH" in line:
         _vectors(workplace)
         splade("index", "data.VECTORS_PATH=docs.jsonl", "config.index_dir=vectors/index", cwd=workplace)
@@ -144,8 +155,11 @@ def test_a_command_of_the_readme_runs(line, splade, workplace, ran):
     line = line.replace("[DIR,DIR]", "[experiments/debug/checkpoint,experiments/debug/checkpoint/model]")
     line = line.replace("DIR/config.yaml", "experiments/debug/checkpoint/config.yaml")
     line = line.replace("--qrel_file_path QRELS", f"--qrel_file_path {ROOT / 'data/toy/qrels/test.json'}")
+    for placeholder, path in DATA.items():
+        line = re.sub(rf"=(\[?){placeholder}\b", rf"=\1data/msmarco/{path}", line)
     line = line.replace("--run_file_path RUN", "--run_file_path experiments/debug/out/TOY/run.json")
     run_line(splade, line, workplace, *more)
+    assert "THE TOY DATA" not in caplog.text, "a row that names a model names its data too"
 
 
 def _vectors(folder: Path) -> None:
