@@ -24,7 +24,7 @@ def encode(cfg: DictConfig) -> Path:
     shard = shard_of(cfg.encode.shard, os.environ)
     check_writable(folder / shard.folder)
     collection = open_collection(cfg.encode.collection)
-    encoder = encoder_from(cfg, retriever_from(cfg), "document", device_of(os.environ))
+    encoder = encoder_from(cfg, retriever_from(cfg), "document")
     return encode_shard(encoder, collection, shard, folder)
 
 
@@ -33,13 +33,6 @@ def shard_of(setting: str | None, environment: Mapping[str, str]) -> Shard:
     whole = Shard(1, 1) if setting is None else Shard.parse(setting)
     mine = Shard(int(environment.get("RANK", "0")) + 1, int(environment.get("WORLD_SIZE", "1")))
     return mine.within(whole)
-
-
-def device_of(environment: Mapping[str, str]) -> str | None:
-    """The GPU that torchrun gives this process; None where nothing is said or there is none."""
-    import torch
-
-    return f"cuda:{environment['LOCAL_RANK']}" if "LOCAL_RANK" in environment and torch.cuda.is_available() else None
 
 
 main = command(encode)

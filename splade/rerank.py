@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, ListConfig
 
@@ -22,6 +21,7 @@ from splade.files import InputError, read_json, write_json
 from splade.mining.negatives import state_of
 from splade.mining.pieces import Pieces
 from splade.mining.teachers import about_reranker, half_precision
+from splade.models.devices import own_device
 from splade.models.rerankers import Reranker, load_reranker
 from splade.progress import progress
 from splade.records import Qrels, Ranking, Run
@@ -152,7 +152,7 @@ def reranker_from(cfg: DictConfig) -> Reranker:
             "(python -m splade.hf_train_reranker), or set config.pretrained_no_yamlconfig=true to use "
             "init_dict.model_type_or_dir as it is"
         )
-    return reranker.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+    return reranker.to(own_device()).eval()
 
 
 def _jobs(settings: DictConfig) -> Iterator[Job]:

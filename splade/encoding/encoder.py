@@ -21,6 +21,7 @@ from splade.encoding.compiled import Compiled
 from splade.encoding.precision import has_int8, name_of, precision_of
 from splade.models import SparseRetriever
 from splade.models.buckets import budget_for, length_buckets
+from splade.models.devices import own_device
 from splade.models.encoders import MlmEncoder
 from splade.models.int8 import in_int8, through
 from splade.models.layouts import backbone_of
@@ -41,8 +42,8 @@ class Encoder:
     (elsewhere float32 is used, with a warning); pooled weights are float32 all the same.
     ``int8`` computes the linear layers of the transformer in 8 bits on processors that do so fast; vectors change.
     ``compile`` has torch.compile make the transformer faster, where it can.
-    ``max_length`` tokens of a text are read (the model's own limit where None). ``device`` defaults to CUDA where
-    there is one.
+    ``max_length`` tokens of a text are read (the model's own limit where None). ``device`` defaults to this process's
+    GPU where there is one.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class Encoder:
         if batch_tokens is not None and batch_tokens < 1:
             raise ValueError(f"batch_tokens must be at least 1, got {batch_tokens}")
         self.model, self.side, self.batch_size = model, side, batch_size
-        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.device = own_device() if device is None else torch.device(device)
         self.budget = budget_for(self.device.type)
         if batch_tokens is not None:
             self.budget = self.budget._replace(tokens=batch_tokens)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from splade.encoding import Encoder
 from splade.files import InputError
 from splade.models import SparseRetriever
+from splade.models.devices import own_device
 from splade.models.rerankers import CrossEncoder, Pairwise, Reranker, load_reranker
 from splade.models.rerankers.base import DESCRIPTION
 from splade.models.retriever import weights_digest
@@ -66,7 +67,7 @@ class RerankerTeacher:
             kind = kind or CrossEncoder.kind
         lengths = {} if max_length is None else {"max_length": max_length}
         reranker = load_reranker(model_type_or_dir, kind, **lengths)
-        self.reranker = reranker.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+        self.reranker = reranker.to(own_device()).eval()
         self.batch_size, self.fp16 = batch_size, fp16
 
     def about(self) -> dict[str, Any]:

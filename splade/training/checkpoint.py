@@ -105,25 +105,25 @@ def discard(folder: str | Path) -> None:
 
 
 def random_states() -> dict[str, Any]:
-    """The states of Python's, NumPy's and torch's generators, as tensors and plain values."""
+    """The states of the generators of Python, NumPy, torch and the current CUDA device, as tensors and plain values."""
     kind, keys, *rest = np.random.get_state(legacy=True)  # noqa: NPY002
     return {
         "python": random.getstate(),
         "numpy": (kind, np.asarray(keys).tolist(), *rest),
         "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "cuda": [torch.cuda.get_rng_state()] if torch.cuda.is_available() else [],
     }
 
 
 def restore_random_states(states: Mapping[str, Any]) -> None:
-    """Put the generators back; CUDA's only where the number of devices is the same."""
+    """Put the generators back; CUDA's only where one device's state was kept."""
     version, internal, gauss_next = states["python"]
     random.setstate((version, tuple(internal), gauss_next))
     kind, keys, position, has_gauss, gauss = states["numpy"]
     np.random.set_state((kind, np.asarray(keys, np.uint32), position, has_gauss, gauss))  # noqa: NPY002
     torch.set_rng_state(states["torch"])
-    if torch.cuda.is_available() and len(states["cuda"]) == torch.cuda.device_count():
-        torch.cuda.set_rng_state_all(states["cuda"])
+    if torch.cuda.is_available() and len(states["cuda"]) == 1:
+        torch.cuda.set_rng_state(states["cuda"][0])
 
 
 def seed_everything(seed: int) -> None:

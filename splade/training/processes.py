@@ -5,6 +5,8 @@ collective: all ranks call it, in the same order.
 """
 
 import gc
+import pickle
+import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -15,11 +17,13 @@ import torch.distributed.nn  # before there is a group: imported later, its func
 from torch import Tensor, distributed, nn
 
 from splade.files import InputError
+from splade.models.devices import own_device, tell_unused_gpus
 
 Value = TypeVar("Value")
 
-
-PATIENCE = timedelta(hours=6)  # other ranks wait while the first one validates
+STEP_PATIENCE = timedelta(minutes=10)  # of a step's collectives, which all ranks reach at about the same time
+PATIENCE = timedelta(hours=6)  # other ranks wait while one validates, saves, loads or downloads
+_waiting: list[Any] = []  # the present group once more, for long waits: over gloo, with that patience
 _meshes: list[Any] = []  # of the present group
 
 
@@ -27,25 +31,73 @@ _meshes: list[Any] = []  # of the present group
 def process_group(environment: Mapping[str, str]) -> Iterator[None]:
     """Be one of ``WORLD_SIZE`` processes, as torchrun says in ``environment``, inside the block.
 
-    NCCL where there is CUDA, each process on the device of its ``LOCAL_RANK``; gloo elsewhere. Nothing happens
-    for a process launched alone. The group's threads end with the block, unless the caller still holds a module that
-    was spread in it: a thread that outlives the interpreter may abort the process after its work is done.
+    NCCL where there is CUDA, each process on a device of its own; gloo elsewhere. For a process launched alone there
+    is no group, and a warning where it leaves GPUs unused. InputError where two processes have one GPU, and where
+    another process is gone.
+
+    After the block the group's threads end, unless the caller still holds a module that was spread in it: a thread that
+    outlives the interpreter may abort the process after its work is done. Where the block raises, the group stays as
+    it is, because its end is a collective that the other ranks would not reach: let the process end, which they notice.
     """
-    if int(environment.get("WORLD_SIZE", "1")) == 1 or distributed.is_initialized():
+    if int(environment.get("WORLD_SIZE", "1")) == 1:
+        tell_unused_gpus(environment)
         yield
         return
-    cuda = torch.cuda.is_available()
+    if distributed.is_initialized():
+        yield
+        return
+    cuda = own_device(environment).type == "cuda"
+    distributed.init_process_group("nccl" if cuda else "gloo", timeout=STEP_PATIENCE)
+    _waiting.append(distributed.new_group(backend="gloo", timeout=PATIENCE))
     if cuda:
-        torch.cuda.set_device(int(environment["LOCAL_RANK"]))
-    distributed.init_process_group("nccl" if cuda else "gloo", timeout=PATIENCE)
+        check_own_gpus(_gathered(_own_gpu()))
     try:
         yield
-    finally:
-        for mesh in _meshes:  # torch's caches of spread tensors keep meshes for good
-            getattr(mesh, "_pg_registry", {}).clear()
-        _meshes.clear()
-        distributed.destroy_process_group()
-        gc.collect()  # modules that were spread refer to themselves in circles, and to the group
+    except RuntimeError as error:
+        if _tells_of_a_lost_process(error):
+            raise InputError(LOST) from error
+        raise
+    _end_group()
+
+
+LOST = (
+    "another process of this run ended or stopped answering, so this one cannot go on; what went wrong is in that "
+    "process's message. The same command continues from the last checkpoint"
+)
+LOST_WORDS = (
+    *("connection closed by peer", "connection reset by peer", "broken pipe", "timed out waiting"),
+    "ncclremoteerror",
+)
+
+
+def _tells_of_a_lost_process(error: RuntimeError) -> bool:
+    """Whether a collective failed because of another process: torch has no type for it, gloo and NCCL have words."""
+    words = str(error).lower()
+    return any(each in words for each in LOST_WORDS)
+
+
+def _end_group() -> None:
+    for mesh in _meshes:  # torch's caches of spread tensors keep meshes for good
+        getattr(mesh, "_pg_registry", {}).clear()
+    _meshes.clear()
+    _waiting.clear()
+    distributed.destroy_process_group()
+    gc.collect()  # modules that were spread refer to themselves in circles, and to the group
+
+
+def _own_gpu() -> str:
+    """What tells this process's GPU from those of all machines."""
+    properties = torch.cuda.get_device_properties(torch.cuda.current_device())
+    return f"{socket.gethostname()} {getattr(properties, 'uuid', world()[0])}"  # no uuid in torch before 2.5
+
+
+def check_own_gpus(places: Sequence[str]) -> None:
+    """InputError where two of ``places`` (machine and GPU of each rank) are the same."""
+    if len(set(places)) < len(places):
+        raise InputError(
+            f"{len(places)} processes have {len(set(places))} GPUs, and each needs one of its own: start one process "
+            f"per GPU (torchrun --nproc_per_node gpu -m …), or show them more (CUDA_VISIBLE_DEVICES)"
+        )
 
 
 def mesh_of_all(device_type: str) -> Any:
@@ -125,8 +177,9 @@ def summed(values: Sequence[float], device: torch.device) -> list[float]:
 
 
 def same_start(module: nn.Module) -> None:
-    """Give every rank the weights and buffers of rank 0."""
+    """Give every rank the weights and buffers of rank 0, once all have theirs."""
     if world()[1] > 1:
+        meet()  # one rank may have downloaded for all
         for tensor in (*module.parameters(), *module.buffers()):
             distributed.broadcast(tensor.detach(), src=0)
 
@@ -144,11 +197,38 @@ def on_first_rank(work: Callable[[], Value]) -> Value:
         try:
             outcome[0] = work()
         except (Exception, KeyboardInterrupt) as error:
-            outcome[1] = error
-    distributed.broadcast_object_list(outcome, src=0)
+            outcome[1] = _sendable(error)
+    distributed.broadcast_object_list(outcome, src=0, group=_waits())
     if isinstance(outcome[1], BaseException):
         raise outcome[1]
     return outcome[0]  # type: ignore[return-value]
+
+
+def meet() -> None:
+    """Wait until every rank is here, as long as it may take."""
+    if world()[1] > 1:
+        _gathered(None)
+
+
+def _gathered(value: Value) -> list[Value]:
+    """The ``value`` of every rank, rank by rank."""
+    values: list[Any] = [None] * world()[1]
+    distributed.all_gather_object(values, value, group=_waits())
+    return values
+
+
+def _waits() -> Any:
+    """The group to wait in for long; None, torch's own, where somebody else made the group."""
+    return _waiting[0] if _waiting else None
+
+
+def _sendable(error: BaseException) -> BaseException:
+    """``error``, or its words where it cannot be sent to other ranks."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:  # a class of anybody's: nothing is known of what it raises
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
 
 
 def anywhere(flag: bool, device: torch.device) -> bool:

@@ -20,6 +20,7 @@ from splade.data.examples import ExampleSource
 from splade.files import whole_folder
 from splade.losses.scores import Loss, Scores
 from splade.models.checkpoint import check_replaceable
+from splade.models.devices import own_device
 from splade.models.rerankers import Reranker
 from splade.models.rerankers.base import DESCRIPTION
 from splade.progress import progress
@@ -111,7 +112,7 @@ class RerankerTrainer:
         check_supervision(loss, examples)
         check_enough(train_batch_size, "queries")
         self.rank, _ = world()
-        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.device = own_device() if device is None else torch.device(device)
         if not isinstance(reranker, Reranker):
             seed_everything(seed)  # new weights start from the seed
             reranker = reranker()

@@ -52,7 +52,7 @@ class TrainingSettings:
     patience: int = 3  # validations in a row without improvement after which it stops
     overwrite_final: bool = False  # model/ holds the last weights in the end instead of the best
     resume: bool = True  # False discards what checkpoint_dir holds of an earlier training
-    device: str | torch.device | None = None  # None: CUDA where there is one
+    device: str | torch.device | None = None  # None: this process's GPU where there is one
     tensorboard: bool = True
 
     def check_settings(self) -> None:

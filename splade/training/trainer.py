@@ -22,6 +22,7 @@ from splade.files import InputError
 from splade.losses import Loss, MaskedLanguageModel
 from splade.models import SparseRetriever
 from splade.models.checkpoint import check_replaceable
+from splade.models.devices import own_device
 from splade.progress import progress
 from splade.regularization.penalties import Penalty
 from splade.training import checkpoint
@@ -83,8 +84,7 @@ class Trainer(TrainingSettings):
         train, held_out = split_validation(len(self.examples), self.validation_loss_examples, self.seed)
         self.validation = self._validation(held_out)
         self._continues()
-        cuda = f"cuda:{self.rank % torch.cuda.device_count()}" if torch.cuda.is_available() else "cpu"
-        self._device = torch.device(self.device or cuda)
+        self._device = own_device() if self.device is None else torch.device(self.device)
         batches = GlobalBatches(train, self.train_batch_size, self.seed)
         self.updates = Updates(self.model, self.loss, self.penalties, self.examples, batches, self, self._device)
         self.progress, self.window = Progress(), Window()
