@@ -8,9 +8,10 @@ import os
 import re
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
@@ -89,7 +90,20 @@ def help_of(name: str) -> str:
 
 
 def in_words(name: str, run: Callable[[], Result]) -> Result:
-    """What ``run`` returns; the errors a user can repair are printed in a sentence and end the program."""
+    """What ``run`` returns; the errors a user can repair are printed in a sentence and end the program.
+
+    One of several processes (torchrun) ends at once after any error: the end of the interpreter might wait for threads
+    that wait for the others, and these learn of the error by the end of this process.
+    """
+    try:
+        return _in_words(name, run)
+    except BaseException as error:
+        if os.environ.get("WORLD_SIZE", "1") != "1":
+            _leave_at_once(error)
+        raise
+
+
+def _in_words(name: str, run: Callable[[], Result]) -> Result:
     try:
         with _threads_in_words():
             return run()
@@ -241,6 +255,18 @@ def _sentence(error: BaseException, where: str = "") -> str:
         remedy = REMEDIES.get(error.errno or 0)
         text = f"{text}. {remedy}" if remedy else text
     return text if isinstance(error, InputError) or not where else f"{where}: {text}"
+
+
+def _leave_at_once(error: BaseException) -> NoReturn:
+    """End this process now, with the exit code of ``error``, which is printed unless it says only that."""
+    if not isinstance(error, SystemExit):
+        traceback.print_exception(error)
+    elif isinstance(error.code, str):
+        print(error.code, file=sys.stderr)
+    code = (error.code or 0) if isinstance(error, SystemExit) else 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else 1)
 
 
 def _stop(name: str, message: str, code: int, error: BaseException) -> None:

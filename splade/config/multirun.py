@@ -65,7 +65,8 @@ def plan(overrides: Sequence[str], writes: Sequence[str], compose: Compose) -> S
 
 
 def run(sweep: Sweep, one: Callable[[Sequence[str]], object], command: tuple[str, str], choice: Any) -> object:
-    """Run every job, and write the table; what the last one returned. InputError where jobs failed, once all are done.
+    """Run every job, and write the table; what the last one returned. InputError where jobs failed, once all are done;
+    where several processes run each job (torchrun), at once.
 
     ``one`` runs a job here; ``command`` (module and function) and ``choice`` say how a launcher's process does.
     """
@@ -84,7 +85,7 @@ def run(sweep: Sweep, one: Callable[[Sequence[str]], object], command: tuple[str
             result = one(job.overrides)
             found.append({"status": "done", **figures(result)})
         except InputError as error:
-            if len(sweep.jobs) == 1:
+            if len(sweep.jobs) == 1 or os.environ.get("WORLD_SIZE", "1") != "1":  # other processes wait in this job
                 raise
             found.append({"status": f"failed: {error}"})
         tell(sweep, found)
