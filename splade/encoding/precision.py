@@ -12,22 +12,24 @@ INT8_FLAGS = {"avx512_vnni", "avx_vnni", "amx_int8", "i8mm", "asimddp"}
 
 
 def precision_of(device: torch.device, *, fp16: bool = False, bf16: bool = False) -> torch.dtype:
-    """The type to compute in: that asked for where ``device`` has it natively, else float32, with a warning.
+    """The type to compute in: that asked for where ``device`` has it natively; else, with a warning, another.
 
+    On a GPU without bfloat16 that is float16, elsewhere float32.
     Raises ValueError where both are asked for.
     """
     if fp16 and bf16:
         raise ValueError("init_dict.fp16 and init_dict.bf16 are both true; choose one")
     asked = torch.float16 if fp16 else torch.bfloat16 if bf16 else torch.float32
-    if asked is torch.float32 or is_native(asked, device):
-        return asked
-    logger.warning(
-        "%s: %s has no %s of its own, and emulating it is slower than float32; encoding in float32",
-        "init_dict.fp16" if fp16 else "init_dict.bf16",
-        "this processor" if device.type == "cpu" else device,
-        name_of(asked),
-    )
-    return torch.float32
+    used = native_type(asked, device)
+    if used is not asked:
+        logger.warning(
+            "%s: %s has no %s of its own, and emulating it is slower than float32; encoding in %s",
+            "init_dict.fp16" if fp16 else "init_dict.bf16",
+            "this processor" if device.type == "cpu" else device,
+            name_of(asked),
+            name_of(used),
+        )
+    return used
 
 
 def has_int8(device: torch.device) -> bool:
@@ -35,13 +37,27 @@ def has_int8(device: torch.device) -> bool:
     return device.type == "cpu" and bool(INT8_FLAGS & cpu_flags())
 
 
-def is_native(dtype: torch.dtype, device: torch.device) -> bool:
-    """Whether ``device`` multiplies matrices of float16 or bfloat16 without emulation; False where that is unknown."""
-    if device.type == "cpu":
-        return bool(CPU_FLAGS[dtype] & cpu_flags())
+def native_type(asked: torch.dtype, device: torch.device) -> torch.dtype:
+    """The type for matrix products on ``device`` that is nearest to ``asked`` without emulation.
+
+    float32 where nothing is known of the device.
+    """
+    if asked is torch.float32:
+        return asked
     if device.type == "cuda":
-        return torch.cuda.get_device_capability(device) >= ((8, 0) if dtype is torch.bfloat16 else (7, 0))
-    return False
+        return type_by_capability(asked, torch.cuda.get_device_capability(device))
+    return asked if device.type == "cpu" and CPU_FLAGS[asked] & cpu_flags() else torch.float32
+
+
+def type_by_capability(asked: torch.dtype, capability: tuple[int, int]) -> torch.dtype:
+    """The half type that GPUs of a compute capability multiply in their tensor cores, where one is ``asked`` for.
+
+    bfloat16 from 8.0 on, float16 from 7.0 on: of the two, that asked for or float16; float32 below. PyTorch's own
+    ``is_bf16_supported`` counts emulation, which is true of every GPU.
+    """
+    if asked is torch.bfloat16 and capability >= (8, 0):
+        return torch.bfloat16
+    return torch.float16 if capability >= (7, 0) else torch.float32
 
 
 def name_of(dtype: torch.dtype) -> str:

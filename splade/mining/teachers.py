@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from splade.encoding import Encoder
+from splade.encoding.precision import native_type
 from splade.files import InputError
 from splade.models import SparseRetriever
 from splade.models.devices import own_device
@@ -157,7 +158,8 @@ def inner_products(query: Vector, documents: Sequence[Vector], vocab_size: int) 
 
 
 def half_precision(reranker: Reranker, fp16: bool) -> AbstractContextManager[object]:
-    """Autocast where half precision is asked for and there is a GPU; bfloat16 where it has it (T5 overflows fp16)."""
+    """Autocast where half precision is asked for and a GPU has it; bfloat16 if it can (T5 overflows fp16)."""
     if not fp16 or reranker.device.type != "cuda":
         return nullcontext()
-    return torch.autocast("cuda", torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16)
+    used = native_type(torch.bfloat16, reranker.device)
+    return nullcontext() if used is torch.float32 else torch.autocast("cuda", used)

@@ -11,8 +11,8 @@ class Adaptive(ABC):
     """What is learnt comes from the vectors of global batches, so it is the same on any number of processes.
 
     A step calls ``forget``, ``observe`` for each global batch, and ``settle`` once the weights have been updated: only
-    that changes anything, so that a step which is cut short leaves no trace. What is learnt is in attributes that begin
-    with an underscore, those of ``learnt``; the others are settings.
+    that changes anything, so that a step which is cut short, or skipped for its infinite gradients, leaves no trace.
+    What is learnt is in attributes that begin with an underscore, those of ``learnt``; the others are settings.
     """
 
     learnt: tuple[str, ...] = ()

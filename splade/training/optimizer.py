@@ -1,7 +1,7 @@
 """AdamW's parameter groups, the learning rate at a step, and mixed precision."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
+from splade.encoding.precision import native_type
 from splade.files import InputError
 
 logger = logging.getLogger(__name__)
@@ -77,24 +78,47 @@ def set_learning_rates(optimizer: Optimizer, full: Sequence[float], factor: floa
         group["lr"] = rate * factor
 
 
+MOST_SKIPPED = 40  # steps in a row: the scale begins at 2^16, halves each time, and is 2^-24 then
+
+
 class Precision:
     """The arithmetic of the encoders: float32, fp16 with a loss scaler (CUDA only), or bf16.
 
-    ``fp16`` without CUDA warns and computes in float32, because published configs ask for it. Losses,
-    penalties, gradients of representations and the optimizer are float32 in every mode.
+    ``fp16`` without CUDA warns and computes in float32, because published configs ask for it; so does ``bf16`` on a GPU
+    without bfloat16, in fp16 or, where the loss may not be ``scaled``, in float32. Losses, penalties, gradients of
+    representations and the optimizer are float32 in every mode.
     """
 
-    def __init__(self, device: torch.device, *, fp16: bool = False, bf16: bool = False) -> None:
+    def __init__(self, device: torch.device, *, fp16: bool = False, bf16: bool = False, scaled: bool = True) -> None:
         if fp16 and bf16:
             raise ValueError("fp16 and bf16 exclude each other: set one of them")
         if fp16 and device.type != "cuda":
             logger.warning("config.fp16: fp16 needs a CUDA device; training on %s runs in float32", device.type)
             fp16 = False
+        if bf16 and device.type == "cuda" and (used := native_type(torch.bfloat16, device)) is not torch.bfloat16:
+            fp16, bf16 = scaled and used is torch.float16, False
+            logger.warning(
+                "config.bf16: %s has no bfloat16 of its own, and emulating it is slower than float32; training in %s",
+                device,
+                "float16, with a loss scale" if fp16 else "float32",
+            )
         if bf16 and device.type == "cpu":
             logger.warning("bf16 on a CPU without native support is emulated and several times slower than float32")
         self.device_type = device.type
         self.dtype = torch.float16 if fp16 else torch.bfloat16 if bf16 else None
         self.scaler = torch.amp.GradScaler(device.type, enabled=fp16)
+        self.skipped = 0  # steps in a row, up to the last one
+        self.columns = ("loss_scale", "skipped") if fp16 else ()  # of what is logged
+
+    def state(self) -> dict[str, Any]:
+        """The loss scale and its history; empty without one."""
+        return {**self.scaler.state_dict(), "skipped": self.skipped} if self.scaler.is_enabled() else {}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go back to what ``state`` returned; nothing changes where one of the two has no loss scale."""
+        if state and self.scaler.is_enabled():
+            self.scaler.load_state_dict(dict(state))
+            self.skipped = state.get("skipped", 0)
 
     def autocast(self) -> AbstractContextManager[object]:
         """The context to run an encoder in."""
@@ -111,7 +135,27 @@ class Precision:
         norm: Any = nn.utils.clip_grad_norm_(parameters, max_grad_norm or float("inf"))
         return float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm)  # of gradients spread over ranks
 
-    def apply(self, optimizer: Optimizer) -> None:
-        """One optimizer step; with fp16, one of infinite gradients is skipped and the scale lowered."""
+    def apply(self, optimizer: Optimizer) -> bool:
+        """One optimizer step, and whether it was taken: with fp16, infinite gradients lower the scale instead."""
+        before = self.scaler.get_scale()
         self.scaler.step(optimizer)
         self.scaler.update()
+        taken = self.scaler.get_scale() >= before
+        self.skipped = 0 if taken else self.skipped + 1
+        return taken
+
+    def logged(self) -> dict[str, float]:
+        """What to log of the last step: the loss scale, and 1 where it was skipped; nothing without a scale."""
+        values = (self.scaler.get_scale(), float(self.skipped > 0))
+        return dict(zip(self.columns, values, strict=True)) if self.columns else {}
+
+    def check_progress(self, step: int, n_steps: int) -> None:
+        """InputError where no step is ever taken: too many in a row, or all ``n_steps``, the last being ``step``."""
+        if self.skipped < min(MOST_SKIPPED, n_steps):
+            return
+        raise InputError(
+            f"the last {self.skipped} steps were skipped, up to step {step + 1}: gradients are too large for fp16 at "
+            f"any loss scale (now {self.scaler.get_scale():.1e}), so the weights stand still. Do without fp16 "
+            "(config.fp16=false; config.bf16=true where the GPU has it), in another config.checkpoint_dir or with "
+            "config.resume=false, which discards this training; the last checkpoint is untouched"
+        )

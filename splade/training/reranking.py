@@ -187,9 +187,11 @@ class RerankerTrainer:
         sum_gradients(self.reranker.parameters())
         norm = self.precision.clip(self.optimizer, self.max_grad_norm)
         self.precision.apply(self.optimizer)
+        self.precision.check_progress(self.step, self.nb_iterations)
         self.step += 1
         norm = norm if np.isfinite(norm) else 0.0  # a step that fp16's scaler skipped
-        return {"step": self.step, "loss": loss, "positive_first": first, "lr": rate, "grad_norm": norm}
+        told = {"step": self.step, "loss": loss, "positive_first": first, "lr": rate, "grad_norm": norm}
+        return {**told, **self.precision.logged()}
 
     def _add_gradient(self, batch: int) -> tuple[float, float]:
         """Add the gradient of this process's share of global batch ``batch``.
@@ -250,7 +252,7 @@ class RerankerTrainer:
         state = load_state(self.last)
         self.reranker.load_state_dict(state["reranker"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.precision.scaler.load_state_dict(state["scaler"])
+        self.precision.restore(state["scaler"])
         self.step = state["step"]
 
     def _save(self) -> None:
@@ -260,7 +262,7 @@ class RerankerTrainer:
         state = {
             "reranker": self.reranker.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "scaler": self.precision.scaler.state_dict(),
+            "scaler": self.precision.state(),
             "step": self.step,
         }
         save_state(self.last, state, self.describe)

@@ -194,8 +194,8 @@ class Trainer(TrainingSettings):
     def _open_log(self) -> TrainingLog | None:
         if self.rank:
             return None
-        columns = [*self.updates.objective.columns(), "lr", "grad_norm", "epoch", "documents_per_second"]
-        columns += self.validation.columns
+        columns = [*self.updates.objective.columns(), "lr", "grad_norm", *self.updates.precision.columns]
+        columns += ["epoch", "documents_per_second", *self.validation.columns]
         return TrainingLog(self._folder, columns, step=self.progress.step, tensorboard=self.tensorboard)
 
     def _leave(self) -> str:

@@ -59,7 +59,7 @@ class Updates:
             checkpoint_activations(model)
         same_start(model)
         self.sharded = Sharded(model, device) if settings.fsdp else None
-        self.precision = Precision(device, fp16=settings.fp16, bf16=settings.bf16)
+        self.precision = Precision(device, fp16=settings.fp16, bf16=settings.bf16, scaled=not settings.fsdp)
         self.optimizer = adamw(model, settings.lr, settings.weight_decay, settings.lr_query_table)
         self.rates = learning_rates(self.optimizer)
         objective, step = KINDS["tokens" if loss.of_tokens else "scores"]
@@ -101,7 +101,7 @@ class Updates:
         return {
             "model": whole(self.model.state_dict()),
             "optimizer": whole(self.optimizer.state_dict()),
-            "scaler": self.precision.scaler.state_dict(),
+            "scaler": self.precision.state(),
             "average": None if self.average is None else self.average.state(),
             "penalties": {name: learner.state() for name, (_, learner) in self.objective.adaptive().items()},
         }
@@ -110,7 +110,7 @@ class Updates:
         """Go back to what ``state`` returned; called by all ranks."""
         self.model.load_state_dict(spread(state["model"], self.model.state_dict()))
         self.optimizer.load_state_dict(spread_optimizer(state["optimizer"], self.optimizer))
-        self.precision.scaler.load_state_dict(state["scaler"])
+        self.precision.restore(state["scaler"])
         if self.average is not None:
             self.average.restore(state["average"])
         for name, (_, learner) in self.objective.adaptive().items():
@@ -124,8 +124,7 @@ class Updates:
         self.model.train()
         self.optimizer.zero_grad(set_to_none=True)
         observed = Window()
-        learners = [learner for _, learner in self.objective.adaptive().values()]
-        for learner in learners:
+        for _, learner in self.objective.adaptive().values():
             learner.forget()
         first = step * settings.gradient_accumulation_steps
         for batch in range(first, first + settings.gradient_accumulation_steps):
@@ -135,12 +134,19 @@ class Updates:
         if not self.precision.scaler.is_enabled():  # the scaler skips steps of infinite gradients itself
             check_finite("the norm of the gradients", norm, step)
         self.whole = False
-        self.precision.apply(self.optimizer)
-        for learner in learners:
+        taken = self.precision.apply(self.optimizer)
+        self.precision.check_progress(step, settings.nb_iterations)
+        if taken:
+            self._learn(step)
+        told = {"lr": settings.lr * factor, "grad_norm": norm if math.isfinite(norm) else 0.0}
+        return {**observed.means(), **told, **self.precision.logged()}
+
+    def _learn(self, step: int) -> None:
+        """Have penalties and the average learn from a step that changed the weights."""
+        for _, learner in self.objective.adaptive().values():
             learner.settle(step)
         if self.average is not None:
             self.average.update(step)
-        return {**observed.means(), "lr": settings.lr * factor, "grad_norm": norm if math.isfinite(norm) else 0.0}
 
     def _add_gradient(self, batch: int, step: int) -> dict[str, float]:
         """Add the gradient of global batch ``batch``, averaged over those of the step."""

@@ -1,11 +1,14 @@
 """Half precision: used where it is native, refused where it is emulated, near float32 where used."""
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 import torch
 
 from splade.encoding import Encoder, precision
-from splade.encoding.precision import cpu_flags, precision_of
+from splade.encoding.precision import cpu_flags, precision_of, type_by_capability
+from splade.mining.teachers import half_precision
 from splade.models import Splade
 from tests.encoding.test_encoder import TEXTS, dense
 from tests.tiny import tiny_mlm
@@ -79,3 +82,44 @@ def test_vectors_in_half_precision_are_near_those_in_float32(asked, tolerance, w
     assert not np.array_equal(dense(found), dense(exact))  # it is used
     np.testing.assert_allclose(dense(found), dense(exact), atol=tolerance)
     assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
+
+
+HALVES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@pytest.mark.parametrize(
+    ("capability", "bf16", "fp16"),
+    [
+        ((6, 1), torch.float32, torch.float32),  # GTX 1080
+        ((7, 0), torch.float16, torch.float16),  # V100, which emulates bfloat16
+        ((7, 5), torch.float16, torch.float16),  # T4
+        ((8, 0), torch.bfloat16, torch.float16),  # A100
+        ((8, 6), torch.bfloat16, torch.float16),
+        ((9, 0), torch.bfloat16, torch.float16),  # H100
+        ((12, 0), torch.bfloat16, torch.float16),
+    ],
+)
+def test_the_capability_of_a_gpu_decides_on_the_half_type(capability, bf16, fp16, monkeypatch, caplog):
+    assert type_by_capability(torch.bfloat16, capability) is bf16
+    assert type_by_capability(torch.float16, capability) is fp16
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda *_: True)
+    for asked, used in (("bf16", bf16), ("fp16", fp16)):
+        caplog.clear()
+        assert precision_of(torch.device("cuda:0"), **{asked: True}) is used
+        told = f"init_dict.{asked}: cuda:0 has no {precision.name_of(HALVES[asked])} of its own"
+        assert (told in caplog.text) == (used is not HALVES[asked])
+
+
+@pytest.mark.parametrize(
+    ("capability", "used"), [((6, 1), None), ((7, 0), torch.float16), ((7, 5), torch.float16), ((8, 0), torch.bfloat16)]
+)
+def test_a_reranker_that_teaches_computes_in_the_half_type_that_its_gpu_has(capability, used, monkeypatch):
+    class OnGpu:
+        device = torch.device("cuda:0")
+
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda *_: True)
+    monkeypatch.setattr(torch, "autocast", lambda device_type, dtype: dtype)
+    context = half_precision(OnGpu(), fp16=True)
+    assert context is used if used else isinstance(context, nullcontext)

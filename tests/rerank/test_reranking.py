@@ -139,6 +139,16 @@ def test_two_accumulated_batches_are_one_of_twice_the_size(trainer):
     assert_like(log(one), log(two))
 
 
+def test_steps_that_the_loss_scale_skips_are_told_and_a_training_of_nothing_else_ends_in_words(trainer):
+    one = trainer(nb_iterations=3)
+    one.precision.scaler, one.precision.columns = torch.amp.GradScaler("cpu"), ("loss_scale", "skipped")
+    for parameter in one.reranker.parameters():
+        parameter.register_hook(lambda gradient: gradient * torch.inf)
+    with pytest.raises(InputError, match=r"the last 3 steps were skipped, up to step 3"):
+        one.run()
+    assert [(line["skipped"], line["loss_scale"]) for line in log(one)] == [(1, 2.0**15), (1, 2.0**14)]
+
+
 def test_the_seed_decides_the_training(trainer):
     first, same, other = trainer(folder="a"), trainer(folder="b"), trainer(folder="c", seed=1)
     for each in (first, same, other):

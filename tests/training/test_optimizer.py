@@ -90,3 +90,25 @@ def test_clipping_reports_the_norm_before_and_none_leaves_gradients_alone():
         weight.grad = torch.tensor([3.0, 4.0])
         assert precision.clip(optimizer, limit) == pytest.approx(5.0)
         assert weight.grad.tolist() == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("capability", "scaled", "dtype"),
+    [
+        ((8, 0), True, torch.bfloat16),
+        ((7, 0), True, torch.float16),  # V100: bfloat16 is emulated there
+        ((7, 5), True, torch.float16),
+        ((7, 0), False, None),  # weights that are spread go without a loss scale
+        ((6, 1), True, None),
+    ],
+)
+def test_bf16_is_float16_with_a_loss_scale_on_a_gpu_that_has_no_bfloat16(
+    capability, scaled, dtype, monkeypatch, caplog
+):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda *_: True)
+    monkeypatch.setattr(torch.cuda.amp.common, "amp_definitely_not_available", lambda: False)
+    precision = Precision(torch.device("cuda:0"), bf16=True, scaled=scaled)
+    assert precision.dtype is dtype
+    assert precision.scaler.is_enabled() == (dtype is torch.float16)
+    assert ("config.bf16: cuda:0 has no bfloat16 of its own" in caplog.text) == (dtype is not torch.bfloat16)
