@@ -146,10 +146,10 @@ class RerankerTrainer:
         return self.directory / "model_ckpt" / "last"
 
     def run(self) -> RerankingSummary:
-        """Train to ``nb_iterations`` steps; Interrupted after Ctrl-C, with the state saved."""
+        """Train to ``nb_iterations`` steps; Interrupted after Ctrl-C, SIGTERM or SIGUSR1, with the state saved."""
         self._restore()
         first, loss = self.step, None
-        interrupts = Interrupts()
+        interrupts = Interrupts(together=True)  # whatever is outside a step takes no time
         self.reranker.train()
         log = None if self.rank else RerankingLog(self.directory, self.step)
         bar = progress(desc="train", unit="step", total=self.nb_iterations, initial=self.step, silent=bool(self.rank))
@@ -167,7 +167,8 @@ class RerankerTrainer:
                     bar.update()
                     bar.set_postfix(loss=f"{loss:.4f}")
                     if stopping and not finished:
-                        words = f"stopped after step {self.step}; the same command continues from {self.last}"
+                        by = f" by {interrupts.by}" if interrupts.by else ""
+                        words = f"stopped{by} after step {self.step}; the same command continues from {self.last}"
                         raise Interrupted(words)
         finally:
             if log is not None:

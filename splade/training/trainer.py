@@ -28,6 +28,7 @@ from splade.regularization.penalties import Penalty
 from splade.training import checkpoint
 from splade.training.assembly import check_early_stopping, check_loss, check_processes, name_terms
 from splade.training.full_ranking import FullRanking
+from splade.training.global_batch import GlobalStep
 from splade.training.interrupts import Interrupted, Interrupts
 from splade.training.monitoring import Health, TrainingLog, Window
 from splade.training.processes import anywhere, on_first_rank, world
@@ -92,7 +93,7 @@ class Trainer(TrainingSettings):
     def run(self) -> TrainingSummary:
         """Train until all steps are done or early stopping ends it; a finished training is left as it is.
 
-        Ctrl-C ends the step, writes the checkpoint and raises ``Interrupted``.
+        Ctrl-C, SIGTERM and SIGUSR1 end the step, write the checkpoint and raise ``Interrupted``.
         """
         self._start()
         first = self.progress.step
@@ -176,7 +177,7 @@ class Trainer(TrainingSettings):
     def _run(self) -> None:
         self.log = self._open_log()
         self.health = Health(self.model.vocab_size, ramped=self.nb_iterations // 2)
-        self.interrupts = Interrupts()
+        self.interrupts = Interrupts(together=world()[1] > 1)
         self._clock, self._clock_step = time.perf_counter(), self.progress.step
         total, done = self.nb_iterations, self.progress.step
         try:
@@ -200,12 +201,14 @@ class Trainer(TrainingSettings):
 
     def _leave(self) -> str:
         """Save what can be continued from; the words to leave with."""
-        if self.updates.whole and self.progress.step:
+        told = f"training interrupted by {self.interrupts.by}" if self.interrupts.by else "training interrupted"
+        agreed = world()[1] == 1 or not self.interrupts.repeated  # other ranks may be in the next step
+        if self.updates.whole and self.progress.step and agreed:
             self._save()
-            return f"training interrupted after step {self.progress.step}; the same command continues from there"
+            return f"{told} after step {self.progress.step}; the same command continues from there"
         if self.last.exists():
-            return "training interrupted inside a step; the same command continues from the last checkpoint"
-        return "training interrupted before its first checkpoint; the same command starts again"
+            return f"{told} inside a step; the same command continues from the last checkpoint"
+        return f"{told} before its first checkpoint; the same command starts again"
 
     # ── the loop ──
 
@@ -244,6 +247,10 @@ class Trainer(TrainingSettings):
 
     # ── validation and checkpoints ──
 
+    def _validated(self, model: Any, global_step: GlobalStep, step: int) -> dict[str, float]:
+        with self.interrupts.alone():
+            return self.validation(model, global_step, step)
+
     def _keeps_last(self, best: Best, finished: str) -> bool:
         """Whether ``model/`` has the weights of the last validated step, best or not."""
         return best.step == 0 or bool(finished and self.overwrite_final)  # 0: nothing is monitored, or all was NaN
@@ -261,7 +268,7 @@ class Trainer(TrainingSettings):
         step, best, monitor = self.progress.step, self.progress.best, self.validation.monitor
         with self.updates.averaged():
             model, global_step = self.updates.on_one_rank()
-            figures = on_first_rank(lambda: self.validation(model, global_step, step))
+            figures = on_first_rank(lambda: self._validated(model, global_step, step))
             if monitor is not None:
                 best = best.after(figures[monitor.figure], step, monitor.lower_is_better)
             finished = ALL_STEPS if step >= self.nb_iterations else ""

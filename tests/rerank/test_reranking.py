@@ -185,17 +185,18 @@ def test_a_killed_training_continues_to_the_same_weights_and_log(trainer, monkey
     assert log(straight) == log(continued)
 
 
-def test_ctrl_c_ends_the_step_and_saves_it(trainer, monkeypatch):
+@pytest.mark.parametrize(("number", "told"), [(signal.SIGINT, "stopped"), (signal.SIGTERM, "stopped by SIGTERM")])
+def test_a_signal_ends_the_step_and_saves_it(trainer, monkeypatch, number, told):
     interrupted = trainer()
     step = RerankerTrainer._optimizer_step
 
     def press(self):
         if self.step == 1:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), number)
         return step(self)
 
     monkeypatch.setattr(RerankerTrainer, "_optimizer_step", press)
-    with pytest.raises(Interrupted, match="stopped after step 2"):
+    with pytest.raises(Interrupted, match=f"{told} after step 2"):
         interrupted.run()
     monkeypatch.undo()
     continued, straight = trainer(), trainer(folder="straight")
