@@ -17,6 +17,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, cast
 
+from splade.strict_json import JsonError, parse_json
+
+GZIP = b"\x1f\x8b"  # how a gzip file begins, and no text
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 PART = ".part"  # how the name of a file ends that is not whole yet
 DAMAGED_GZIP = (EOFError, gzip.BadGzipFile, zlib.error)
 
@@ -30,31 +34,41 @@ class InputError(ValueError):
         return cls(f"{path}:{line}: {problem}")
 
 
+def is_gzip(path: str | Path) -> bool:
+    """Whether ``path`` is to be unpacked: it is called ``.gz``, or begins as a gzip file does."""
+    if Path(path).suffix == ".gz":
+        return True
+    with Path(path).open("rb") as stream:
+        return stream.read(len(GZIP)) == GZIP
+
+
 def open_binary(path: str | Path) -> IO[bytes]:
-    """The bytes of ``path``, unpacked when its name ends in ``.gz``."""
-    path = Path(path)
-    if path.suffix == ".gz":
-        return cast(IO[bytes], gzip.open(path, "rb"))
-    return path.open("rb")
+    """The bytes of ``path``, unpacked where it is a gzip file, whatever its name."""
+    return cast(IO[bytes], gzip.open(path, "rb")) if is_gzip(path) else Path(path).open("rb")
 
 
 def text_lines(path: str | Path) -> Iterator[tuple[int, str]]:
-    """Line number (from 1) and line without its end, for each line of a UTF-8 file or ``.gz``.
+    """Line number (from 1) and line without its end, for each line of a UTF-8 file, gzipped or not.
 
-    Raises InputError with file and line where the bytes are not UTF-8 or the archive is damaged.
+    A byte-order mark before a line is none of its text. Raises InputError with file and line where the bytes are not
+    UTF-8 or the archive is damaged.
     """
     number = 0
     with open_binary(path) as stream:
         try:
             for number, raw in enumerate(stream, 1):
-                yield number, raw.decode("utf-8").rstrip("\r\n")
+                yield number, raw.removeprefix(BYTE_ORDER_MARK).decode("utf-8").rstrip("\r\n")
         except UnicodeDecodeError as error:
-            problem = (
-                f"not UTF-8 text ({error.reason} at byte {error.start + 1} of the line); convert the file to UTF-8"
-            )
-            raise InputError.at(path, number, problem) from error
+            head = error.object if number == 1 else b""
+            raise InputError.at(path, number, not_utf8(error, f"byte {error.start + 1} of the line", head)) from error
         except DAMAGED_GZIP as error:
             raise InputError.at(path, number + 1, f"damaged gzip file: {error}") from error
+
+
+def not_utf8(error: UnicodeDecodeError, where: str, head: bytes = b"") -> str:
+    """The problem at ``where`` in words; ``head`` is how the file begins, by which UTF-16 is known."""
+    wide = "; it begins as UTF-16 does" if head.startswith((b"\xff\xfe", b"\xfe\xff")) else ""
+    return f"not UTF-8 text ({error.reason} at {where}{wide}); convert the file to UTF-8"
 
 
 @contextmanager
@@ -172,17 +186,22 @@ def write_json(path: str | Path, value: Any) -> None:
 
 
 def read_json(path: str | Path) -> Any:
-    """The value of a JSON file, ``.gz`` or not; InputError with file and line if it is damaged."""
+    """The value of a JSON file, gzipped or not; InputError with file and line if it is damaged.
+
+    A byte-order mark at its beginning is skipped. A key that comes twice in one object is refused.
+    """
     with open_binary(path) as stream:
         try:
-            return json.loads(stream.read().decode("utf-8"))
+            text = stream.read().removeprefix(BYTE_ORDER_MARK).decode("utf-8")
         except UnicodeDecodeError as error:
-            problem = f"not UTF-8 text ({error.reason} at byte {error.start + 1}); convert the file to UTF-8"
+            problem = not_utf8(error, f"byte {error.start + 1}", error.object)
             raise InputError(f"{path}: {problem}") from error
-        except json.JSONDecodeError as error:
-            raise InputError.at(path, error.lineno, f"not valid JSON: {error.msg}") from error
         except DAMAGED_GZIP as error:
             raise InputError(f"{path}: damaged gzip file: {error}") from error
+    try:
+        return parse_json(text)
+    except JsonError as error:
+        raise InputError.at(path, error.line, str(error)) from error
 
 
 @contextmanager

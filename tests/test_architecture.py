@@ -8,10 +8,11 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "splade"
 
-BASE = {"records", "files", "locks", "progress"}
+BASE = {"records", "strict_json", "files", "locks", "progress"}
 ROOMS = {
     "records": set(),
-    "files": set(),
+    "strict_json": set(),
+    "files": {"strict_json"},
     "locks": {"files"},
     "progress": set(),
     "kernels": BASE,
@@ -29,9 +30,10 @@ ROOMS = {
     "mining": BASE | {"models", "data", "encoding", "kernels", "indexing", "search", "evaluation"},
     "config": {"files"},
 }
-TORCH_FREE = {"records", "files", "locks", "progress", "kernels", "indexing", "search", "data", "evaluation", "config"}
+TORCH_FREE = BASE | {"kernels", "indexing", "search", "data", "evaluation", "config"}
 ONLY = {
     "records": {"numpy"},
+    "strict_json": set(),
     "files": set(),
     "locks": set(),
     "progress": {"tqdm"},

@@ -1,7 +1,5 @@
 """What one line of a collection says: ``id<TAB>text``, or a JSON object."""
 
-import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -12,6 +10,7 @@ from splade.data.ids import hash_ids, hash_spans
 from splade.data.lines import Chunk
 from splade.files import InputError
 from splade.records import Text
+from splade.strict_json import JsonError, parse_json
 
 
 class Scanned(NamedTuple):
@@ -93,20 +92,14 @@ class JsonLines:
         return Scanned(hash_ids([text.id for text in texts]), empty)
 
 
-def json_object(
-    line: bytes, pairs_hook: Callable[[list[tuple[str, Any]]], dict[str, Any]] | None = None
-) -> dict[str, Any]:
-    """The JSON object of a line; ValueError says why there is none. ``pairs_hook`` makes dictionaries."""
+def json_object(line: bytes) -> dict[str, Any]:
+    """The JSON object of a line; ValueError says why there is none, as where a key comes twice."""
     try:
-        record = json.loads(line, object_pairs_hook=pairs_hook)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"not valid JSON: {error.msg} at column {error.colno}") from error
-    except RecursionError as error:
-        raise ValueError("not valid JSON: nested too deep") from error
+        record = parse_json(line.decode("utf-8"))
+    except JsonError as error:
+        raise ValueError(f"{error} at column {error.column}") from error
     if not isinstance(record, dict):
         raise ValueError(f"a line must be a JSON object, got {_shown(record)}")
-    if b"\\ud" in line.lower():
-        _refuse_half_characters(record)
     return record
 
 
@@ -117,14 +110,6 @@ def _id_of(record: dict[str, Any]) -> str:
     if not isinstance(id, str) or not id:
         raise ValueError(f"_id (or id) must be a non-empty string, got {_shown(id)}")
     return id
-
-
-def _refuse_half_characters(record: dict[str, Any]) -> None:
-    r"""JSON can spell half of a surrogate pair (``\ud800``), which no UTF-8 file can hold."""
-    try:
-        json.dumps(record, ensure_ascii=False).encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise ValueError(f"holds half of a character ({error.object[error.start]!a}); write it whole") from error
 
 
 def _shown(value: Any) -> str:

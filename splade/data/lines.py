@@ -1,4 +1,4 @@
-"""A text file, ``.gz`` or not, as lines found by NumPy: streamed in chunks, or read at an offset.
+"""A text file, gzipped or not, as lines found by NumPy: streamed in chunks, or read at an offset.
 
 Only ``\\n`` and ``\\r\\n`` end a line; every other character that Unicode calls a line break is text.
 A gzip file is unpacked, once and to an unnamed temporary file, only when something reads it at an offset.
@@ -16,11 +16,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from splade.files import InputError
+from splade.files import BYTE_ORDER_MARK, InputError, is_gzip, not_utf8
 
 BLOCK = 4 << 20  # bytes read at a time
 LONGEST_LINE = 256 << 20  # bytes; beyond it the file is not made of lines
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class Chunk(NamedTuple):
@@ -56,6 +55,7 @@ class LineFile:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self._descriptor: int | None = None
+        self._packed: bool | None = None
 
     def chunks(self, offset: int = 0, first_line: int = 1) -> Iterator[Chunk]:
         """The file as chunks of whole, valid UTF-8 lines, from byte ``offset``, where ``first_line`` begins.
@@ -90,7 +90,7 @@ class LineFile:
         return raw.removesuffix(b"\n").removesuffix(b"\r")
 
     def _blocks(self, offset: int, first_line: int) -> Iterator[bytes]:
-        if self.path.suffix == ".gz" and self._descriptor is None:
+        if self._descriptor is None and self._is_packed():
             yield from self._unpacked_blocks(offset, first_line)
             return
         descriptor = self._readable()
@@ -124,10 +124,15 @@ class LineFile:
     def _readable(self) -> int:
         """A file descriptor of the plain bytes; opened, and unpacked if need be, at the first use."""
         if self._descriptor is None:
-            descriptor = self._unpack() if self.path.suffix == ".gz" else os.open(self.path, os.O_RDONLY)
+            descriptor = self._unpack() if self._is_packed() else os.open(self.path, os.O_RDONLY)
             self._descriptor = descriptor
             weakref.finalize(self, os.close, descriptor)
         return self._descriptor
+
+    def _is_packed(self) -> bool:
+        if self._packed is None:
+            self._packed = is_gzip(self.path)
+        return self._packed
 
     def _unpack(self) -> int:
         try:
@@ -164,5 +169,5 @@ class LineFile:
         except UnicodeDecodeError as error:
             i = max(int(np.searchsorted(chunk.starts, error.start, "right")) - 1, 0)
             where = error.start - int(chunk.starts[i]) + 1
-            problem = f"not UTF-8 text ({error.reason} at byte {where} of the line); convert the file to UTF-8"
+            problem = not_utf8(error, f"byte {where} of the line", b"" if chunk.offset else chunk.buffer[:2])
             raise InputError.at(self.path, chunk.first_line + i, problem) from error

@@ -1,6 +1,7 @@
 """Judgements: which documents answer a query, and how well."""
 
 import logging
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +16,18 @@ ACCEPTED = (
     "JSON {query: {document: grade}}, TREC lines (query, iteration, document, grade), tab-separated lines "
     "(query, document, grade), a BEIR folder with its split (FOLDER:test), or an ir_datasets id"
 )
+
+
+LARGEST_GRADE = 2**53  # up to here every whole number is a float of its own
+
+# Column names that a header may have, lower case, with "-" for "_" and space.
+QUERY = frozenset({"query-id", "query", "qid", "q-id", "topic", "topic-id"})
+DOCUMENT = frozenset(
+    {"corpus-id", "document-id", "document", "doc-id", "docid", "doc", "did", "docno", "passage-id", "pid"}
+)
+GRADE = frozenset({"score", "grade", "relevance", "rel", "label", "judgement", "judgment"})
+ITERATION = frozenset({"iteration", "iter", "q0", "0", "unused"})
+HEADERS = {3: (QUERY, DOCUMENT, GRADE), 4: (QUERY, ITERATION, DOCUMENT, GRADE)}
 
 
 class Judgement(NamedTuple):
@@ -65,26 +78,45 @@ def _judgements(path: Path) -> Iterator[tuple[int, Judgement]]:
     """Line number and judgement of every line, after the header if there is one."""
     n_fields = 0
     for number, line in text_lines(path):
-        fields = line.removeprefix("\ufeff").split("\t") if "\t" in line else line.split()
-        if n_fields == 0 and len(fields) in (3, 4):
+        fields = line.split("\t") if "\t" in line else line.split()
+        if n_fields == 0 and len(fields) in HEADERS:
             n_fields = len(fields)
-            if not _is_grade(fields[-1]):
-                continue  # a header
+            if _is_header(fields):
+                continue
         if len(fields) != n_fields or (n_fields == 3 and "\t" not in line):
             seen = f"{len(fields)} fields" if line.strip() else "a blank line"
             raise InputError.at(path, number, f"{seen} where a judgement is expected; accepted: {ACCEPTED}")
-        if not _is_grade(fields[-1]):
-            raise InputError.at(path, number, f"the grade must be a whole number, got {fields[-1]!r}")
+        try:
+            grade = _grade(fields[-1])
+        except ValueError as error:
+            hint = "; a header names its columns, as query-id, corpus-id, score" if number == 1 else ""
+            raise InputError.at(path, number, f"{error}{hint}") from error
         if not fields[0] or not fields[-2]:
             raise InputError.at(path, number, "an empty query or document id")
-        yield number, Judgement(fields[0], fields[-2], int(float(fields[-1])))
+        yield number, Judgement(fields[0], fields[-2], grade)
 
 
-def _is_grade(field: str) -> bool:
+def _is_header(fields: list[str]) -> bool:
+    """Whether every field is what a known layout calls its column."""
+    names = [field.strip().strip('"').lower().replace("_", "-").replace(" ", "-") for field in fields]
+    return all(name in known for name, known in zip(names, HEADERS[len(fields)], strict=True))
+
+
+def _grade(field: str) -> int:
+    """The whole number written as ``2`` or ``2.0``; ValueError says why there is none."""
     try:
-        return float(field).is_integer()
+        grade = int(field)
     except ValueError:
-        return False
+        try:
+            whole = float(field)
+        except ValueError:
+            whole = math.nan
+        if not whole.is_integer():
+            raise ValueError(f"the grade must be a whole number, got {field!r}") from None
+        grade = int(whole)
+    if grade > LARGEST_GRADE:
+        raise ValueError(f"the grade must be at most {LARGEST_GRADE}, got {field!r}")
+    return grade
 
 
 def _gathered(source: str | Path, lines: Iterator[tuple[int, Judgement]]) -> Qrels:
@@ -115,8 +147,9 @@ def _grades(path: Path, query: str, grades: Any) -> dict[str, int]:
     if not isinstance(grades, dict):
         raise InputError(f"{path}: the judgements of query {query!r} must be an object {{document: grade}}")
     for document, grade in grades.items():
+        place = f"{path}: the grade of document {document!r} for query {query!r} must be"
         if isinstance(grade, bool) or not isinstance(grade, int | float) or grade != grade // 1:
-            raise InputError(
-                f"{path}: the grade of document {document!r} for query {query!r} must be a whole number, got {grade!r}"
-            )
+            raise InputError(f"{place} a whole number, got {grade!r}")
+        if grade > LARGEST_GRADE:
+            raise InputError(f"{place} at most {LARGEST_GRADE}, got {grade!r}")
     return {document: int(grade) for document, grade in grades.items()}

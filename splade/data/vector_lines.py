@@ -46,7 +46,7 @@ def _parsed(raw: bytes) -> tuple[str, dict[str, float]]:
     """Id and vector of one line; ValueError says what is wrong with it."""
     if not raw.strip():
         raise ValueError("blank line; remove it")
-    record = json_object(raw, _distinct)
+    record = json_object(raw)
     for name in ("id", "vector"):
         if name not in record:
             raise ValueError(f'no "{name}"; a line is {{"id": …, "vector": {{token: weight}}}}')
@@ -56,16 +56,6 @@ def _parsed(raw: bytes) -> tuple[str, dict[str, float]]:
     if not (set(map(type, vector.values())) <= NUMBERS and min(vector.values(), default=0) >= 0 and _in_range(vector)):
         raise ValueError(next(_unusable(key, weight) for key, weight in vector.items() if not _is_weight(weight)))
     return _id(record["id"]), vector
-
-
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object; ValueError where a key comes twice."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in found if keys.count(key) > 1)
-        raise ValueError(f"the key {twice!r} comes twice in one object")
-    return found
 
 
 def _in_range(vector: dict[str, float]) -> bool:

@@ -1,4 +1,4 @@
-"""Rankings judged against qrels: the one place where pytrec_eval is called.
+"""Rankings judged against qrels.
 
 Two conventions are ours. A judged query without results counts 0, because an average over answered
 queries rewards a system that gives up on the hard ones. And ties are broken by the order in which a
@@ -8,8 +8,7 @@ document id and compare scores in single precision, so it is given ranks in plac
 
 from collections.abc import Mapping, Sequence
 
-import pytrec_eval
-
+from splade.evaluation.judges import judges_of, refuse_unspeakable
 from splade.evaluation.names import Metric, parse_all
 from splade.files import InputError
 from splade.records import Qrels, Run
@@ -44,13 +43,13 @@ def evaluate_per_query(
     """Each metric of each judged query: ``{metric: {query id: value}}``; arguments as ``evaluate``.
 
     Queries of the run that are not judged are left out. A query that is judged, but without a single
-    relevant document, counts 0, as trec_eval has it.
+    relevant document, counts 0, as trec_eval has it; so does one whose judgements are empty.
     """
     if relevance_level < 1:
         raise ValueError(f"relevance_level must be at least 1, got {relevance_level}")
     wanted = parse_all(metrics)
     values: dict[str, dict[str, float]] = {metric.key: {} for metric in wanted}
-    judges = _judges(qrels, wanted, relevance_level)
+    judges = judges_of(qrels, wanted, relevance_level)
     for query_id in qrels:
         results = run.get(query_id)
         if not results:
@@ -59,11 +58,10 @@ def evaluate_per_query(
                     values[metric.key][query_id] = 0.0
             continue
         ranks = _ranks(query_id, results)
-        for level, judge in judges.items():
-            measured = judge.evaluate({query_id: ranks})[query_id]
-            for metric in wanted:
-                if (metric.level or relevance_level) == level:
-                    values[metric.key][query_id] = _figure(metric, measured)
+        for group, judge in judges:
+            measured = judge.figures(query_id, ranks)
+            for metric in group:
+                values[metric.key][query_id] = _figure(metric, measured) if measured else 0.0
     return values
 
 
@@ -82,25 +80,8 @@ def _ranks(query_id: str, results: Mapping[str, float]) -> dict[str, float]:
     for doc_id, score in results.items():
         if score != score:  # NaN has no place in an order
             raise InputError(f"the score of document {doc_id!r} for query {query_id!r} is NaN")
+    refuse_unspeakable(query_id, results)
     return {doc_id: float(len(results) - rank) for rank, doc_id in enumerate(ordered(results))}
-
-
-def _judges(qrels: Qrels, wanted: Sequence[Metric], relevance_level: int) -> dict[int, pytrec_eval.RelevanceEvaluator]:
-    """One evaluator per relevance level in use."""
-    measures: dict[int, set[str]] = {}
-    for metric in wanted:
-        measures.setdefault(metric.level or relevance_level, set()).update(_needs(metric))
-    return {
-        level: pytrec_eval.RelevanceEvaluator(qrels, names, relevance_level=level) for level, names in measures.items()
-    }
-
-
-def _needs(metric: Metric) -> set[str]:
-    if metric.measure == "mrr":
-        return {"recip_rank"}
-    if metric.measure == "recall_cap":
-        return {f"P.{metric.cut}", "num_rel"}
-    return {metric.measure if metric.cut is None else f"{metric.measure}.{metric.cut}"}
 
 
 def _figure(metric: Metric, measured: Mapping[str, float]) -> float:

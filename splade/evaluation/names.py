@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+LARGEST_CUT = 10**9  # pytrec_eval holds cut-offs as C's long and calls larger ones otherwise
 CUTS = (5, 10, 15, 20, 30, 100, 200, 500, 1000)
 
 
@@ -69,8 +70,8 @@ def parse(name: str) -> tuple[Metric, ...]:
         cut = int(match["cut"])
         if family.cut is None:
             raise ValueError(f"the metric {text!r} takes no cut-off; write {match['family']!r}")
-        if cut < 1:
-            raise ValueError(f"the metric {text!r} has the cut-off {cut}; it must be at least 1")
+        if not 1 <= cut <= LARGEST_CUT:
+            raise ValueError(f"the metric {text!r} has the cut-off {cut}; it must be at least 1, at most {LARGEST_CUT}")
         return (Metric(text, family.cut, cut, level),)
     if family.plain is not None:
         return (Metric(text, family.plain, None, level),)

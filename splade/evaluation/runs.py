@@ -7,6 +7,7 @@ so that a reader that sorts by score and leaves ties alone finds the ranking as 
 import json
 import logging
 import math
+import zlib
 from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
@@ -15,14 +16,14 @@ from typing import Any
 import numpy as np
 
 from splade.evaluation.metrics import ordered
-from splade.files import InputError, open_binary, read_json, text_lines, whole_file
+from splade.files import BYTE_ORDER_MARK, InputError, open_binary, read_json, text_lines, whole_file
 from splade.records import Ranking, Run
 
 logger = logging.getLogger(__name__)
 
 
 def read_run(path: str | Path) -> Run:
-    """The run in a JSON or TREC file, ``.gz`` or not; results in the order written.
+    """The run in a JSON or TREC file, gzipped or not; results in the order written.
 
     A file that starts with ``{`` is read as JSON {query: {document: score}}, another one as TREC
     ``query Q0 document rank score tag``; the rank column is not used. Raises InputError with file and
@@ -105,8 +106,8 @@ def _id_with_space(run: Run) -> str | None:
 def _is_json(path: Path) -> bool:
     try:
         with open_binary(path) as stream:
-            return stream.read(256).lstrip()[:1] == b"{"
-    except (OSError, EOFError) as error:
+            return stream.read(256).removeprefix(BYTE_ORDER_MARK).lstrip()[:1] == b"{"
+    except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path}: cannot be read: {error}") from error
 
 
