@@ -12,8 +12,9 @@ from splade.data.collections import Collection, open_collection, open_queries
 from splade.data.qrels import read_qrels
 from splade.dense_vectors import answer_dense, build
 from splade.encoded import QueryEncoder, encoded_documents, encoder_from
-from splade.evaluation.conventions import describe, drop_self_matches, search_depth
-from splade.evaluation.coverage import coverage
+from splade.evaluate import count_unknown
+from splade.evaluation.conventions import describe, drop_self_matches, drops_self_matches, search_depth
+from splade.evaluation.coverage import coverage, relevant_self_matches
 from splade.evaluation.metrics import evaluate
 from splade.evaluation.report import stored_facts, write_performance
 from splade.files import InputError, check_writable
@@ -50,6 +51,8 @@ def beir_eval(cfg: DictConfig) -> dict[str, float]:
         "dataset": name,
         "split": split,
         "queries": covered._asdict(),
+        "judged_documents_not_in_index": count_unknown(f"{name} ({split})", qrels, Path(cfg.index.dir) / "beir" / name),
+        "relevant_documents_dropped_as_self_matches": count_dropped(f"{name} ({split})", qrels, policy, name),
         "conventions": {"unanswered": "count 0", "ties": "document number", "self_matches": describe(policy)},
     }
     write_performance(out_dir, metrics, details | stored_facts(out_dir))
@@ -58,6 +61,18 @@ def beir_eval(cfg: DictConfig) -> dict[str, float]:
         logger.info("%s (%s): %s %.4f", name, split, metric, value)
     logger.info("runs and metrics: %s", out_dir)
     return metrics
+
+
+def count_dropped(title: str, qrels: Qrels, policy: str, dataset: str) -> int:
+    """How many relevant documents the rule about self-matches drops from every ranking, with a warning."""
+    lost = relevant_self_matches(qrels) if drops_self_matches(policy, dataset) else []
+    if lost:
+        logger.warning(
+            "%s: %d relevant documents are dropped as self-matches (query and document %s …) and count as not found; "
+            "+beir.self_matches=off keeps them",
+            title, len(lost), ", ".join(map(repr, lost[:3])),
+        )  # fmt: skip
+    return len(lost)
 
 
 def search_inverted(

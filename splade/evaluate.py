@@ -14,7 +14,9 @@ from splade.evaluation.metrics import evaluate as measure
 from splade.evaluation.report import stored_facts, table, write_performance, write_summary
 from splade.evaluation.runs import read_run
 from splade.files import InputError
-from splade.indexing import InvertedIndex
+from splade.indexing import Index, InvertedIndex, inverted_index
+from splade.indexing import dense as dense_index
+from splade.indexing.dense import DenseIndex
 from splade.records import Qrels, Run
 
 logger = logging.getLogger(__name__)
@@ -86,22 +88,30 @@ def query_sets(cfg: DictConfig) -> list[QuerySet]:
 
 
 def count_unknown(name: str, qrels: Qrels, index_dir: str | Path | None) -> int | None:
-    """How many judged documents the index does not hold, with a warning; None where it cannot be told."""
+    """How many judged documents no search of the index can find, with a warning; None where it cannot be told.
+
+    These are the documents that the index does not hold, and those that were deleted from it.
+    """
     if index_dir is None or not Path(index_dir).is_dir():
         return None
     try:
-        index = InvertedIndex.open(index_dir, verify=False)
+        index = _opened(Path(index_dir))
     except InputError as error:
         logger.warning("%s: judged documents are not looked up in the index: %s", name, error)
         return None
-    unknown = unknown_documents(qrels, index.doc_ids)
+    unknown = unknown_documents(qrels, index.doc_ids.numbers)
     if unknown:
-        few = ", ".join(repr(doc_id) for doc_id in sorted(unknown)[:3])
         logger.warning(
             "%s: %d judged documents are not in the index %s (%s …): they can never be found",
-            name, len(unknown), index_dir, few,
+            name, len(unknown), index_dir, ", ".join(map(repr, unknown[:3])),
         )  # fmt: skip
     return len(unknown)
+
+
+def _opened(index_dir: Path) -> Index | DenseIndex:
+    """The index in ``index_dir``, inverted or dense."""
+    dense = (index_dir / dense_index.FOLDER).is_dir() and not (index_dir / inverted_index.FOLDER).is_dir()
+    return DenseIndex.open(index_dir, verify=False) if dense else InvertedIndex.open(index_dir, verify=False)
 
 
 def _coverage(chosen: QuerySet, run: Run, qrels: Qrels) -> Coverage:

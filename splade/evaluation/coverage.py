@@ -1,7 +1,10 @@
 """How far a run and its qrels speak of the same queries and documents."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from splade.evaluation.metrics import ordered
 from splade.files import InputError
@@ -50,17 +53,15 @@ def coverage(run: Run, qrels: Qrels) -> Coverage:
     )
 
 
-def unknown_documents(qrels: Qrels, doc_ids: Iterable[str]) -> set[str]:
-    """The judged document ids that are not among ``doc_ids``, the ids of the collection.
+def unknown_documents(qrels: Qrels, numbers: Callable[[Sequence[str]], NDArray[np.integer]]) -> list[str]:
+    """The judged document ids, sorted, that ``numbers`` does not know: it gives the number of each id, or −1."""
+    judged = sorted({doc_id for grades in qrels.values() for doc_id in grades})
+    return [judged[place] for place in np.flatnonzero(numbers(judged) < 0)]
 
-    Reads ``doc_ids`` once, as a stream; memory is the ids of the qrels.
-    """
-    unseen = {doc_id for judged in qrels.values() for doc_id in judged}
-    for doc_id in doc_ids:
-        unseen.discard(doc_id)
-        if not unseen:
-            break
-    return unseen
+
+def relevant_self_matches(qrels: Qrels, relevance_level: int = 1) -> list[str]:
+    """The queries that are judged relevant to themselves: by a rule that drops self-matches, these are lost."""
+    return [query_id for query_id, grades in qrels.items() if grades.get(query_id, 0) >= relevance_level]
 
 
 def _some(ids: dict[str, dict[str, float]] | Qrels) -> str:

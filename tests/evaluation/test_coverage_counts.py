@@ -1,8 +1,9 @@
 """Ids of runs against ids of qrels."""
 
+import numpy as np
 import pytest
 
-from splade.evaluation.coverage import coverage, unknown_documents
+from splade.evaluation.coverage import coverage, relevant_self_matches, unknown_documents
 from splade.files import InputError
 
 QRELS = {"q1": {"a": 1, "b": 0}, "q2": {"a": 1}, "q3": {"z": 1}}
@@ -28,5 +29,15 @@ def test_a_run_of_other_queries_is_refused_in_words(run):
 
 
 def test_judged_documents_that_the_collection_lacks_are_found():
-    assert unknown_documents(QRELS, iter(["b", "a", "c"])) == {"z"}
-    assert unknown_documents(QRELS, ["z", "b", "a"]) == set()
+    def numbers(known):
+        return lambda ids: np.array([known.index(id) if id in known else -1 for id in ids])
+
+    assert unknown_documents(QRELS, numbers(["b", "a", "c"])) == ["z"]
+    assert unknown_documents(QRELS, numbers(["z", "b", "a"])) == []
+    assert unknown_documents(QRELS, numbers([])) == ["a", "b", "z"]
+
+
+def test_queries_judged_relevant_to_themselves_are_named():
+    qrels = {"q1": {"q1": 1, "a": 1}, "q2": {"q2": 0}, "q3": {"q1": 1}, "q4": {"q4": 2}}
+    assert relevant_self_matches(qrels) == ["q1", "q4"]
+    assert relevant_self_matches(qrels, relevance_level=2) == ["q4"]
