@@ -81,7 +81,7 @@ def whole_file(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
         raise ValueError(f"mode must be 'w' or 'wb', got {mode!r}")
     path = Path(path)
     with naming(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PART)
     temporary = Path(name)
     try:
@@ -107,10 +107,15 @@ def whole_file(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
 
 @contextmanager
 def whole_folder(path: str | Path) -> Iterator[Path]:
-    """A folder to fill that replaces ``path`` only when the block ends without an error."""
-    path = Path(path)
+    """A folder to fill that replaces ``path`` only when the block ends without an error.
+
+    Where ``path`` is a symbolic link, it stays one, and the folder that it names is replaced: on the disk of that
+    folder. InputError where ``path`` is a mount point, which cannot be moved aside.
+    """
+    path = place_of(path)
+    check_replaceable(path)
     with naming(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=PART))
     try:
         with naming(path):
@@ -124,7 +129,7 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
 
 def check_writable(folder: str | Path) -> None:
     """InputError where no file can be made in ``folder``, or above it where it does not exist; leaves no trace."""
-    place = Path(folder).absolute()
+    place = Path(folder).resolve()
     while not place.exists() and place != place.parent:
         place = place.parent
     try:
@@ -137,35 +142,64 @@ def check_writable(folder: str | Path) -> None:
         ) from error
 
 
+def check_replaceable(folder: str | Path) -> None:
+    """InputError where ``folder`` is a mount point: no folder can take its place whole."""
+    if os.path.ismount(place_of(folder)):
+        raise InputError(f"{folder}: a disk is mounted there, so it cannot be replaced whole. Name a folder within it")
+
+
+def place_of(path: str | Path) -> Path:
+    """``path``, or what it leads to where it is a symbolic link: what is written beside that is on the same disk."""
+    path = Path(path)
+    return path.resolve() if path.is_symlink() else path
+
+
+def make_folder(path: Path) -> None:
+    """Make the folder ``path`` and those above it where they are missing; a symbolic link to a missing one is kept."""
+    path.resolve().mkdir(parents=True, exist_ok=True)
+
+
 def replace_folder(new: Path, path: Path) -> None:
-    """Move the folder ``new`` to ``path``; what was there goes once the new one stands.
+    """Move the folder ``new``, which is on the same disk, to ``path``; what was there goes once the new one stands.
 
     Between the two moves there is nothing at ``path``; where a kill strikes just then, `standing` finds what was there.
     """
     sync_tree(new)
     old = _put_aside(path)
     if path.exists():
-        shutil.rmtree(old, ignore_errors=True)
+        _remove(old)
         path.replace(old)
     new.replace(path)
     _sync(path.parent)
-    shutil.rmtree(old, ignore_errors=True)
+    _remove(old)
 
 
 def standing(path: Path) -> Path:
-    """``path``, or the folder that was put aside where its replacement was killed half-way."""
+    """``path``, or the folder that was put aside where its replacement was killed half-way, or is going on now."""
+    path = place_of(path)
     old = _put_aside(path)
-    return old if old.is_dir() and not path.exists() else path
+    return old if not path.exists() and old.is_dir() else path
 
 
 def _put_aside(path: Path) -> Path:
     return path.with_name(f".{path.name}.old")
 
 
+def _remove(folder: Path) -> None:
+    """Remove a folder, or a link to one, where it can be removed."""
+    if folder.is_symlink():
+        folder.unlink()
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def sync_tree(folder: Path) -> None:
-    """Ask the operating system to put ``folder`` and everything below it on the disk."""
+    """Ask the operating system to put ``folder`` and everything below it on the disk.
+
+    An empty file has nothing to put there but its name; and where it is a lock, closing it would let go of it.
+    """
     for path in (*sorted(folder.rglob("*")), folder):
-        if path.is_file() or path.is_dir():
+        if path.is_dir() or (path.is_file() and path.stat().st_size):
             _sync(path)
 
 

@@ -1,7 +1,8 @@
-"""Keeping two processes from writing one thing."""
+"""Keeping all writers of one thing but one out: those of other processes, and those of this one."""
 
 import logging
 import os
+import threading
 import weakref
 from pathlib import Path
 
@@ -14,21 +15,74 @@ except ImportError:  # not POSIX: two processes that write one index at a time a
 
 logger = logging.getLogger(__name__)
 
+Key = tuple[int, int]  # device and inode
+
+_HELD: dict[Key, int] = {}  # files that a lock of this process holds, and the process, which a fork is not
+_CHANGING = threading.RLock()  # a lock that is forgotten is released wherever the collector runs, here too
+
 
 class Lock:
     """Holds the file ``path`` until `release`, or until the process ends, however it ends.
 
-    InputError where another process holds it; ``what`` is being written, ``remedy`` says what to do.
+    Folders that are missing above it are made. ``what`` is being written, ``remedy`` says what to do. InputError
+    where another process holds the file, and where another lock of this process does: POSIX would grant both, and
+    closing either would let go of the file for good. A lock that is forgotten is released.
     """
 
     def __init__(self, path: Path, remedy: str, what: str = "index") -> None:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        self.release = weakref.finalize(self, os.close, descriptor)
-        if fcntl is None:
-            return
+        with _CHANGING:
+            while True:
+                path.parent.resolve().mkdir(parents=True, exist_ok=True)
+                if _HELD.get(_key(path)) == os.getpid():  # before it is opened: closing it would let go of it
+                    raise InputError(
+                        f"{path.parent}: this process is writing this {what} already. Finish or leave the one that "
+                        "writes it first"
+                    )
+                descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+                key = _held(descriptor, path, remedy, what)
+                if key == _key(path):
+                    break
+                os.close(descriptor)  # its holder removed it meanwhile, so others will not look there
+            _HELD[key] = os.getpid()
+        self._path, self._key = path, key
+        self.release = weakref.finalize(self, _let_go, key, descriptor, os.getpid())
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it was not released."""
+        return self.release.alive
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the file that is locked is still at its path."""
+        return _key(self._path) == self._key
+
+
+def _held(descriptor: int, path: Path, remedy: str, what: str) -> Key:
+    """Lock an open file against other processes; which file it is. InputError where one of them has it."""
+    if fcntl is not None:
         try:
             fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except (BlockingIOError, PermissionError) as error:
+            os.close(descriptor)
             raise InputError(f"{path.parent}: another process is writing this {what}. {remedy}") from error
         except OSError:  # a file system without locks
             logger.debug("%s: no file locks here", path)
+    state = os.fstat(descriptor)
+    return state.st_dev, state.st_ino
+
+
+def _key(path: Path) -> Key | None:
+    try:
+        state = path.stat()
+    except FileNotFoundError:
+        return None
+    return state.st_dev, state.st_ino
+
+
+def _let_go(key: Key, descriptor: int, process: int) -> None:
+    if os.getpid() != process:  # a fork: the file is held by the process that it was forked from
+        return
+    with _CHANGING:
+        _HELD.pop(key, None)
+        os.close(descriptor)

@@ -108,10 +108,12 @@ def fill(builder: IndexBuilder | IndexAppender, documents: Documents, path: Path
         return builder.finish()
     except KeyboardInterrupt as error:
         builder.checkpoint()
+        done = builder.n_docs
+        builder.leave()
         raise KeyboardInterrupt(
-            f"indexing interrupted after {builder.n_docs} documents; the same command continues there"
+            f"indexing interrupted after {done} documents; the same command continues there"
         ) from error
-    except InputError:
+    except Exception:
         builder.leave()
         raise
 

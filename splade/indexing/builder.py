@@ -4,14 +4,14 @@ import hashlib
 import logging
 import shutil
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from splade.files import InputError, check_writable, replace_folder
+from splade.files import InputError, check_writable, place_of, replace_folder
 from splade.indexing.assembly import write_index
 from splade.indexing.blocked import Account
 from splade.indexing.choices import Layout
@@ -24,6 +24,7 @@ from splade.indexing.storage import disk_errors
 from splade.indexing.update_list import forget_updates
 from splade.indexing.vocabulary import Vocabulary, unpack
 from splade.indexing.weights import codec_for
+from splade.indexing.writing import Writing, make_unfinished
 from splade.kernels.faults import LARGEST, find_fault
 from splade.kernels.ids import hash_ids
 from splade.kernels.sparse import transpose_parts
@@ -32,7 +33,6 @@ from splade.records import SparseBatch, SparseRows
 logger = logging.getLogger(__name__)
 
 MIB = 1 << 20
-UNFINISHED = "index"  # within the building folder: the merged index until it is moved to its place
 
 
 class Added(NamedTuple):
@@ -54,11 +54,11 @@ class IndexBuilder:
 
     Vectors are gathered up to ``memory_mb``, turned into postings and stored as a segment; `finish`
     lays the index out from the segments. The index appears at ``path`` whole, when all is done, and an index there
-    stays usable until then. With ``resume`` a build that was stopped, in whatever way, goes on
-    after its last whole segment: ``n_docs`` documents are there already, ``last_id`` is the last of
-    them, and the finished index has the same bytes as one built in one go. A left-over build with
-    another vocabulary, fingerprint, pruning of documents or metadata is removed, with a warning. ``layout`` are the
-    named choices of `Layout`.
+    stays usable until then, but is not appended to or deleted from. With ``resume`` a build that was stopped, in
+    whatever way, goes on after its last whole segment: ``n_docs`` documents are there already, ``last_id`` is the
+    last of them, and the finished index has the same bytes as one built in one go. A left-over build with another
+    vocabulary, fingerprint, pruning of documents or metadata is removed, with a warning. ``layout`` are the named
+    choices of `Layout`.
 
     Without ``vocab_size``, there are as many terms as the widest batch has. ``vocabulary`` tells what terms are
     called and is stored with the index, as it is when `finish` is called; where a build is continued, an empty one
@@ -93,11 +93,17 @@ class IndexBuilder:
         identity = {"vocab_size": vocab_size, "fingerprint": fingerprint, "metadata": self.metadata}
         identity |= {"vocabulary": _digest(vocabulary), "top_terms": self._layout.pruning.top_terms}
         check_writable(self.path)
-        with self._disk_errors():
-            self._journal: Journal | None = Journal(building_folder(self.path), identity, resume=resume)
+        self._journal: Journal | None = None
         self._hashes: list[NDArray[np.uint64]] = []  # of the ids of each stored segment
         self._open: list[Added] = []  # what is not stored yet; its one list, so that an interrupt leaves it whole
-        self._read_stored(self._journal)
+        with self._disk_errors():
+            self._writing = Writing(self.path) if (self.path / FOLDER).is_dir() else None
+            try:
+                self._journal = Journal(building_folder(self.path), identity, resume=resume)
+                self._read_stored(self._journal)
+            except BaseException:
+                self._release()
+                raise
 
     @property
     def vocab_size(self) -> int:
@@ -167,14 +173,12 @@ class IndexBuilder:
         journal = self._alive()
         if self._open or not journal.segments:
             self._store(journal)
-        with self._disk_errors():
-            folder = journal.folder / UNFINISHED
+        with self._disk_errors(), nullcontext() if self._writing else Writing(self.path):
+            folder = make_unfinished(self.path)
             journal.clear_leftovers()
-            folder.mkdir()
             try:
                 self._write_index(journal, folder)
-                self.path.mkdir(parents=True, exist_ok=True)
-                replace_folder(folder, self.path / FOLDER)
+                replace_folder(folder, place_of(self.path / FOLDER))
                 forget_updates(self.path)
             except BaseException:
                 shutil.rmtree(folder, ignore_errors=True)  # on a full disk it would take the room of the next attempt
@@ -183,15 +187,26 @@ class IndexBuilder:
         return InvertedIndex.open_base(self.path, verify=False)
 
     def leave(self) -> None:
-        """Let go after an error: whole segments stay for a later build, and where there are none, nothing stays."""
+        """Let go after an error: whole segments stay for a later build, and where there are none, nothing stays.
+
+        The builder is then spent.
+        """
         if self._journal is not None and not self._journal.segments:
-            self.abandon()
+            self._journal.remove()
+        self._release()
 
     def abandon(self) -> None:
         """Remove what was built so far; an index at ``path`` stays. The builder is then spent."""
         if self._journal is not None:
             self._journal.remove()
-        self._journal = None
+        self._release()
+
+    def _release(self) -> None:
+        """Let others build at ``path``, who find what is stored."""
+        for held in (self._journal, self._writing):
+            if held is not None:
+                held.release()
+        self._journal = self._writing = None
         self._hashes, self._open = [], []
 
     def _read_stored(self, journal: Journal) -> None:
@@ -282,7 +297,9 @@ class IndexBuilder:
 
     def _alive(self) -> Journal:
         if self._journal is None:
-            raise ValueError(f"the build of {self.path} has been finished or abandoned: make a new IndexBuilder")
+            raise ValueError(
+                f"the build of {self.path} has been finished or abandoned, or was left: make a new IndexBuilder"
+            )
         return self._journal
 
     def _disk_errors(self) -> AbstractContextManager[None]:

@@ -11,9 +11,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from splade.files import InputError, whole_folder
+from splade.files import InputError, standing, whole_folder
 from splade.indexing.doc_ids import DocIds, joined, pack, refuse_too_many
-from splade.indexing.storage import CorruptIndexError, TableWriter, disk_errors, read_table, write_header
+from splade.indexing.storage import (
+    HEADER,
+    CorruptIndexError,
+    TableWriter,
+    disk_errors,
+    octets_of,
+    read_steady,
+    read_table,
+    write_header,
+)
 from splade.kernels.ids import hash_ids
 from splade.records import SparseBatch
 
@@ -76,6 +85,10 @@ class DenseIndex:
     def open(cls, folder: str | Path, *, verify: bool | None = None) -> "DenseIndex":
         """The index that `write_dense` wrote to ``folder``, memory-mapped; InputError where it is not whole."""
         path = Path(folder) / FOLDER
+        return read_steady(lambda: octets_of(standing(path) / HEADER), lambda: cls._read(standing(path), verify))
+
+    @classmethod
+    def _read(cls, path: Path, verify: bool | None) -> "DenseIndex":
         header, arrays = read_table(path, KIND, verify=verify)
         shape = header["n_docs"], header["width"]
         if arrays["vectors"].size != shape[0] * shape[1] or len(arrays["id_order"]) != shape[0]:

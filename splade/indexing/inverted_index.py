@@ -1,6 +1,7 @@
 """The index: the document matrix transposed, with string ids, in memory or mapped from disk."""
 
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -16,18 +17,29 @@ from splade.indexing.doc_ids import DocIds, refuse_too_many
 from splade.indexing.pruning import Pruned, prune_documents
 from splade.indexing.segmented import Part, SegmentedIndex
 from splade.indexing.sources import InMemory
-from splade.indexing.storage import DTYPES, CorruptIndexError, Table, disk_errors, read_table, write_table
+from splade.indexing.storage import (
+    DTYPES,
+    HEADER,
+    CorruptIndexError,
+    Table,
+    disk_errors,
+    octets_of,
+    read_steady,
+    read_table,
+    write_table,
+)
+from splade.indexing.update_list import BASE, LIST, deleted_docs, forget_updates, read_updates
 from splade.indexing.update_list import FOLDER as UPDATES
-from splade.indexing.update_list import deleted_docs, forget_updates, read_updates
 from splade.indexing.vocabulary import Vocabulary
 from splade.indexing.weights import Codec, codec_for
+from splade.indexing.writing import Writing
 from splade.kernels.blocks import Blocks
 from splade.kernels.compiled import read_only
 from splade.kernels.restore import postings_of, vectors_of
 from splade.kernels.sparse import from_matrix
 from splade.records import SparseRows
 
-FOLDER = "inverted_index"  # within the folder that the user names; nothing beside it is ever touched
+FOLDER = BASE  # within the folder that the user names; nothing beside it is ever touched
 COUNTS = ("n_docs", "vocab_size", "n_postings", "empty_docs")
 
 
@@ -156,9 +168,14 @@ class InvertedIndex:
         A `SegmentedIndex` where documents were appended or deleted (`splade.indexing.updates`). Header and
         file sizes are always checked; ``verify`` reads every file once and compares its
         checksums, None does so up to 256 MiB. Without it, a changed byte may give wrong results or crash the process.
+        Where it is changed meanwhile, what is opened is the state before the change or after it.
         InputError where there is no index, CorruptIndexError where it is not as it was written.
         """
         path = Path(path)
+        return read_steady(lambda: state_of(path), lambda: cls._read(path, verify))
+
+    @classmethod
+    def _read(cls, path: Path, verify: bool | None) -> "InvertedIndex | SegmentedIndex":
         base = cls.open_base(path, verify=verify)
         updates = read_updates(path, standing(path / FOLDER))
         if not updates.made:
@@ -170,9 +187,7 @@ class InvertedIndex:
     def open_base(cls, path: str | Path, *, verify: bool | None = None) -> "InvertedIndex":
         """What was built at ``path``, without regard to updates."""
         path = Path(path)
-        folder = standing(path / FOLDER)
-        if not folder.is_dir():
-            raise InputError(_no_index(path))
+        folder = base_folder(path)
         table = read_table(folder, "index", verify=verify)
         _check_lengths(folder, table)
         return cls(
@@ -190,13 +205,15 @@ class InvertedIndex:
     def save(self, path: str | Path) -> None:
         """Write the index into the folder ``path``, whole or not at all; replaces an index there.
 
-        Other files in ``path`` stay as they are. InputError where it cannot be written.
+        Other files in ``path`` stay as they are. InputError where it cannot be written, and while somebody else
+        writes the index there.
         """
         path = Path(path)
         remedy = "Free space or choose another folder; what was there before is unchanged"
-        with disk_errors(path, remedy), whole_folder(path / FOLDER) as folder:
-            write_table(folder, "index", self.header, self.arrays)
-        forget_updates(path)
+        with disk_errors(path, remedy), Writing(path):
+            with whole_folder(path / FOLDER) as folder:
+                write_table(folder, "index", self.header, self.arrays)
+            forget_updates(path)
         self.path = path
 
     @property
@@ -217,8 +234,31 @@ Index = InvertedIndex | SegmentedIndex
 
 
 def building_folder(path: Path) -> Path:
-    """Where an index that will appear at ``path`` is built."""
-    return path.parent / f".{path.name}.building"
+    """Where the parts of an index that will appear at ``path`` are kept while it is built.
+
+    Beside it; within it where it is a disk of its own, or nothing can be written beside it. One folder, whatever
+    symbolic links ``path`` goes through, and on the disk that they lead to.
+    """
+    place = path.resolve()
+    beside = place.parent / f".{place.name}.building"
+    if place.is_dir() and (
+        place.stat().st_dev != place.parent.stat().st_dev or not os.access(place.parent, os.W_OK | os.X_OK)
+    ):
+        return place / ".building"
+    return beside
+
+
+def base_folder(path: Path) -> Path:
+    """The folder of what was built at ``path``; InputError where nothing was."""
+    folder = standing(path / FOLDER)
+    if not folder.is_dir():
+        raise InputError(_no_index(path))
+    return folder
+
+
+def state_of(path: Path) -> tuple[bytes | None, bytes | None]:
+    """What tells one state of the index at ``path`` from any other: its header and its updates."""
+    return octets_of(standing(path / FOLDER) / HEADER), octets_of(path / UPDATES / LIST)
 
 
 def plain_metadata(metadata: Mapping[str, Any] | None) -> dict[str, Any]:

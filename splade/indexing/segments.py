@@ -5,7 +5,7 @@
 - ``journal.json``: what is being built, and the whole segments in order; rewritten whole after each.
 - ``00000``, ``00001``, …: a segment, a table of its documents' postings by term, their ids, and the terms
   that it added to a vocabulary.
-- ``lock``: held by the process that builds.
+- ``lock``: held by the one that builds.
 
 What the journal does not list is not there: leftovers are removed when the build is continued.
 """
@@ -45,19 +45,22 @@ class Journal:
     """The building folder: opened new or where it was left, and extended by one segment at a time.
 
     ``identity`` says what is being built. A folder left by another build is removed.
-    InputError if another process is building there.
+    InputError if somebody else is building there, in another process or in this one.
     """
 
     def __init__(self, folder: Path, identity: Mapping[str, Any], *, resume: bool) -> None:
         self.folder = folder
         self.identity = {"format_version": FORMAT_VERSION, **identity}
-        folder.mkdir(parents=True, exist_ok=True)
         self._lock = Lock(folder / LOCK, "Wait for it, or choose another config.index_dir")
-        if not resume and (folder / JOURNAL).exists():
-            logger.warning("%s: left by an interrupted build; removed, since resume is off", folder)
-        self.segments = self._whole_segments() if resume else []
-        self.clear_leftovers()
-        self._write()
+        try:
+            if not resume and (folder / JOURNAL).exists():
+                logger.warning("%s: left by an interrupted build; removed, since resume is off", folder)
+            self.segments = self._whole_segments() if resume else []
+            self.clear_leftovers()
+            self._write()
+        except BaseException:
+            self.release()
+            raise
 
     def add(self, segment: Segment, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Store a segment; it counts from the moment the journal lists it."""
@@ -81,6 +84,10 @@ class Journal:
     def remove(self) -> None:
         """Remove the folder and all in it."""
         shutil.rmtree(self.folder, ignore_errors=True)
+        self.release()
+
+    def release(self) -> None:
+        """Let others build there, who continue after the segments that it lists."""
         self._lock.release()
 
     def _write(self) -> None:

@@ -13,12 +13,12 @@ import errno
 import json
 import mmap
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,8 @@ HEADER = "header.json"
 PIECE = 64 << 20  # bytes under one checksum
 PARALLEL_CHECKS = 4
 QUICKLY_VERIFIED = 256 << 20  # bytes
+
+Found = TypeVar("Found")
 
 DTYPES: dict[str, np.dtype[Any]] = {
     "offsets": np.dtype("<i8"),  # [vocab_size + 1] where each term's postings begin
@@ -164,6 +166,32 @@ def read_table(folder: Path, kind: str, *, verify: bool | None) -> Table:
     if verify or (verify is None and sum(array.nbytes for array in arrays.values()) <= QUICKLY_VERIFIED):
         _verify(folder, entries, arrays)
     return Table(header, arrays)
+
+
+def read_steady(state: Callable[[], Any], read: Callable[[], Found]) -> Found:
+    """What ``read`` returns of files that a writer may replace meanwhile: all of one state, before a change or after.
+
+    ``state`` tells one state of them from another. Where it changed while they were read, they are read again, and
+    what they seemed to lack is not told.
+    """
+    while True:
+        before = state()
+        try:
+            found = read()
+        except (InputError, OSError):
+            if state() == before:
+                raise
+            continue
+        if state() == before:
+            return found
+
+
+def octets_of(path: Path) -> bytes | None:
+    """The contents of a small file; None where there is none."""
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 @contextmanager

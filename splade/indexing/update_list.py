@@ -21,6 +21,7 @@ from splade.files import InputError, read_json, write_json
 from splade.indexing.storage import FORMAT_VERSION, HEADER, CorruptIndexError, read_table
 
 FOLDER, LIST = "updates", "updates.json"
+BASE = "inverted_index"  # the folder beside it
 
 
 class Updates(NamedTuple):

@@ -13,27 +13,25 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from splade.files import InputError, standing, whole_folder
+from splade.files import InputError, whole_folder
 from splade.indexing.assembly import write_index
 from splade.indexing.builder import IndexBuilder
 from splade.indexing.doc_ids import DocIds
-from splade.indexing.inverted_index import FOLDER, Index, InvertedIndex
+from splade.indexing.inverted_index import FOLDER, Index, InvertedIndex, base_folder
 from splade.indexing.pruning import Pruned
 from splade.indexing.segmented import Part, SegmentedIndex
 from splade.indexing.sources import Stored
 from splade.indexing.storage import disk_errors, write_table
 from splade.indexing.update_list import FOLDER as UPDATES
-from splade.indexing.update_list import Updates, deleted_docs, read_updates, write_updates
+from splade.indexing.update_list import Updates, deleted_docs, forget_updates, read_updates, write_updates
 from splade.indexing.vocabulary import Vocabulary
 from splade.indexing.weights import Codec
+from splade.indexing.writing import Writing
 from splade.kernels.ids import hash_ids
 from splade.kernels.restore import lengths_of
-from splade.locks import Lock
 from splade.records import SparseBatch
 
 logger = logging.getLogger(__name__)
-LOCK = "lock"
-UNPRUNED = {"prune_top_terms": None, "prune_min_weight": 0.0, "prune_term_quantile": 0.0}
 REMEDY = "Correct this and run the same again; what is searched is unchanged"
 
 
@@ -48,21 +46,25 @@ class IndexAppender:
         self, path: str | Path, *, memory_mb: int = 1024, resume: bool = False, n_threads: int | None = None
     ) -> None:
         self.path = Path(path)
-        self._index = InvertedIndex.open(path, verify=False)
-        self._lock, self._updates = _begin(self.path)
-        self._name = f"{self._updates.made + 1:05d}"
-        known = self._index.vocabulary
-        self.vocabulary = None if known is None else Vocabulary(known)
-        layout = self._index.parts[0].segment.layout._replace(n_threads=n_threads)
-        self._builder = IndexBuilder(
-            self.path / UPDATES / self._name,
-            self._index.vocab_size if known is None else None,
-            vocabulary=self.vocabulary,
-            fingerprint=self._index.fingerprint,
-            memory_mb=memory_mb,
-            resume=resume,
-            **layout._asdict(),
-        )
+        self._writing, self._updates = _begin(self.path)
+        try:
+            self._index = InvertedIndex.open(path, verify=False)
+            self._name = f"{self._updates.made + 1:05d}"
+            known = self._index.vocabulary
+            self.vocabulary = None if known is None else Vocabulary(known)
+            layout = self._index.parts[0].segment.layout._replace(n_threads=n_threads)
+            self._builder = IndexBuilder(
+                self.path / UPDATES / self._name,
+                self._index.vocab_size if known is None else None,
+                vocabulary=self.vocabulary,
+                fingerprint=self._index.fingerprint,
+                memory_mb=memory_mb,
+                resume=resume,
+                **layout._asdict(),
+            )
+        except BaseException:
+            self._writing.release()
+            raise
 
     @property
     def n_docs(self) -> int:
@@ -82,28 +84,36 @@ class IndexAppender:
         self._builder.checkpoint()
 
     def leave(self) -> None:
-        """Let go after an error: whole segments stay for a later run, and where there are none, nothing stays."""
+        """Let go after an error: whole segments stay for a later run, and where there are none, nothing stays.
+
+        The appender is then spent.
+        """
         self._builder.leave()
-        self._lock.release()
+        self._writing.release()
 
     def finish(self) -> Index:
         """Build the new part, make it count, and open the whole. The appender is then spent."""
         self._builder.finish()
         segments = (*self._updates.segments, self._name)
-        with disk_errors(self.path, REMEDY):
+        with self._writing, disk_errors(self.path, REMEDY):
             write_updates(self.path, self._updates._replace(segments=segments, made=self._updates.made + 1))
-        self._lock.release()
         return InvertedIndex.open(self.path, verify=False)
 
 
 def delete(path: str | Path, ids: Sequence[str], *, ignore_missing: bool = False) -> int:
     """Delete documents by id from the index at ``path``; returns how many.
 
-    InputError where one of them is not there, unless ``ignore_missing``; then nothing is deleted.
+    InputError where one of them is not there, unless ``ignore_missing``, and while somebody else writes the index;
+    then nothing is deleted.
     """
     path = Path(path)
-    index = InvertedIndex.open(path, verify=False)
-    found = index.doc_ids.numbers(ids)
+    writing, updates = _begin(path)
+    with writing:
+        return _delete(path, updates, ids, ignore_missing)
+
+
+def _delete(path: Path, updates: Updates, ids: Sequence[str], ignore_missing: bool) -> int:
+    found = InvertedIndex.open(path, verify=False).doc_ids.numbers(ids)
     missing = np.flatnonzero(found < 0)
     if missing.size and not ignore_missing:
         raise InputError(
@@ -113,7 +123,6 @@ def delete(path: str | Path, ids: Sequence[str], *, ignore_missing: bool = False
     numbers = np.unique(found[found >= 0])
     if not numbers.size:
         return 0
-    lock, updates = _begin(path)
     name = f"deleted-{updates.made + 1:05d}"
     docs = np.union1d(deleted_docs(path, updates, verify=True), numbers).astype(np.int32)
     with disk_errors(path, REMEDY):
@@ -122,7 +131,6 @@ def delete(path: str | Path, ids: Sequence[str], *, ignore_missing: bool = False
         write_updates(path, updates._replace(deleted=name, made=updates.made + 1))
     if updates.deleted:
         shutil.rmtree(path / UPDATES / updates.deleted, ignore_errors=True)
-    lock.release()
     return len(numbers)
 
 
@@ -137,7 +145,15 @@ def merge(path: str | Path, *, memory_mb: int = 1024, n_threads: int | None = No
     index = InvertedIndex.open(path, verify=False)
     if isinstance(index, InvertedIndex):
         return index
-    lock, _ = _begin(path)
+    writing, _ = _begin(path)
+    with writing:
+        index = InvertedIndex.open(path, verify=False)  # again: it may have changed before it was ours
+        if isinstance(index, SegmentedIndex):
+            _merge(path, index, memory_mb, n_threads)
+    return InvertedIndex.open_base(path, verify=False)
+
+
+def _merge(path: Path, index: SegmentedIndex, memory_mb: int, n_threads: int | None) -> None:
     first = index.parts[0].segment
     numbers = _new_numbers(index)
     source = Stored(
@@ -167,24 +183,25 @@ def merge(path: str | Path, *, memory_mb: int = 1024, n_threads: int | None = No
             memory_mb=memory_mb,
             describe=lambda account: facts,  # noqa: ARG005 - nothing is pruned here
         )
-    shutil.rmtree(path / UPDATES, ignore_errors=True)
-    lock.release()
+    forget_updates(path)
     logger.info("%s: merged into one index of %d documents", path, source.n_docs)
-    return InvertedIndex.open_base(path, verify=False)
 
 
-def _begin(path: Path) -> tuple[Lock, Updates]:
+def _begin(path: Path) -> tuple[Writing, Updates]:
     """Keep other writers out; and the state to change, cleared of what belonged to an earlier base."""
-    folder = path / UPDATES
+    base_folder(path)  # looked for before a folder is made for its updates
     with disk_errors(path, REMEDY):
-        folder.mkdir(exist_ok=True)
-        lock = Lock(folder / LOCK, "Wait for it")
-    updates = read_updates(path, standing(path / FOLDER))
-    if not updates.made:
-        for entry in folder.iterdir():
-            if entry.name.strip("0123456789") in ("", "deleted-"):  # whole, but of another base
-                shutil.rmtree(entry)
-    return lock, updates
+        writing = Writing(path)
+    try:
+        updates = read_updates(path, base_folder(path))
+        if not updates.made:
+            for entry in (path / UPDATES).iterdir():
+                if entry.name.strip("0123456789") in ("", "deleted-"):  # whole, but of another base
+                    shutil.rmtree(entry)
+    except BaseException:
+        writing.release()
+        raise
+    return writing, updates
 
 
 def _new_numbers(index: SegmentedIndex) -> list[NDArray[np.int32]]:

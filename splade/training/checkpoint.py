@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from splade.files import InputError, read_json, whole_folder, write_json
+from splade.files import InputError, place_of, read_json, whole_folder, write_json
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ def check_same_run(folder: str | Path, describe: Mapping[str, Any]) -> None:
 
 def recover(path: str | Path) -> None:
     """Undo what a kill during the replacement of the folder ``path`` left behind."""
-    path = Path(path)
+    path = place_of(path)
     former = path.with_name(f".{path.name}.old")
     if former.exists():
         if path.exists():
