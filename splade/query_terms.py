@@ -1,4 +1,4 @@
-"""Query vectors in the terms of an index, whatever vocabulary they come in; what it does not know is counted."""
+"""Given vectors in the terms of an index, whatever vocabulary they come in; what it does not know is counted."""
 
 import logging
 from collections.abc import Sequence
@@ -7,7 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from splade.data.vectors import open_vectors
+from splade.data.shards import Encoded
+from splade.data.vector_terms import are_whole_numbers
+from splade.data.vectors import VectorCollection, open_vectors
 from splade.files import InputError
 from splade.indexing import Index, Vocabulary
 from splade.kernels.sparse import concatenate, from_csr, keep_entries
@@ -32,24 +34,97 @@ class Queries(NamedTuple):
     fingerprint: str = ""  # of the encoder; "" where it is unknown
 
 
-def given_queries(source: str, index: Index, keys: str = "auto") -> Queries:
+def given_queries(source: str, index: Index, keys: str = "auto", force: bool = False) -> Queries:
     """The query vectors of the file or folder ``source``, for ``index``.
 
     ``keys`` as for :func:`splade.data.vectors.open_vectors`; "auto" takes the kind that the documents of the index
-    had, where it was built from vectors. InputError where the index cannot tell what the tokens are.
+    had, where it was built from vectors. InputError where one side is keyed by tokens and the other by term ids, and
+    where another encoder made the index, unless ``force``.
     """
     vectors = open_vectors(source, keys, expected=index.metadata.get("vector_keys"))
+    refuse_other_keys(vectors, index)
+    if vectors.encoded is not None:
+        return _encoded_queries(vectors, vectors.encoded, index, force)
     own = Vocabulary() if vectors.keys == "tokens" else None
-    if own is not None and index.vocabulary is None:
-        raise InputError(
-            f"{source}: keyed by tokens, but the index {index.path} does not know what its terms are called. Key the "
-            "queries by term id, or index the documents again, keyed by tokens"
-        )
     batch = joined(list(vectors.batches(own)))
-    width = batch.vocab_size
     if own is None:
-        return in_index_terms(source, batch, np.where(np.arange(width) < index.vocab_size, np.arange(width), -1), index)
-    return in_index_terms(source, batch, numbers_in(index, list(own)), index, list(own))
+        return in_index_terms(source, batch, _as_they_are(batch.vocab_size, index), index)
+    terms = list(own)
+    numbers = numbers_in(index, terms)
+    if terms and (numbers < 0).all() and are_whole_numbers(terms):
+        raise InputError(
+            f"{source}: its keys are whole numbers (as {terms[0]!r}) and taken for tokens, since the index "
+            f"{index.path} was keyed by tokens, but it knows none of them. Key the queries by token"
+        )
+    return in_index_terms(source, batch, numbers, index, terms)
+
+
+def given_appended(source: str, index: Index, keys: str = "auto") -> VectorCollection:
+    """The vectors of the file or folder ``source``, to be appended to ``index``.
+
+    ``keys`` as for `given_queries`. InputError where one side is keyed by tokens and the other by term ids, and where
+    another encoder made the index.
+    """
+    vectors = open_vectors(source, keys, expected="ids" if index.vocabulary is None else "tokens")
+    refuse_other_keys(vectors, index)
+    if vectors.encoded is not None and vectors.encoded.about["fingerprint"] != index.fingerprint:
+        raise InputError(
+            f"{source}: vectors of the encoder {vectors.encoded.about['fingerprint'][:12]}…, but {index.path} was made "
+            f"by {index.fingerprint[:12] or 'vectors of unknown origin'}…; encode the documents with that one"
+        )
+    first = vectors.first_keys() if keys == "auto" and vectors.keys == "tokens" else ()
+    if first and are_whole_numbers(first) and (numbers_in(index, first) < 0).all():
+        raise InputError(
+            f"{source}: its keys are whole numbers (as {first[0]!r}), but the index {index.path} was keyed by tokens "
+            "and knows none of them. Key the documents by token, or set data.VECTOR_KEYS=tokens if these are tokens"
+        )
+    return vectors
+
+
+def refuse_other_keys(vectors: VectorCollection, index: Index) -> None:
+    """InputError where ``vectors`` are keyed by tokens and ``index`` by term ids, or the other way round.
+
+    The columns of an index keyed by tokens are numbers of its own, in the order in which its documents brought them.
+    """
+    if vectors.keys == "tokens":
+        if index.vocabulary is None:
+            raise InputError(
+                f"{vectors.source}: keyed by tokens, but the index {index.path} does not know what its terms are "
+                "called. Key the vectors by term id, or index the documents again, keyed by tokens"
+            )
+        return
+    if vectors.encoded is not None or index.vocabulary is None or index.fingerprint:
+        return
+    known = index.metadata.get("vector_keys")
+    if known == "tokens":
+        raise InputError(
+            f"{vectors.source}: keyed by term id, but the index {index.path} was keyed by tokens, which have numbers "
+            "of their own in it. Key the vectors by token, or index the documents again, keyed by term id"
+        )
+    if known is None:
+        logger.warning(
+            "%s: keyed by term id; nothing says that the terms of the index %s are numbered alike", vectors.source,
+            index.path,
+        )  # fmt: skip
+
+
+def _encoded_queries(vectors: VectorCollection, encoded: Encoded, index: Index, force: bool) -> Queries:
+    """The vectors of shards, whose terms and encoder are known, in the terms of ``index``."""
+    mine = str(encoded.about["fingerprint"])
+    if index.fingerprint not in ("", mine):
+        problem = f"{vectors.source}: vectors of the encoder {mine[:12]}…, but {index.path} was made by "
+        problem += f"{index.fingerprint[:12]}…"
+        if not force:
+            raise InputError(f"{problem}; encode the queries with that one, or set config.force=true to search it")
+        logger.warning("%s; searching all the same, as config.force=true says", problem)
+    batch, terms = joined(list(vectors.batches())), encoded.terms()
+    numbers = _as_they_are(batch.vocab_size, index) if index.vocabulary is None else numbers_in(index, terms)
+    return in_index_terms(vectors.source, batch, numbers, index, terms, mine)
+
+
+def _as_they_are(width: int, index: Index) -> NDArray[np.int64]:
+    """The columns of vectors over ``width`` term ids: those that the index has, and −1 for the others."""
+    return np.where(np.arange(width) < index.vocab_size, np.arange(width), -1)
 
 
 def numbers_in(index: Index, terms: Sequence[str]) -> NDArray[np.int64]:

@@ -65,7 +65,7 @@ def tell_difference(cfg: DictConfig, metrics: dict[str, dict[str, float]]) -> No
 def given(cfg: DictConfig, index: Index) -> Iterator[Queries]:
     """The vectors of ``data.Q_VECTORS_PATH``, set by set."""
     for source in cfg.retrieve.vectors:
-        yield given_queries(source, index, cfg.retrieve.vector_keys)
+        yield given_queries(source, index, cfg.retrieve.vector_keys, cfg.search.force)
 
 
 def encoded(cfg: DictConfig, index: Index) -> Iterator[Queries]:

@@ -1,15 +1,16 @@
 """Change an index that is there: delete documents, append others, make one index of what is left."""
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 from omegaconf import DictConfig
 
 from splade.config import command
-from splade.data.vectors import open_vectors
 from splade.files import InputError, text_lines
-from splade.indexing import Index, IndexAppender, InvertedIndex, delete, merge
+from splade.indexing import Index, IndexAppender, InvertedIndex, Vocabulary, delete, merge
 from splade.pipeline import Documents, fill, given_documents, write_statistics
+from splade.query_terms import given_appended
 
 logger = logging.getLogger(__name__)
 
@@ -26,12 +27,13 @@ def update(cfg: DictConfig) -> Index:
             "nothing to do: set data.DELETE_PATH, data.APPEND_PATH, data.VECTORS_PATH or config.merge=true"
         )
     index = InvertedIndex.open(path)
+    documents = _documents(cfg, index) if cfg.changes.append or cfg.index.vectors else None
     if cfg.changes.delete:
         ids = [line for _, line in text_lines(cfg.changes.delete) if line]
         logger.info("%s: %d documents deleted", path, delete(path, ids, ignore_missing=cfg.changes.ignore_missing))
-    if cfg.changes.append or cfg.index.vectors:
+    if documents is not None:
         appender = IndexAppender(path, memory_mb=memory_mb, resume=True, n_threads=threads)
-        fill(appender, _documents(cfg, appender, index), path)
+        fill(appender, documents(appender.vocabulary), path)
     if cfg.changes.merge:
         merge(path, memory_mb=memory_mb, n_threads=threads)
     index = InvertedIndex.open(path)
@@ -40,17 +42,11 @@ def update(cfg: DictConfig) -> Index:
     return index
 
 
-def _documents(cfg: DictConfig, appender: IndexAppender, index: Index) -> Documents:
-    """The vectors to append, in the terms of the index."""
+def _documents(cfg: DictConfig, index: Index) -> Callable[[Vocabulary | None], Documents]:
+    """The documents to append, given the vocabulary that grows; refused before anything is changed."""
     if not cfg.changes.append:
-        keys = "tokens" if appender.vocabulary is not None else "ids"
-        documents = given_documents(open_vectors(cfg.index.vectors, cfg.index.vector_keys, keys), appender.vocabulary)
-        if documents.fingerprint and documents.fingerprint != index.fingerprint:
-            raise InputError(
-                f"{cfg.index.vectors}: vectors of the encoder {documents.fingerprint[:12]}…, but {index.path} was made "
-                f"by {index.fingerprint[:12] or 'vectors of unknown origin'}…; encode the documents with that one"
-            )
-        return documents
+        vectors = given_appended(cfg.index.vectors, index, cfg.index.vector_keys)
+        return lambda vocabulary: given_documents(vectors, vocabulary)
     # Only here: vectors that are there already are appended without torch.
     from splade.chosen_model import retriever_from
     from splade.data.collections import open_collection
@@ -58,7 +54,8 @@ def _documents(cfg: DictConfig, appender: IndexAppender, index: Index) -> Docume
 
     model = retriever_from(cfg)
     check_fingerprint(index, model, cfg.search.force)
-    return encoded_documents(encoder_from(cfg, model, "document"), open_collection(cfg.changes.append))
+    collection = open_collection(cfg.changes.append)
+    return lambda _: encoded_documents(encoder_from(cfg, model, "document"), collection)
 
 
 main = command(update)

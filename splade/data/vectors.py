@@ -64,6 +64,14 @@ class VectorCollection:
             numbers.update(zip(part.ids, range(len(numbers), len(numbers) + len(part.ids)), strict=True))
         return np.array([numbers.get(id, -1) for id in ids], np.int64)
 
+    def first_keys(self) -> Sequence[str]:
+        """The keys of the first vector that is not empty, as they are written; none where vectors are a matrix."""
+        for part in self._parts(0):
+            first = np.flatnonzero(part.counts)
+            if first.size:
+                return part.keys[: int(part.counts[first[0]])]
+        return ()
+
     def state(self) -> dict[str, Any]:
         """What tells one state of the files from another: paths, sizes, times of change, and how they are read."""
         files: dict[str, Any] = {}

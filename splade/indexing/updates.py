@@ -39,7 +39,8 @@ class IndexAppender:
     """Takes documents' vectors in order and appends them to the index at ``path``.
 
     Works as `IndexBuilder` does, with the terms, the encoder and the layout of the index that is there; ids that it
-    holds are refused. A ``vocabulary`` goes on growing. Nothing changes for readers until `finish`.
+    holds are refused. A ``vocabulary`` goes on growing, and so does the number of terms where they are no encoder's:
+    a larger term id may come later. Nothing changes for readers until `finish`.
     """
 
     def __init__(
@@ -53,9 +54,10 @@ class IndexAppender:
             known = self._index.vocabulary
             self.vocabulary = None if known is None else Vocabulary(known)
             layout = self._index.parts[0].segment.layout._replace(n_threads=n_threads)
+            may_grow = known is not None or not self._index.fingerprint
             self._builder = IndexBuilder(
                 self.path / UPDATES / self._name,
-                self._index.vocab_size if known is None else None,
+                None if may_grow else self._index.vocab_size,
                 vocabulary=self.vocabulary,
                 fingerprint=self._index.fingerprint,
                 memory_mb=memory_mb,
