@@ -24,7 +24,7 @@ from splade.models.buckets import budget_for, length_buckets
 from splade.models.devices import own_device
 from splade.models.encoders import MlmEncoder
 from splade.models.int8 import in_int8, through
-from splade.models.layouts import backbone_of
+from splade.models.layouts import backbone_of, find_head
 from splade.models.sparse_head import concatenated, in_places, sparse_rows
 from splade.records import SparseBatch, SparseRows, Text, TokenBatch
 
@@ -135,15 +135,24 @@ class Encoder:
         module = sides.get(self.side, sides.get("document"))
         return module if isinstance(module, MlmEncoder) else None
 
+    def _has_body(self, address: str) -> bool:
+        """Whether hidden states are taken from the transformer alone, and so can be from another in its place."""
+        if self._module is not None and find_head(self._module.mlm) is None:
+            logger.warning("%s: this model goes through its full logits, which it leaves as they are", address)
+            return False
+        return True
+
     def _in_int8(self) -> nn.Module | None:
         if not has_int8(self.device):
             logger.warning("config.int8: there are no fast 8-bit products on %s; encoding without them", self.device)
             return None
-        return None if self._module is None else in_int8(backbone_of(self._module.mlm))
+        return in_int8(backbone_of(self._module.mlm)) if self._module and self._has_body("config.int8") else None
 
     def _compiled(self) -> nn.Module | None:
         if self._module is None:
             logger.warning("config.compile: this side of the model has no language model to compile; left as it is")
+            return self._int8
+        if not self._has_body("config.compile"):
             return self._int8
         return Compiled(self._int8 or backbone_of(self._module.mlm))
 

@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from splade.models.decoders import attention_of, inputs
 from splade.models.encoders import attend_to_something, one_of, save_model
 from splade.models.loading import folder_of, load_base
+from splade.models.neighbours import Reader
 
 
-class DenseEncoder(nn.Module):
+class DenseEncoder(Reader, nn.Module):
     """An encoder whose vector is the mean of its hidden states, or the state of the first token ([CLS])."""
 
     def __init__(self, source: str | Path, *, pooling: str = "mean") -> None:
@@ -36,13 +37,16 @@ class DenseEncoder(nn.Module):
         """Vectors [B, D], float32, of token ids and mask [B, L]; zero for a text without tokens."""
         if input_ids.shape[1] == 0:
             return torch.zeros(input_ids.shape[0], self.vocab_size, device=input_ids.device)
-        attended = attend_to_something(attention_mask)
-        given = inputs(self.base, input_ids, attended, self.attention)
-        hidden = self.base(**given).last_hidden_state.float()  # [B, L, D]
+        hidden = self.states(input_ids, attend_to_something(attention_mask)).float()  # [B, L, D]
         weights = attention_mask.float()  # [B, L]
         if self.pooling == "cls":
             return hidden[:, 0] * weights[:, :1]
         return torch.einsum("bld,bl->bd", hidden, weights) / weights.sum(dim=1, keepdim=True).clamp(min=1)
+
+    def padded_states(self, input_ids: Tensor, attended: Tensor) -> Tensor:
+        """The last hidden states [B, L, D]."""
+        hidden: Tensor = self.base(**inputs(self.base, input_ids, attended, self.attention)).last_hidden_state
+        return hidden
 
     def weights_in_use(self) -> Iterator[tuple[str, Tensor]]:
         """Names and parameters that the vectors depend on, each once."""

@@ -21,6 +21,7 @@ from splade.models.identity import tie_identity
 from splade.models.layouts import backbone_of, find_head, supported_architectures
 from splade.models.loading import HEADS, folder_of, load_mlm, quiet_loading
 from splade.models.lora import add_adapters, has_adapters, lora_from, merged, save_adapter
+from splade.models.neighbours import Reader
 from splade.models.sparse_head import in_places, sparse_head, sparse_rows
 from splade.records import SparseRows
 
@@ -43,7 +44,7 @@ class Pooling(NamedTuple):
     activation: str
 
 
-class MlmEncoder(nn.Module):
+class MlmEncoder(Reader, nn.Module):
     """A masked or decoder language model as a sparse encoder: term weights from the logits of its head.
 
     ``source`` is a folder or hub name. ``head`` says where the head comes from: ``pretrained`` (it must
@@ -109,8 +110,8 @@ class MlmEncoder(nn.Module):
             return torch.zeros(input_ids.shape[0], self.vocab_size, device=input_ids.device)
         head = find_head(self.mlm)
         if head is None:
-            pooled = self._pooled(input_ids, attention_mask)
-            return pool_full_logits(self._full_logits(input_ids, attention_mask), pooled, *pooling).float()
+            logits = self.states(input_ids, attend_to_something(attention_mask))  # [B, L, V]
+            return pool_full_logits(logits, self._pooled(input_ids, attention_mask), *pooling).float()
         if is_fast_on(input_ids.device):
             tokens, lengths, order = self._packed(input_ids, attention_mask)
             weights = splade_head(head.transform(tokens), lengths, head.decoder.weight, head.decoder.bias, *pooling)
@@ -137,7 +138,7 @@ class MlmEncoder(nn.Module):
         """
         head = find_head(self.mlm)
         if head is None:
-            return self._full_logits(input_ids, attention_mask)[places]
+            return self.states(input_ids, attend_to_something(attention_mask))[places]
         states, _, order = self._packed(input_ids, attention_mask, places)
         numbers = torch.zeros_like(places, dtype=torch.int64)
         numbers[places] = torch.arange(len(states), device=places.device)
@@ -154,10 +155,10 @@ class MlmEncoder(nn.Module):
         """Which tokens are pooled; bool [B, L]."""
         return attention_mask.bool() & ~torch.isin(input_ids, self.unpooled)
 
-    def _full_logits(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        attended = attend_to_something(attention_mask)
+    def padded_states(self, input_ids: Tensor, attended: Tensor) -> Tensor:
+        """The model's own logits [B, L, V]."""
         logits: Tensor = self.mlm(**inputs(self.mlm, input_ids, attended, self.attention)).logits
-        return logits  # [B, L, V]
+        return logits
 
     def _packed(
         self, input_ids: Tensor, attention_mask: Tensor, wanted: Tensor | None = None

@@ -18,13 +18,14 @@ from splade.models.encoders import (
 )
 from splade.models.kinds import MlmRetriever
 from splade.models.loading import folder_of, load_base
+from splade.models.neighbours import Reader
 from splade.models.own_tokens import OwnTokens, start_at_one
 from splade.models.retriever import tokenizer_for
 
 PROJECTION = "token_weights.safetensors"
 
 
-class MlpEncoder(OwnTokens):
+class MlpEncoder(Reader, OwnTokens):
     """A text's own tokens, each with ``activation`` of one linear function of its hidden state.
 
     It starts where every token weighs 1, or from the function that lies beside the encoder in ``source``.
@@ -56,10 +57,13 @@ class MlpEncoder(OwnTokens):
         return self.base
 
     def token_weights(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        attended = attend_to_something(attention_mask)
-        given = inputs(self.base, input_ids, attended, self.attention)
-        hidden = self.base(**given).last_hidden_state  # [B, L, D]
+        hidden = self.states(input_ids, attend_to_something(attention_mask))  # [B, L, D]
         return ACTIVATIONS[self.activation](self.projection(hidden).squeeze(-1))
+
+    def padded_states(self, input_ids: Tensor, attended: Tensor) -> Tensor:
+        """The last hidden states [B, L, D]."""
+        hidden: Tensor = self.base(**inputs(self.base, input_ids, attended, self.attention)).last_hidden_state
+        return hidden
 
     def save(self, folder: Path) -> None:
         """Write the encoder as ``AutoModel`` loads it, and the function beside it."""

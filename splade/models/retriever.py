@@ -14,6 +14,7 @@ from splade.models.dense import DenseEncoder
 from splade.models.encoders import MlmEncoder, Pooling
 from splade.models.loading import folder_of, has_tokenizer, load_tokenizer, position_limit
 from splade.models.lower_case import lower_casing
+from splade.models.neighbours import Reader
 from splade.models.sparse_head import sparse_rows
 from splade.models.tops import keep_largest, largest_entries
 from splade.records import SparseRows
@@ -71,6 +72,7 @@ class SparseRetriever(nn.Module):
         if freeze_document:
             document.requires_grad_(False)
         self.eval()
+        self._check_neighbours()
 
     @property
     def shares_encoder(self) -> bool:
@@ -218,6 +220,13 @@ class SparseRetriever(nn.Module):
                     f"{address}={length}: the {side} encoder has positions for {limit} tokens; "
                     f"set {address} to {limit} or less"
                 )
+
+    def _check_neighbours(self) -> None:
+        """Have every transformer find out whether padding changes its states."""
+        pad = self._tokenizer.pad_token_id or 0
+        for encoder in self.encoders.values():
+            if isinstance(encoder, Reader):
+                encoder.check_neighbours(max(self._lengths.values()), pad)
 
 
 def weights_digest(weights: Iterable[tuple[str, Tensor]], digest: Any = None) -> str:

@@ -55,3 +55,11 @@ def test_processors_without_fast_8_bit_products_do_without_them(tmp_path, monkey
     encoder = Encoder(Splade(str(tiny_mlm(tmp_path / "mlm"))), "document", device="cpu", int8=True)
     assert encoder.precision == "float32"
     assert "config.int8: there are no fast 8-bit products on cpu" in caplog.text
+
+
+def test_a_model_with_an_unknown_head_is_not_said_to_be_encoded_in_8_bits(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr("splade.encoding.encoder.has_int8", lambda _: True)
+    monkeypatch.setattr("splade.models.layouts.LAYOUTS", {})
+    encoder = Encoder(Splade(tiny_mlm(tmp_path)), "document", int8=True)
+    assert encoder.precision == "float32"
+    assert "config.int8: this model goes through its full logits" in caplog.text

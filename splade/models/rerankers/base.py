@@ -14,6 +14,7 @@ from torch import Tensor
 from transformers import AutoTokenizer
 
 from splade.files import InputError, write_json
+from splade.models.neighbours import by_length, may_pad
 
 DESCRIPTION = "reranker.json"
 FORMAT = 1
@@ -44,6 +45,7 @@ class Reranker(torch.nn.Module, ABC):
         self.tokenizer = _tokenizer(str(model_type_or_dir))
         self.backbone = self.load_backbone(str(model_type_or_dir), head)
         self._inputs = set(inspect.signature(self.backbone.forward).parameters)
+        self._pads: bool | None = None
 
     @abstractmethod
     def load_backbone(self, name: str, head: str) -> Any:
@@ -80,8 +82,29 @@ class Reranker(torch.nn.Module, ABC):
 
     def row_logits(self, rows: Sequence[tuple[str, ...]]) -> Tensor:
         """[N] float32 on the model's device, from texts."""
-        inputs = {name: part.to(self.device) for name, part in self.encode(rows).items() if name in self._inputs}
-        return self.logits(inputs).float()
+        encoded = {name: part.to(self.device) for name, part in self.encode(rows).items()}
+        inputs = {name: part for name, part in encoded.items() if name in self._inputs}
+
+        def read(*parts: Tensor) -> Tensor:
+            return self.logits(dict(zip(inputs, parts, strict=True))).float()
+
+        if not rows or self.pads:
+            return read(*inputs.values())
+        return by_length(read, encoded["attention_mask"], *inputs.values())
+
+    @property
+    def pads(self) -> bool:
+        """Whether rows of different lengths may be computed together, padded; tried once."""
+        if self._pads is None:
+            was_training = self.training
+            self.eval()
+            self._pads = may_pad(self._logits_of, self.backbone, self.max_length, self.tokenizer.pad_token_id or 0)
+            self.train(was_training)
+        return self._pads
+
+    def _logits_of(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        given = {"input_ids": input_ids, "attention_mask": attention_mask}
+        return self.logits({name: part for name, part in given.items() if name in self._inputs})
 
     @torch.no_grad()
     def all_logits(self, rows: Sequence[tuple[str, ...]], batch_size: int) -> Tensor:
