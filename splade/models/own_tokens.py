@@ -63,10 +63,10 @@ class TokenBag(OwnTokens):
         """The weight of every term [V], with nothing for dropped ones."""
         return self._without_dropped(torch.ones(self.vocab_size))
 
-    def save(self, folder: Path, n_tokens: int) -> None:
-        """Write the table of the first ``n_tokens`` terms as Sentence Transformers' ``SparseStaticEmbedding``."""
+    def save(self, folder: Path) -> None:
+        """Write the table of all terms as Sentence Transformers' ``SparseStaticEmbedding``."""
         folder.mkdir(parents=True, exist_ok=True)
-        save_file({"weight": self.table().detach().cpu()[:n_tokens].contiguous()}, folder / "model.safetensors")
+        save_file({"weight": self.table().detach().cpu().contiguous()}, folder / "model.safetensors")
         write_json(folder / "config.json", {"frozen": not any(p.requires_grad for p in self.parameters())})
 
     def _without_dropped(self, table: Tensor) -> Tensor:

@@ -115,7 +115,9 @@ def _static_side(folder: Path, module: Module, settings: dict[str, Any]) -> dict
         )
     config = _settings(module.folder / "config.json")
     tokenizer = load_tokenizer(module.folder)
-    if tokenizer.get_vocab() != load_tokenizer(settings["model_type_or_dir"]).get_vocab():
+    documents = load_tokenizer(settings["model_type_or_dir"]).get_vocab()
+    tokens = {token: term for token, term in tokenizer.get_vocab().items() if term < len(documents)}
+    if tokens != documents:  # more tokens are names of the terms of a padded head
         raise InputError(
             f"{module.folder}: its tokenizer has another vocabulary than the document model's; term ids would mean "
             "different words"

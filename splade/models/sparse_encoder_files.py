@@ -32,6 +32,10 @@ def obstacle(model: SparseRetriever) -> str:
         "it has no decoder language models in this place": any(
             getattr(encoder, "attention", None) for encoder in model.encoders.values()
         ),
+        "it pads texts, which changes the vectors of this architecture": not all(
+            getattr(encoder, "pads", True) for encoder in model.encoders.values()
+        ),
+        "it takes a table for tokens numbered without gaps (the tokenizer has some)": _has_gaps(model),
         "it has one limit for both sides (top_q and top_d differ)": len(tops) > 1,
         "it takes a logarithm after every activation (activation is relu)": "relu" in _activations(model),
         "one encoder reads all texts to one length (max_length and max_length_q differ)": (
@@ -62,10 +66,14 @@ def write_sparse_encoder(model: SparseRetriever, folder: Path) -> None:
 
 
 def save_token_table(model: SparseRetriever, bag: TokenBag, folder: Path) -> None:
-    """Write the weights of query tokens, with a tokenizer that cuts queries where ``model`` does."""
+    """Write the weights of query tokens, with a tokenizer that cuts queries where ``model`` does.
+
+    Sentence Transformers wants as many tokens as weights: terms of a head that has more get names of their own.
+    """
     tokenizer = copy.deepcopy(model.tokenizer("query"))
     tokenizer.model_max_length = model.max_length("query") - tokenizer.num_special_tokens_to_add()
-    bag.save(folder, len(tokenizer))
+    tokenizer.add_tokens([f"[term_{term}]" for term in range(len(tokenizer), model.vocab_size)])
+    bag.save(folder)
     tokenizer.save_pretrained(folder)
 
 
@@ -110,6 +118,13 @@ def _write_pooling(model: SparseRetriever, side: str, folder: Path) -> None:
 
 def _module(number: int, path: str, kind: str) -> dict[str, Any]:
     return {"idx": number, "name": str(number), "path": path, "type": kind}
+
+
+def _has_gaps(model: SparseRetriever) -> bool:
+    """Whether query tokens have weights in a table, and numbers that leave some out."""
+    if model.shares_encoder or not isinstance(model.encoders["query"], TokenBag):
+        return False
+    return set(model.tokenizer("query").get_vocab().values()) != set(range(len(model.tokenizer("query"))))
 
 
 def _activations(model: SparseRetriever) -> set[str]:

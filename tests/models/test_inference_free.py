@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from splade.files import InputError
 from splade.models import Splade, SpladeDoc, SpladeIdf, SpladeMlp, SpladeTable, load_retriever
 from splade.models.own_tokens import LearnedTable, TokenTable
+from splade.models.sparse_encoder_files import obstacle
 from splade.models.sparse_head import sparse_rows
 from tests.models.support import TEXTS, tokens, vectors
 
@@ -175,3 +176,11 @@ def test_every_sparse_kind_keeps_its_largest_weights(mlm, json_file):
         assert model.fingerprint() != Splade(mlm).fingerprint()
     assert words(model, vectors(model, ["bee honey"], "query")[0]) == {"honey": 3.5}
     assert model.rows("query", *tokens(model, ["bee honey"], "query")).weights.tolist() == [3.5]
+
+
+def test_a_table_of_a_tokenizer_with_gaps_is_not_said_to_be_the_same_elsewhere(mlm, monkeypatch):
+    model = SpladeDoc(mlm)
+    assert obstacle(model) == ""
+    numbers = model.tokenizer("query").get_vocab()
+    monkeypatch.setattr(model.tokenizer("query"), "get_vocab", lambda: numbers | {"king": 400})
+    assert "numbered without gaps" in obstacle(model)

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import transformers
 
 from splade.encoding import Encoder
 from splade.models import Splade, SpladeDoc, SpladeIdf, SpladeTable, SpladeTopK, load_retriever
@@ -62,6 +63,39 @@ def test_what_we_save_gives_the_same_vectors_there(mlm, other_mlm, tmp_path, jso
     there = st.SparseEncoder(str(tmp_path / "model"), device="cpu", **limit)
     agree(model, there)
     agree(load_retriever(tmp_path / "model"), there)
+
+
+PADDED = {name: OURS[name] for name in ("max", "two models", "bag", "idf", "learned table")}
+
+
+@pytest.mark.parametrize("variant", PADDED)
+def test_a_head_with_more_rows_than_the_tokenizer_has_tokens_gives_the_same_vectors_there(
+    mlm, other_mlm, tmp_path, json_file, variant
+):
+    kind, options = PADDED[variant]
+    places = {
+        "other": _with_rows(other_mlm, 320, tmp_path / "other"),
+        "table": json_file({"bee": 2.0, "honey": 3.5, "king": 0.25}),
+    }
+    wide = _with_rows(mlm, 320, tmp_path / "wide")
+    model = kind(wide, **{name: places.get(value, value) for name, value in options.items()})
+    assert model.vocab_size == 320 > len(model.tokenizer("query"))
+    model.save_pretrained(tmp_path / "model")
+    there = st.SparseEncoder(str(tmp_path / "model"), device="cpu")
+    agree(model, there)
+    agree(load_retriever(tmp_path / "model"), there)
+    assert there.similarity(theirs(there, "query"), theirs(there, "document")).shape == (len(WORDS), len(WORDS))
+    there.save_pretrained(str(tmp_path / "again"))
+    agree(load_retriever(tmp_path / "again"), there)
+
+
+def _with_rows(folder, n_rows, target):
+    """The model of ``folder`` with a head of ``n_rows`` terms, as heads are widened to a round number."""
+    model = transformers.AutoModelForMaskedLM.from_pretrained(folder)
+    model.resize_token_embeddings(n_rows)
+    model.save_pretrained(target)
+    transformers.AutoTokenizer.from_pretrained(folder).save_pretrained(target)
+    return target
 
 
 def their_modules():
