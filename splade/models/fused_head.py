@@ -2,11 +2,11 @@
 
 Forward: one product per block of vocabulary into a reused buffer, pooled at once; bias and activation on [B, V]
 in float32. Backward: :mod:`splade.models.max_pooling` and :mod:`splade.models.sum_pooling`. A gradient that is
-itself to be differentiated is taken through plain autograd instead.
+itself to be differentiated is taken through plain autograd instead. On CUDA devices it is the operator of
+:mod:`splade.models.cuda_head`.
 """
 
 from collections.abc import Callable, Sequence
-from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 import torch
@@ -18,7 +18,7 @@ from splade.models.activations import ACTIVATIONS, widened
 from splade.models.packed import Packed
 
 DEVICES = ("cpu", "cuda")
-"""Where this operation is the fast way; on CUDA through :mod:`splade.models.triton_head`, where Triton is installed."""
+"""Where this operation is the fast way."""
 
 
 class Pooling(NamedTuple):
@@ -36,7 +36,7 @@ POOLINGS = {
 
 def is_fast_on(device: torch.device) -> bool:
     """Whether :func:`splade_head` is the way to go on ``device``."""
-    return device.type in DEVICES and (device.type != "cuda" or find_spec("triton") is not None)
+    return device.type in DEVICES
 
 
 def splade_head(
@@ -53,22 +53,21 @@ def splade_head(
     """
     if sum(lengths) != len(tokens):
         raise ValueError(f"lengths add up to {sum(lengths)}, but there are {len(tokens)} tokens")
-    if tokens.is_cuda and weight.dtype != torch.float64:
-        return _in_triton(tokens, lengths, weight, bias, agg, activation)
+    if tokens.is_cuda:
+        from splade.models.cuda_head import pool_tokens  # only here: it registers operators, which processors need not
+
+        dtype = _product_dtype(tokens, weight)
+        pooled: Tensor = pool_tokens(tokens, weight, bias, list(lengths), agg, activation, dtype)[0]
+        return pooled
     learns = torch.is_grad_enabled() and any(part is not None and part.requires_grad for part in (tokens, weight, bias))
     weights: Tensor = SpladeHead.apply(tokens, weight, bias, tuple(lengths), agg, activation, learns)
     return weights
 
 
-def _in_triton(
-    tokens: Tensor, lengths: Sequence[int], weight: Tensor, bias: Tensor | None, agg: str, activation: str
-) -> Tensor:
-    from splade.models.triton_head import pool_tokens  # only here: processors need no Triton
-
+def _product_dtype(tokens: Tensor, weight: Tensor) -> torch.dtype:
+    """The type to multiply in: autocast's, where it is on."""
     device = tokens.device.type
-    dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype
-    weights: Tensor = pool_tokens(tokens.to(dtype), weight.to(dtype), bias, list(lengths), agg, activation)[0]
-    return weights
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype
 
 
 class SpladeHead(torch.autograd.Function):
@@ -86,10 +85,9 @@ class SpladeHead(torch.autograd.Function):
         activation: str,
         learns: bool,
     ) -> Tensor:
-        device = tokens.device.type
-        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype
+        dtype = _product_dtype(tokens, weight)
         packed = Packed(tokens, lengths, weight, bias, dtype)
-        with torch.autocast(device, enabled=False):
+        with torch.autocast(tokens.device.type, enabled=False):
             weights, positions = POOLINGS[agg].forward(packed, activation, learns)
         if learns:
             ctx.save_for_backward(tokens, weight, bias, weights, positions)
@@ -102,7 +100,7 @@ class SpladeHead(torch.autograd.Function):
         tokens, weight, bias, weights, positions = ctx.saved_tensors
         needed = ctx.needs_input_grad[:3]
         if torch.is_grad_enabled():  # the gradient will be differentiated
-            found: Sequence[Tensor | None] = _differentiable(ctx, (tokens, weight, bias), gradient, needed)
+            found: Sequence[Tensor | None] = differentiable(ctx, (tokens, weight, bias), gradient, needed)
         else:
             packed = Packed(tokens, ctx.lengths, weight, bias, ctx.dtype)
             with torch.autocast(tokens.device.type, enabled=False):
@@ -130,9 +128,13 @@ def plain_head(
     return torch.stack(rows)
 
 
-def _differentiable(
+def differentiable(
     ctx: Any, inputs: tuple[Tensor, Tensor, Tensor | None], gradient: Tensor, needed: Sequence[bool]
 ) -> list[Tensor | None]:
+    """The gradients of ``inputs`` by way of :func:`plain_head`, with a graph of their own; None where not needed.
+
+    ``ctx`` has the lengths, the aggregation and the activation of the call.
+    """
     tokens, weight, bias = inputs
     weights = plain_head(tokens, ctx.lengths, weight, bias, ctx.agg, ctx.activation)
     asked = [part for part, wanted in zip(inputs, needed, strict=True) if part is not None and wanted]

@@ -85,7 +85,7 @@ def _max_then_activate(logits: Tensor, bias: Tensor | None, _mask: Tensor, activ
 
 def _activate_then_sum(logits: Tensor, bias: Tensor | None, mask: Tensor, activate: Activation) -> Tensor:
     activated = activate(widened(logits) if bias is None else widened(logits) + bias)
-    return torch.einsum("blv,bl->bv", activated, mask.to(activated.dtype))
+    return torch.where(mask.unsqueeze(2), activated, 0.0).sum(dim=1)  # a product with 0 would make NaN of infinity
 
 
 AGGREGATIONS: dict[str, Callable[[Tensor, Tensor | None, Tensor, Activation], Tensor]] = {

@@ -56,15 +56,14 @@ def forward(packed: Packed, activation: str, learns: bool) -> tuple[Tensor, Tens
             strongest[texts, block.terms] = logits.amax(dim=1)
         if learns and _share_active(packed, strongest, block) > DENSE:
             if positions is None:
-                small = max(packed.lengths) <= torch.iinfo(torch.int16).max
-                positions = torch.full(shape, -1, dtype=torch.int16 if small else torch.int32)
+                positions = torch.full(shape, -1, dtype=packed.place_dtype, device=strongest.device)
             for texts, logits in block.by_run():
                 positions[texts, block.terms] = logits.max(dim=1).indices.to(positions.dtype)
     if packed.bias is not None:
         strongest += packed.bias
     weights = ACTIVATIONS[activation](strongest)
     if 0 in packed.lengths:
-        weights[torch.tensor(packed.lengths) == 0] = 0
+        weights[torch.tensor(packed.lengths, device=weights.device) == 0] = 0
     return second_pass.remember(weights), positions
 
 
@@ -75,13 +74,13 @@ def backward(
     positions: Tensor | None,
     gradient: Tensor,
     needed: tuple[bool, bool, bool],
-    absolute: bool = False,
+    complete: bool = False,
 ) -> Gradients:
     """Gradients from that of the weights [B, V]; ``needed`` of tokens, weight, bias.
 
-    ``absolute``: positions are those of tokens among all texts' rather than within their text.
+    ``complete``: positions are stored everywhere, so that none is looked for.
     """
-    entries = _entries(packed, activation, weights, positions, gradient, absolute)
+    entries = _entries(packed, activation, weights, positions, gradient, complete)
     of_tokens = of_weight = of_bias = None
     if needed[0]:
         of_tokens = _sums_of_rows(packed.weight, entries.terms, entries.tokens, len(packed.tokens), entries.slopes)
@@ -100,19 +99,18 @@ def _share_active(packed: Packed, strongest: Tensor, block: Block) -> float:
 
 
 def _entries(
-    packed: Packed, activation: str, weights: Tensor, positions: Tensor | None, gradient: Tensor, absolute: bool
+    packed: Packed, activation: str, weights: Tensor, positions: Tensor | None, gradient: Tensor, complete: bool
 ) -> Entries:
     places = true_places((weights != 0).logical_and_(gradient != 0))  # of [B, V]
     texts, terms = places // weights.shape[1], places % weights.shape[1]
     slopes = gradient.reshape(-1)[places] * SLOPES[activation](weights.reshape(-1)[places])
     if positions is None:
         tokens = torch.full_like(terms, -1)
-    elif absolute:
-        return Entries(texts, terms, positions.reshape(-1)[places].long(), slopes)
     else:
         within = positions.reshape(-1)[places].long()
-        tokens = torch.where(within < 0, -1, within + torch.tensor(packed.starts)[texts])
-    _find_tokens(packed, texts, terms, tokens)
+        tokens = torch.where(within < 0, -1, within + torch.tensor(packed.starts, device=texts.device)[texts])
+    if not complete:
+        _find_tokens(packed, texts, terms, tokens)
     return Entries(texts, terms, tokens, slopes)
 
 

@@ -34,6 +34,12 @@ class Packed(NamedTuple):
         """The type of everything after the product: float32, or float64 where the product has it."""
         return torch.promote_types(self.dtype, torch.float32)
 
+    @property
+    def place_dtype(self) -> torch.dtype:
+        """The smallest type that holds every token's place in its text: int16, or int32."""
+        small = max(self.lengths, default=0) <= torch.iinfo(torch.int16).max
+        return torch.int16 if small else torch.int32
+
 
 class Run(NamedTuple):
     """Neighbouring texts of one length."""

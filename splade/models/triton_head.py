@@ -1,26 +1,61 @@
-"""The head on GPUs: a Triton kernel that multiplies, pools and forgets, as one operator of torch.
+"""The head's kernel in Triton: it multiplies, pools and forgets.
 
-A program of the kernel holds one text and one block of the vocabulary. It walks the text's tokens, multiplies a tile
-of them with the block, accumulating in float32, and keeps in registers the running maximum and where it was, or the
-running sum of activated logits. No logit is ever written to memory. Backward: weighted sums of rows, for active terms
-alone. ``splade::pool_tokens`` has a fake implementation and a gradient, so that ``torch.compile`` keeps one graph.
+A program holds one text and one block of the vocabulary. It walks the text's tokens, multiplies a tile of them with the
+block, accumulating in float32, and keeps in registers the running maximum and its place, or the running sum of
+activated logits. No logit is ever written to memory. :mod:`splade.models.cuda_head` makes an operator of it.
+
+Programs that run at the same time share one block of the matrix and differ in their texts, so the matrix is read from
+memory once for each group of texts, and the group's tokens come from the cache.
 """
 
-# ruff: noqa: ARG001 # fake implementations take what their operators take
-
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
-from splade.models import max_pooling, sum_pooling
 from splade.models.activations import ACTIVATIONS
 from splade.models.packed import Packed
 
-TOKENS, TERMS, DIMENSIONS = 64, 128, 64  # of one tile
 LOGS = {"relu": 0, "log1p_relu": 1, "log1p_log1p_relu": 2}
+CACHED = 16 << 20  # bytes of hidden states that a group of texts may have: a part of the cache of an A100 (40 MiB)
+
+
+class Tiles(NamedTuple):
+    """The sizes of one step of the kernel, and how it is spread over a multiprocessor."""
+
+    tokens: int
+    terms: int
+    dims: int
+    warps: int = 8
+    stages: int = 3
+
+
+TILES = {"half": Tiles(64, 128, 64), "tf32": Tiles(64, 128, 32), "ieee": Tiles(32, 64, 16)}
+"""By product: half types, float32 in TF32, float32. Without tensor cores (``ieee``) the products take the registers."""
+
+
+@triton.jit
+def _own_work(program, n_texts, n_blocks, n_together):  # type: ignore[no-untyped-def]
+    """The text and the block of the vocabulary of a program: group by group, in it block by block, in it by text."""
+    group = program // (n_together * n_blocks)
+    first = group * n_together
+    width = min(n_texts - first, n_together)
+    within = program - group * n_together * n_blocks
+    return first + within % width, within // width
+
+
+@triton.jit
+def _activated(logits, logs: tl.constexpr):  # type: ignore[no-untyped-def]
+    """``max(x, 0)``, then ``log(1 + x)`` as often as ``logs`` says; NaN stays NaN, infinity infinity."""
+    active = tl.maximum(logits, 0.0, propagate_nan=tl.PropagateNan.ALL)
+    for _ in tl.static_range(logs):  # exact for small x too; from 2²⁴ on 1 + x is x
+        grown = 1.0 + active
+        rest = tl.where(grown == 1.0, 1.0, grown - 1.0)
+        share = tl.where(grown == active, 1.0, active / rest)
+        active = tl.where(grown == 1.0, active, tl.log(grown) * share)
+    return active
 
 
 @triton.jit
@@ -30,9 +65,11 @@ def _pool(  # type: ignore[no-untyped-def]
     bias,  # [V]
     starts,  # [B + 1]
     pooled,  # [B, V], written: maxima without bias, or sums
-    places,  # [B, V], written: the token of each maximum
+    places,  # [B, V], written: the token of each maximum, counted within its text
+    n_texts,
     n_terms,
     width,
+    n_together,
     sums: tl.constexpr,
     has_bias: tl.constexpr,
     logs: tl.constexpr,
@@ -41,145 +78,101 @@ def _pool(  # type: ignore[no-untyped-def]
     n_tile_terms: tl.constexpr,
     n_tile_dims: tl.constexpr,
 ):
-    text = tl.program_id(1).to(tl.int64)
-    first, last = tl.load(starts + text), tl.load(starts + text + 1)
-    terms = tl.program_id(0).to(tl.int64) * n_tile_terms + tl.arange(0, n_tile_terms)
-    known = terms < n_terms
+    text, block = _own_work(tl.program_id(0), n_texts, tl.cdiv(n_terms, n_tile_terms), n_together)
+    text, block = text.to(tl.int64), block.to(tl.int64)
+    first = tl.load(starts + text)
+    length = (tl.load(starts + text + 1) - first).to(tl.int32)
+    own_tokens, own_weight = tokens + first * width, weight + block * n_tile_terms * width
+    columns = tl.arange(0, n_tile_terms)
+    known = columns < n_terms - block * n_tile_terms
     best = tl.full([n_tile_terms], float("-inf"), tl.float32)
     total = tl.zeros([n_tile_terms], tl.float32)
-    place = tl.zeros([n_tile_terms], tl.int64)
+    place = tl.zeros([n_tile_terms], tl.int32)
+    spoilt = tl.zeros([n_tile_terms], tl.int32)  # terms with a logit that is not a number
     offset = total
     if has_bias:
-        offset = tl.load(bias + terms, mask=known, other=0.0).to(tl.float32)
-    for start in range(first, last, n_tile_tokens):
+        offset = tl.load(bias + block * n_tile_terms + columns, mask=known, other=0.0).to(tl.float32)
+    for start in range(0, length, n_tile_tokens):
         rows = start + tl.arange(0, n_tile_tokens)
-        inside = rows < last
+        inside = rows < length
         logits = tl.zeros([n_tile_tokens, n_tile_terms], tl.float32)
         for dimension in range(0, width, n_tile_dims):
             dims = dimension + tl.arange(0, n_tile_dims)
             held = dims < width
             states = tl.load(
-                tokens + rows[:, None] * width + dims[None, :], mask=inside[:, None] & held[None, :], other=0.0
+                own_tokens + (rows[:, None] * width + dims[None, :]), mask=inside[:, None] & held[None, :], other=0.0
             )
             matrix = tl.load(
-                weight + terms[None, :] * width + dims[:, None], mask=known[None, :] & held[:, None], other=0.0
+                own_weight + (columns[None, :] * width + dims[:, None]), mask=known[None, :] & held[:, None], other=0.0
             )
             logits = tl.dot(states, matrix, logits, input_precision=precision)
         if sums:
-            active = tl.maximum(logits + offset[None, :], 0.0)
-            for _ in tl.static_range(logs):  # log(1 + x), exact for small x too
-                grown = 1.0 + active
-                rest = tl.where(grown == 1.0, 1.0, grown - 1.0)
-                active = tl.where(grown == 1.0, active, tl.log(grown) * (active / rest))
+            active = _activated(logits + offset[None, :], logs)
             total += tl.sum(tl.where(inside[:, None], active, 0.0), axis=0)
         else:
-            strongest, at = tl.max(tl.where(inside[:, None], logits, float("-inf")), axis=0, return_indices=True)
+            wrong = inside[:, None] & (logits != logits)  # comparisons leave NaN out, so it is kept apart
+            spoilt = tl.maximum(spoilt, tl.max(wrong.to(tl.int32), axis=0))
+            found = tl.where(inside[:, None], tl.where(wrong, float("inf"), logits), float("-inf"))
+            strongest, at = tl.max(found, axis=0, return_indices=True)
             better = strongest > best  # of equal logits the first token stays
             place = tl.where(better, start + at, place)
             best = tl.where(better, strongest, best)
-    cells = text * n_terms + terms
-    tl.store(pooled + cells, total if sums else best, mask=known)
-    if not sums:
-        tl.store(places + cells, place.to(tl.int32), mask=known)
+    cells = text * n_terms + block * n_tile_terms + columns
+    if sums:
+        tl.store(pooled + cells, total, mask=known)
+    else:
+        tl.store(pooled + cells, tl.where(spoilt > 0, float("nan"), best), mask=known)
+        tl.store(places + cells, place.to(places.dtype.element_ty), mask=known)
 
 
-@torch.library.custom_op("splade::pool_tokens", mutates_args=())
-def pool_tokens(
-    tokens: Tensor, weight: Tensor, bias: Tensor | None, lengths: list[int], agg: str, activation: str
+def pool(
+    packed: Packed, agg: str, activation: str, precision: str, tiles: Tiles | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Term weights [B, V] in float32, and for "max" the token of each maximum [B, V] int32; see `splade_head`."""
-    device, n_terms = tokens.device, len(weight)
-    pooled = torch.empty(len(lengths), n_terms, device=device)
-    places = torch.empty(pooled.shape if agg == "max" else (0, 0), dtype=torch.int32, device=device)
-    ends = torch.tensor(lengths, dtype=torch.int64).cumsum(0)
-    starts = torch.cat([ends.new_zeros(1), ends]).to(device)
-    tf32 = tokens.is_cuda and torch.backends.cuda.matmul.allow_tf32
-    if lengths:
-        _pool[(triton.cdiv(n_terms, TERMS), len(lengths))](
-            tokens.contiguous(),
-            weight.contiguous(),
-            weight if bias is None else bias,
-            starts,
-            pooled,
-            places,
-            n_terms,
-            tokens.shape[1],
-            sums=agg == "sum",
-            has_bias=bias is not None,
-            logs=LOGS[activation],
-            precision="tf32" if tf32 else "ieee",
-            n_tile_tokens=TOKENS,
-            n_tile_terms=TERMS,
-            n_tile_dims=DIMENSIONS,
-        )
+    """Term weights [B, V] in float32, and for "max" the place of each maximum in its text [B, V] (int16 or int32).
+
+    ``precision`` is a key of :data:`TILES`; ``tiles`` stand in for those. Of a text without tokens the weights are
+    those of nothing: the caller sets them to 0.
+    """
+    tiles = tiles or TILES[precision]
+    device, (n_terms, width) = packed.tokens.device, packed.weight.shape
+    pooled = torch.empty(len(packed.lengths), n_terms, device=device, dtype=torch.float32)
+    places = torch.empty(pooled.shape if agg == "max" else (0, 0), dtype=packed.place_dtype, device=device)
+    weight = packed.weight.to(packed.dtype).contiguous()
+    if pooled.numel():
+        with torch.cuda.device_of(packed.tokens):  # Triton launches on the current device
+            _pool[(len(packed.lengths) * triton.cdiv(n_terms, tiles.terms),)](
+                packed.tokens.to(packed.dtype).contiguous(),
+                weight,
+                weight if packed.bias is None else packed.bias,
+                torch.tensor(packed.starts, device=device),
+                pooled,
+                places,
+                *(len(packed.lengths), n_terms, width),
+                texts_together(packed),
+                **options(agg, activation, precision, packed.bias is not None, tiles),
+                num_warps=tiles.warps,
+                num_stages=tiles.stages,
+            )
     if agg == "max":
-        pooled = ACTIVATIONS[activation](pooled if bias is None else pooled + bias)
-    pooled[torch.tensor(lengths, device=device) == 0] = 0
+        pooled = ACTIVATIONS[activation](pooled if packed.bias is None else pooled + packed.bias)
     return pooled, places
 
 
-@pool_tokens.register_fake
-def _(
-    tokens: Tensor, weight: Tensor, bias: Tensor | None, lengths: list[int], agg: str, activation: str
-) -> tuple[Tensor, Tensor]:
-    pooled = tokens.new_empty(len(lengths), weight.shape[0], dtype=torch.float32)
-    return pooled, tokens.new_empty(pooled.shape if agg == "max" else (0, 0), dtype=torch.int32)
+def options(agg: str, activation: str, precision: str, has_bias: bool, tiles: Tiles) -> dict[str, Any]:
+    """The kernel's arguments that are compiled into it."""
+    return {
+        "sums": agg == "sum",
+        "has_bias": has_bias,
+        "logs": LOGS[activation],
+        "precision": "tf32" if precision == "tf32" else "ieee",
+        "n_tile_tokens": tiles.tokens,
+        "n_tile_terms": tiles.terms,
+        "n_tile_dims": tiles.dims,
+    }
 
 
-@torch.library.custom_op("splade::pool_tokens_backward", mutates_args=())
-def pool_tokens_backward(
-    gradient: Tensor,
-    tokens: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    pooled: Tensor,
-    places: Tensor,
-    lengths: list[int],
-    agg: str,
-    activation: str,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients of tokens, weight and bias (empty without one) from that of the weights [B, V]."""
-    packed = Packed(tokens, tuple(lengths), weight, bias, weight.dtype)
-    needed = (True, True, bias is not None)
-    if agg == "max":
-        found = max_pooling.backward(packed, activation, pooled, places, gradient, needed, absolute=True)
-    else:
-        found = sum_pooling.backward(packed, activation, pooled, None, gradient, needed)
-    of_tokens, of_weight, of_bias = found
-    assert of_tokens is not None
-    assert of_weight is not None
-    typed = of_tokens.to(tokens.dtype), of_weight.to(weight.dtype)
-    return (*typed, gradient.new_empty(0) if of_bias is None or bias is None else of_bias.to(bias.dtype))
-
-
-@pool_tokens_backward.register_fake
-def _(
-    gradient: Tensor,
-    tokens: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    pooled: Tensor,
-    places: Tensor,
-    lengths: list[int],
-    agg: str,
-    activation: str,
-) -> tuple[Tensor, Tensor, Tensor]:
-    of_bias = gradient.new_empty(0) if bias is None else torch.empty_like(bias)
-    return torch.empty_like(tokens), torch.empty_like(weight), of_bias
-
-
-def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-    tokens, weight, bias, ctx.lengths, ctx.agg, ctx.activation = inputs
-    ctx.save_for_backward(tokens, weight, bias, *output)
-    ctx.mark_non_differentiable(output[1])
-
-
-def _backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
-    tokens, weight, bias, pooled, places = ctx.saved_tensors
-    of_tokens, of_weight, of_bias = pool_tokens_backward(
-        gradient.contiguous(), tokens, weight, bias, pooled, places, ctx.lengths, ctx.agg, ctx.activation
-    )
-    return of_tokens, of_weight, None if bias is None else of_bias, None, None, None
-
-
-pool_tokens.register_autograd(_backward, setup_context=_keep)
+def texts_together(packed: Packed) -> int:
+    """The number of texts of a group, at least 1: those whose hidden states stay in the cache together."""
+    n_texts = max(len(packed.lengths), 1)
+    octets = len(packed.tokens) * packed.weight.shape[1] * packed.dtype.itemsize / n_texts  # of a text
+    return max(1, min(n_texts, int(CACHED // max(octets, 1))))
