@@ -7,11 +7,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).parents[1]
+PATIENCE = 1000.0  # seconds that a test waits for another process: a safety net, no outcome depends on it
 
 # Before transformers is imported: where a name is no folder, a test needs no hub to say so, nor its retries.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+# A slow machine makes no test fail.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 @pytest.fixture

@@ -52,6 +52,7 @@ class ShardWriter:
         self.finished = self.path.is_dir() and self._whole()
         if self.finished:
             self.n_docs = read_manifest(self.path).n_docs
+            (self.path / LOCK).unlink(missing_ok=True)  # of a process killed just after it had moved the shard
             return
         with naming(self.part):
             self.part.mkdir(parents=True, exist_ok=True)

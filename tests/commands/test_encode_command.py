@@ -1,10 +1,8 @@
 """``splade encode``: shards, one index of them, interruptions."""
 
-import os
 import re
 import shutil
-import subprocess
-import sys
+import signal
 
 import pytest
 
@@ -15,9 +13,10 @@ from splade.files import read_json
 from splade.indexing import InvertedIndex
 from tests.commands.test_interruptions import contents
 from tests.commands.world import PASSAGES
-from tests.conftest import ROOT
+from tests.cutting import Cut, outcomes
 
 MODEL = ("init_dict.model_type_or_dir=MODEL", "config.pretrained_no_yamlconfig=true")
+SMALL_BATCHES = "config.index_retrieve_batch_size=2"
 TEXTS = "data.COLLECTION_PATH=data/msmarco/full_collection"
 QUERIES = (
     "data.Q_COLLECTION_PATH=[data/msmarco/dev_queries]",
@@ -25,41 +24,19 @@ QUERIES = (
     "config.retrieval_name=[DEV]",
     "config.eval_metric=[[mrr_10]]",
 )
-# Encodes once undisturbed, then is killed at random moments, later each time, until it gets to the end.
-KILLER = """
-import os, random, signal, sys, time
-from pathlib import Path
-os.chdir(sys.argv[1])
-from splade.cli import main
-import splade.encode  # once for all children
-from splade.models import Splade
-Splade("MODEL")
-
-def run(folder, n_pieces=None):
-    child = os.fork()
-    if not child:
-        sys.argv = ["splade"]
-        try:
-            main(["encode", "init_dict.model_type_or_dir=MODEL", "config.pretrained_no_yamlconfig=true",
-                  "data.COLLECTION_PATH=kill", f"config.out_dir={folder}", "config.index_retrieve_batch_size=2"])
-        except SystemExit as ended:
-            os._exit(ended.code)
-        os._exit(0)
-    part = Path(folder) / ".shard-00001-of-00001.encoding"
-    while n_pieces is not None and not os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT):
-        if part.exists() and len(list(part.glob("0*.npz"))) >= n_pieces:
-            time.sleep(chance.uniform(0, 0.05))
-            os.kill(child, signal.SIGKILL)
-            break
-        time.sleep(0.001)
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-
-chance = random.Random(0)
-run("straight")
-for attempt in range(10):
-    run("killed", attempt)
-run("killed")
-"""
+# Each further kill of one shard's encoding, later than the one before it, and the last two at its very end.
+KILLS = (
+    Cut(signal.SIGKILL, "0"),  # the first text is wanted
+    Cut(signal.SIGKILL, "*.npz", 1, "before"),
+    Cut(signal.SIGKILL, "*.npz", 1),
+    Cut(signal.SIGKILL, "*.npz", 2, "before"),
+    Cut(signal.SIGKILL, "*.npz", 3),
+    Cut(signal.SIGKILL, "500"),
+    Cut(signal.SIGKILL, "*.npz", 3, "before"),
+    Cut(signal.SIGKILL, "*/terms.json", 1),
+    Cut(signal.SIGKILL, "*/shard-*", 1, "before"),
+    Cut(signal.SIGKILL, "*/shard-*", 1),
+)
 
 
 @pytest.fixture
@@ -141,18 +118,21 @@ def test_torchrun_shares_out_the_collection_or_the_shard():
     assert shard_of("3/8", second) == Shard(10, 32)
 
 
-def test_an_encoding_killed_at_ten_random_moments_continues_to_the_same_bytes(place):
+def test_an_encoding_killed_at_ten_moments_continues_to_the_same_bytes(place):
     (place / "kill").mkdir()
     lines = (f"k{number}\t{PASSAGES[number % 12]} {PASSAGES[number % 7]} {number}\n" for number in range(1000))
     (place / "kill" / "raw.tsv").write_text("".join(lines))
-    command = [sys.executable, "-W", "ignore", "-c", KILLER, str(place)]
-    alone = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}  # threads do not survive a fork
-    done = subprocess.run(command, env=alone, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
-    codes = done.stdout.split()
-    assert codes[0] == codes[-1] == "0", done.stderr
-    assert codes.count("-9") >= 8
-    assert "continuing after" in done.stderr
+
+    def encode(folder: str) -> tuple[str, ...]:
+        return ("encode", *MODEL, "data.COLLECTION_PATH=kill", f"config.out_dir={folder}", SMALL_BATCHES)
+
+    runs = [(encode("straight"), None), *((encode("killed"), cut) for cut in KILLS), (encode("killed"), None)]
+    straight, *killed, last = outcomes(place, ["splade.encode"], runs, model="MODEL")
+    assert straight.status == last.status == 0, straight.told + last.told
+    assert [each.status for each in killed] == [-signal.SIGKILL] * len(KILLS), killed
+    for before, now in zip((0, 0, 0, 64, 64), killed, strict=False):
+        assert ("continuing after" in now.told) == bool(before), now.told
+    assert "continuing after 1000 documents" in killed[-1].told
 
     def files(folder):
         return {path.name: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}

@@ -19,6 +19,7 @@ from splade.records import Text
 from tests.commands.test_interruptions import contents
 from tests.commands.world import PASSAGES, QRELS, QUESTIONS
 from tests.conftest import ROOT
+from tests.cutting import Cut, outcomes
 from tests.data.writing import jsonl
 from tests.shared import shared_data
 
@@ -42,38 +43,17 @@ command = sys.argv.pop(1)
 runpy.run_module(f"splade.{command}", run_name="__main__", alter_sys=True)
 print(sorted({"torch", "transformers"} & sys.modules.keys()))
 """
-# Indexes once undisturbed, then is killed a random moment after each further segment, until it gets to the end.
-KILLER = """
-import os, random, signal, sys, time
-from pathlib import Path
-os.chdir(sys.argv[1])
-from splade.cli import main
-import splade.index  # once for all children
-
-def run(name, n_segments=0):
-    child = os.fork()
-    if not child:
-        sys.argv = ["splade"]
-        try:
-            main(["index", "data.VECTORS_PATH=docs.jsonl", f"config.index_dir={name}", "config.index_memory_mb=1"])
-        except SystemExit as ended:
-            os._exit(ended.code)
-        os._exit(0)
-    journal = Path(f".{name}.building/journal.json")
-    while n_segments and not os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT):
-        if journal.exists() and journal.read_text().count('"name"') >= n_segments:
-            time.sleep(chance.uniform(0, 0.03))
-            os.kill(child, signal.SIGKILL)
-            break
-        time.sleep(0.001)
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-
-chance = random.Random()
-run("straight")
-for n_segments in range(1, 5):
-    run("killed", n_segments)
-run("killed")
-"""
+# Each kill finds the build a little further than the one before it.
+KILLS = (
+    Cut(signal.SIGKILL, "*/journal.json", 1, "before"),
+    Cut(signal.SIGKILL, "*/journal.json", 1),
+    Cut(signal.SIGKILL, "*/00000", 1),  # a segment that the journal does not list yet
+    Cut(signal.SIGKILL, "*/journal.json", 2),
+    Cut(signal.SIGKILL, "*/journal.json", 2, "before"),
+    Cut(signal.SIGKILL, "*/journal.json", 3),
+    Cut(signal.SIGKILL, "killed/*", 1, "before"),  # the index is laid out, and has no place yet
+    Cut(signal.SIGKILL, "killed/*", 1),
+)
 
 
 @pytest.fixture
@@ -317,13 +297,15 @@ def test_an_indexing_of_vectors_killed_again_and_again_continues_to_the_same_byt
             for i in range(4000)
         ),
     )
-    command = [sys.executable, "-W", "ignore", "-c", KILLER, str(tmp_path)]
-    alone = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}  # threads do not survive a fork
-    done = subprocess.run(command, env=alone, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split()[-1] == "0"
-    assert str(-signal.SIGKILL) in done.stdout.split()
-    assert "continuing after" in done.stderr
+
+    def index(name: str) -> tuple[str, ...]:
+        return ("index", "data.VECTORS_PATH=docs.jsonl", f"config.index_dir={name}", "config.index_memory_mb=1")
+
+    runs = [(index("straight"), None), *((index("killed"), cut) for cut in KILLS), (index("killed"), None)]
+    straight, *killed, last = outcomes(tmp_path, ["splade.index"], runs)
+    assert straight.status == last.status == 0, straight.told + last.told
+    assert [each.status for each in killed] == [-signal.SIGKILL] * len(KILLS), killed
+    assert ["continuing after" in each.told for each in killed] == [number >= 4 for number in range(len(KILLS))]
     assert contents(tmp_path / "killed") == contents(tmp_path / "straight")
 
 

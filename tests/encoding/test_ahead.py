@@ -1,21 +1,20 @@
 """Items made in a thread: their order, their errors, and that nothing goes on when nobody wants them."""
 
 import threading
-import time
 
 import pytest
 
 from splade.encoding.ahead import ahead
+from tests.conftest import PATIENCE
 
 
 def workers():
     return [thread for thread in threading.enumerate() if thread.name == "ahead"]
 
 
-def gone(within=2.0):
-    end = time.monotonic() + within
-    while workers() and time.monotonic() < end:
-        time.sleep(0.01)
+def gone():
+    for thread in workers():
+        thread.join(PATIENCE)
     return not workers()
 
 
@@ -47,12 +46,13 @@ def test_an_interrupt_among_the_items_comes_through():
         list(ahead(items()))
 
 
-def test_so_many_are_made_ahead_and_no_more():
+def test_so_many_are_made_ahead_and_no_more(as_far_ahead_as_it_goes):
     made = []
     items = ahead((made.append(number) or number for number in range(100)), depth=2)
-    assert next(items) == 0
-    time.sleep(0.2)
-    assert made == [0, 1, 2, 3]  # one is used, two wait, one wants to
+    for used in range(3):
+        assert next(items) == used
+        as_far_ahead_as_it_goes()
+        assert made == list(range(used + 4))  # one is used, two wait, one wants to
     items.close()
 
 

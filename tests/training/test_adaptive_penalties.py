@@ -12,7 +12,7 @@ from splade.config import configure
 from splade.config.wiring import components
 from splade.regularization import FLOPS, ConstantRamp, DocumentFrequencyFLOPS, Penalty, TargetController
 from splade.training import Interrupted
-from tests.conftest import ROOT
+from tests.conftest import PATIENCE, ROOT
 from tests.training.test_trainer import Interrupting, raise_interrupt
 from tests.training.toy import TOKENIZER, ToyExamples, ToyRetriever, rows, same, saved_weights, state_of, toy_trainer
 
@@ -39,7 +39,7 @@ from tests.training.toy import toy_trainer
 
 folder, parent = sys.argv[1], os.fork()
 distributed.init_process_group("gloo", init_method=f"file://{folder}.meet", rank=int(parent == 0), world_size=2,
-                               timeout=timedelta(seconds=60))
+                               timeout=timedelta(seconds=600))
 toy_trainer(folder, penalties=adaptive(), lr=1e-4, ema_decay=0.9).run()
 distributed.destroy_process_group()
 if parent:
@@ -103,7 +103,7 @@ def test_what_is_learnt_does_not_depend_on_micro_batches(tmp_path, cut):
 
 def test_two_processes_learn_what_one_does(tmp_path):
     command = [sys.executable, "-W", "ignore", "-c", WORKER, str(tmp_path / "two")]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stderr
     alone, two = (toy_trainer(tmp_path / name, penalties=adaptive(), lr=1e-4, ema_decay=0.9) for name in ("one", "two"))
     alone.run()

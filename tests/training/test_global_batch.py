@@ -16,7 +16,7 @@ from splade.records import Text
 from splade.training.global_batch import GlobalStep
 from splade.training.objective import Objective
 from splade.training.share import SIDES
-from tests.conftest import ROOT
+from tests.conftest import PATIENCE, ROOT
 from tests.tiny import tiny_mlm
 from tests.training.toy import ToyExamples, ToyRetriever, penalties, rng, rows, state_of, toy_trainer
 
@@ -258,7 +258,7 @@ from tests.training.toy import ToyRetriever, state_of, toy_trainer
 folder, parent = sys.argv[1], os.fork()
 rank = int(parent == 0)
 distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2,
-                               timeout=timedelta(seconds=60))
+                               timeout=timedelta(seconds=600))
 assert anywhere(rank == 1, torch.device("cpu")) and not anywhere(False, torch.device("cpu"))
 assert on_first_rank(lambda: rank) == 0
 found = {}
@@ -279,7 +279,7 @@ if parent:
 
 def test_two_processes_give_the_gradient_and_the_training_of_one(tmp_path):
     command = [sys.executable, "-W", "ignore", "-c", WORKER, str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stderr
     expected = gradients(examples(7), dropout=0.3)[0]
     for rank in range(2):

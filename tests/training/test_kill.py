@@ -1,5 +1,7 @@
 """SIGKILL, which nothing can catch, and the real model."""
 
+import os
+import signal
 import subprocess
 import sys
 
@@ -10,62 +12,39 @@ from splade.losses import InBatchPairwiseNLL
 from splade.models import Splade, load_retriever
 from splade.records import Text
 from splade.training import FullRanking, Interrupted, Trainer
-from tests.conftest import ROOT
+from tests.conftest import PATIENCE, ROOT
 from tests.tiny import tiny_mlm
 from tests.training.test_trainer import Interrupting, assert_same_end, raise_interrupt
 from tests.training.toy import TOPICS, ToyExamples, document, penalties, same, state_of, toy_trainer
 
 KILLED = """
-import os, random, signal, sys, time
+import sys
 from pathlib import Path
+from tests.cutting import Cut, in_child, killed_everywhere
+from tests.training.test_kill import die
 from tests.training.test_trainer import Interrupting
-from tests.training.toy import ToyExamples, toy_trainer
+from tests.training.toy import toy_trainer
 folder = Path(sys.argv[1])
 
-def child(work):
-    pid = os.fork()
-    if not pid:
-        work()
-        os._exit(0)
-    return pid
-
-def die():
-    os.kill(os.getpid(), signal.SIGKILL)
-
 for at in map(int, sys.argv[2:]):
-    pid = child(lambda: toy_trainer(folder / str(at), examples=Interrupting(at, die)).run())
-    assert os.waitpid(pid, 0)[1] == signal.SIGKILL, at
-
-class Telling(ToyExamples):
-    def example(self, index, rng):
-        os.write(told, b".")
-        return super().example(index, rng)
-
-draw, ended = random.Random(20), []
-for moment in range(10):
-    heard, told = os.pipe()
-    pid = child(lambda: toy_trainer(folder / "random", examples=Telling()).run())
-    os.close(told)
-    for _ in range(draw.randint(1, 24)):
-        os.read(heard, 1)
-    time.sleep(draw.uniform(0, 0.005))
-    os.kill(pid, signal.SIGKILL)
-    ended.append(os.waitpid(pid, 0)[1])
-    os.close(heard)
-assert os.waitpid(child(lambda: toy_trainer(folder / "random").run()), 0)[1] == 0
-print(sum(status == signal.SIGKILL for status in ended))
+    assert in_child(lambda: toy_trainer(folder / str(at), examples=Interrupting(at, die)).run()) == -9, at
+print(killed_everywhere(lambda: toy_trainer(folder / "everywhere").run()))
 """
 CHECKPOINT, INSIDE = 4 * 6 + 12, 4 * 7 + 14  # examples read when step 6 has been recorded, and inside step 8
 
 
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def test_killed_runs_continue_to_the_same_end_bit_for_bit(tmp_path):
     command = [sys.executable, "-W", "ignore", "-c", KILLED, str(tmp_path), str(CHECKPOINT), str(INSIDE)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stderr
-    assert int(done.stdout) >= 3  # of ten kills, one run continued again and again
+    assert int(done.stdout) >= 10  # before and after each file got its name, one run continued again and again
     straight = toy_trainer(tmp_path / "straight")
     summary = straight.run()
-    for name, steps_left in ((str(CHECKPOINT), 6), (str(INSIDE), 6), ("random", 0)):
+    for name, steps_left in ((str(CHECKPOINT), 6), (str(INSIDE), 6), ("everywhere", 0)):
         resumed = toy_trainer(tmp_path / name)
         assert resumed.run().steps_now == steps_left
         assert_same_end(resumed, (straight, summary))

@@ -18,7 +18,7 @@ from splade.regularization import FLOPS, L1, Penalty, QuadraticRamp
 from splade.training import Trainer
 from splade.training.masked_tokens import MaskedTokenStep
 from splade.training.objective import DocumentObjective
-from tests.conftest import ROOT
+from tests.conftest import PATIENCE, ROOT
 from tests.tiny import tiny_decoder, tiny_encoder, tiny_mlm
 from tests.training.test_global_batch import agree, still
 from tests.training.toy import TOPICS, document, rng, rows, same, state_of, toy_trainer
@@ -182,7 +182,7 @@ from tests.training.test_masked_tokens import batch_of, gradients, trainer
 folder, parent = sys.argv[1], os.fork()
 rank = int(parent == 0)
 distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2,
-                               timeout=timedelta(seconds=60))
+                               timeout=timedelta(seconds=600))
 found = {}
 for name, cut in {"whole": {}, "cut": {"size": 2}, "tokens": {"tokens": 40 + 60 * rank}}.items():
     model = Splade(sys.argv[2], max_length=32)
@@ -219,7 +219,7 @@ def trainer(checkpoint_dir, folder, texts, **settings):
 
 def test_two_processes_give_the_gradient_of_one_and_train_to_the_same_end_spread_or_whole(tmp_path, folder, texts):
     command = [sys.executable, "-W", "ignore", "-c", WORKER, str(tmp_path), str(folder), str(texts)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stderr
     expected, _ = gradients(Splade(folder, max_length=32), batch_of(texts))
     for rank in range(2):

@@ -6,12 +6,12 @@ import sys
 import pytest
 import torch
 
-from tests.conftest import ROOT
+from tests.conftest import PATIENCE, ROOT
 from tests.training.toy import rows, saved_weights, state_of, toy_trainer
 
 SETTINGS = {"nb_iterations": 10, "train_batch_size": 5, "lr": 1e-4, "record_frequency": 5, "warmup_steps": 3}
 WORKER = """
-import os, signal, sys, time
+import os, signal, sys
 from datetime import timedelta
 from torch import distributed
 from splade.training import Trainer
@@ -28,7 +28,7 @@ for number in range(1, n):
     children.append(pid)
 if n > 1:
     distributed.init_process_group("gloo", init_method=f"file://{folder}.meet", rank=rank, world_size=n,
-                                   timeout=timedelta(seconds=60))
+                                   timeout=timedelta(seconds=600))
 trainer = toy_trainer(folder, **SETTINGS)
 take = trainer.updates.take
 
@@ -49,7 +49,7 @@ os._exit(0)
 
 def run(folder, processes, kill_at=-1):
     command = [sys.executable, "-W", "ignore", "-c", WORKER, str(folder), str(processes), str(kill_at)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == (0 if kill_at < 0 else -9), done.stderr
 
 

@@ -11,7 +11,7 @@ from splade.files import InputError
 from splade.losses import InBatchPairwiseNLL
 from splade.models import Splade, load_retriever
 from splade.training import Trainer
-from tests.conftest import ROOT
+from tests.conftest import PATIENCE, ROOT
 from tests.tiny import tiny_mlm
 from tests.training.toy import ToyExamples, penalties, rows, state_of, toy_trainer
 
@@ -24,7 +24,7 @@ from tests.training.test_sharding import two_encoders
 folder, parent = sys.argv[1], os.fork()
 rank = int(parent == 0)
 distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2,
-                               timeout=timedelta(seconds=60))
+                               timeout=timedelta(seconds=600))
 two_encoders(folder, "sharded", nb_iterations=3, micro_batch_tokens=30 + 20 * rank).run()
 trainer = two_encoders(folder, "sharded", nb_iterations=6)
 if rank == 0:
@@ -63,7 +63,7 @@ def two_encoders(folder, name, *, fsdp=True, **settings):
 def test_two_processes_with_spread_weights_train_continue_and_save_as_one_with_whole_weights(tmp_path):
     tiny_mlm(tmp_path / "mlm", hidden=16, layers=1)
     command = [sys.executable, "-W", "ignore", "-c", WORKER, str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stderr
     alone = two_encoders(tmp_path, "alone", fsdp=False, nb_iterations=3)
     alone.run()

@@ -10,7 +10,7 @@ from splade.encoding import Encoder
 from splade.losses import InBatchPairwiseNLL
 from splade.models import Splade, load_retriever
 from splade.training import Trainer
-from tests.conftest import ROOT
+from tests.conftest import PATIENCE, ROOT
 from tests.tiny import tiny_mlm
 from tests.training.toy import ToyExamples, document, penalties
 
@@ -23,7 +23,7 @@ from tests.training.test_sparsity import trained
 folder, parent = sys.argv[1], os.fork()
 rank = int(parent == 0)
 distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2,
-                               timeout=timedelta(seconds=120))
+                               timeout=timedelta(seconds=600))
 trained(folder, "two")
 distributed.destroy_process_group()
 if parent:
@@ -61,7 +61,7 @@ def test_two_processes_end_as_sparse_as_one(tmp_path):
     before = non_zeros(tmp_path / "mlm")
     alone = non_zeros(trained(tmp_path, "one"))
     command = [sys.executable, "-W", "ignore", "-c", WORKER, str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stderr
     assert alone < 0.9 * before
     assert non_zeros(tmp_path / "two" / "model") == pytest.approx(alone, rel=0.02)
