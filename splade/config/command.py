@@ -20,7 +20,9 @@ from omegaconf.errors import OmegaConfBaseException
 from splade.config.blame import addresses
 from splade.config.choose import choose, conf_dir, config_names
 from splade.config.compose import Groups, compose, parse_overrides
+from splade.config.errors import ConfigError
 from splade.config.multirun import Job, Sweep, plan, run
+from splade.config.owners import foreign
 from splade.config.toy_data import toy_by_default
 from splade.config.validate import require, wire
 from splade.config.wiring import values_of
@@ -170,6 +172,8 @@ def _blaming(cfg: DictConfig, function: Callable[[DictConfig], Result]) -> Resul
 
 def _ready(name: str, choice: Any, overrides: Sequence[str]) -> DictConfig:
     cfg = wire(compose(choice, overrides))
+    if problems := list(foreign(name, overrides, commands())):
+        raise ConfigError.all_of(problems)
     require(cfg, _needs(name, cfg))
     return cfg
 

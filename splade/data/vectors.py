@@ -5,6 +5,7 @@ matrix in a ``.npz`` file, a folder of such files, which are one collection in t
 shards that ``splade.encode`` wrote.
 """
 
+import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from splade.data.vector_parts import Part, assemble
 from splade.data.vector_terms import TermIds, Terms, TokenNumbers, are_whole_numbers
 from splade.files import InputError
 from splade.records import SparseBatch
+
+logger = logging.getLogger(__name__)
 
 KEYS = ("auto", "tokens", "ids")
 ENDINGS = (".jsonl", ".jsonl.gz", ".npz")
@@ -119,6 +122,8 @@ def open_vectors(source: str | Path, keys: str = "auto", expected: str | None = 
         raise ValueError(f"keys must be one of {', '.join(KEYS)}, got {keys!r}")
     path = Path(source).expanduser()
     encoded = shards_in(path) if path.is_dir() else None
+    if encoded is not None:
+        _tell_beside_shards(path)
     files = encoded.files if encoded is not None else _files(path)
     matrices = [path for path in files if path.suffix == ".npz"]
     if keys == "auto":
@@ -133,7 +138,8 @@ def open_vectors(source: str | Path, keys: str = "auto", expected: str | None = 
 
 def _files(path: Path) -> list[Path]:
     if path.is_dir():
-        found = sorted((file for file in path.iterdir() if file.name.endswith(ENDINGS)), key=lambda file: file.name)
+        found = [entry for entry in _entries(path) if entry.name.endswith(ENDINGS)]
+        _tell_others(path, found)
         if not found:
             raise InputError(f"{path}: no vectors in this folder; looked for {', '.join(f'*{end}' for end in ENDINGS)}")
         return found
@@ -145,6 +151,37 @@ def _files(path: Path) -> list[Path]:
     if not path.name.endswith(ENDINGS):
         raise InputError(f"{path}: unknown kind of file; vectors are read from {', '.join(ENDINGS)}")
     return [path]
+
+
+def _entries(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir(), key=lambda entry: entry.name)
+
+
+def _tell_others(folder: Path, read: Sequence[Path]) -> None:
+    """InputError for an entry whose name says that it holds vectors, a warning for others that are passed over."""
+    known = {*read, *map(_ids_beside, read)}
+    others = [entry for entry in _entries(folder) if entry not in known and not entry.name.startswith(".")]
+    for entry in others:
+        if any(end in entry.name.lower() for end in (".jsonl", ".npz")):
+            raise InputError(
+                f"{entry}: by its name this holds vectors, but they are read from {', '.join(ENDINGS)} only, written "
+                "so; convert or rename it, or move it out of the folder"
+            )
+    if others:
+        logger.warning(
+            "%s: %d entries are passed over, as %s; vectors are read from %s",
+            folder, len(others), ", ".join(repr(entry.name) for entry in others[:3]), ", ".join(ENDINGS),
+        )  # fmt: skip
+
+
+def _tell_beside_shards(folder: Path) -> None:
+    """A warning for files of vectors that stand beside shards, which are all that is read then."""
+    beside = [entry.name for entry in _entries(folder) if entry.name.endswith(ENDINGS)]
+    if beside:
+        logger.warning(
+            "%s: only the shards in it are read; %d other files of vectors are passed over, as %r",
+            folder, len(beside), beside[0],
+        )  # fmt: skip
 
 
 def _keys_of_first(files: Sequence[Path]) -> str:

@@ -1,0 +1,35 @@
+"""Settings of one command that are typed after another, which would not read them."""
+
+import pytest
+
+from splade.config import commands
+from tests.config.support import configured, refusal
+
+
+@pytest.mark.parametrize("command", ["retrieve", "index", "train", "evaluate", "all", "rerank"])
+def test_the_rule_about_self_matches_is_refused_where_it_would_not_be_applied(command):
+    told = refusal("+beir.self_matches=off", command=command)
+    assert told == (
+        f"+beir.self_matches=off: only splade.beir_eval reads beir; splade.{command} would go on without it. "
+        "Remove beir.self_matches"
+    )
+
+
+@pytest.mark.parametrize(
+    ("override", "owner"),
+    [("changes.merge=true", "update"), ("anserini.quantization_factor_query=2", "create_anserini")],
+)
+def test_other_nodes_of_single_commands_are_refused_in_the_same_way(override, owner):
+    assert f"only splade.{owner} reads" in refusal(override, command="index")
+
+
+def test_the_command_itself_takes_its_settings():
+    cfg = configured("+beir.dataset=scifact", "+beir.self_matches=off", command="beir_eval")
+    assert cfg.beir.self_matches == "off"
+
+
+def test_what_a_command_owns_no_other_command_needs():
+    for name, row in commands().items():
+        for node in row.get("owns", ()):
+            needed = [n for other in commands() if other != name for n in commands()[other].get("needs", ())]
+            assert node not in {need.partition(".")[0] for need in needed}, node
