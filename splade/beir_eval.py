@@ -9,7 +9,8 @@ from omegaconf import DictConfig
 from splade.chosen_model import retriever_from
 from splade.config import command
 from splade.data.collections import Collection, open_collection, open_queries
-from splade.data.qrels import read_qrels
+from splade.data.qrels import read_qrels, split_file
+from splade.data.sources import PREFIX, NotDownloadedError, is_known
 from splade.dense_vectors import answer_dense, build
 from splade.encoded import QueryEncoder, encoded_documents, encoder_from
 from splade.evaluate import count_unknown
@@ -105,18 +106,31 @@ def beir_parts(name: str, path: str | None, split: str) -> tuple[Collection, Col
     """Corpus, the queries of ``split``, and its qrels, of BEIR's ``name``.
 
     The folder is ``path/name``, or ``path`` itself where that holds ``corpus.jsonl``. Without a folder
-    ``ir_datasets`` downloads the set (id ``beir/name/split``).
+    ``ir_datasets`` downloads the set (id ``beir/name/split``, or ``beir/name`` where it has only the test queries).
     """
     folder = _folder(name, path)
     if folder is None:
-        logger.info("BEIR %s is not in %s; ir_datasets reads or downloads it", name, path)
-        identifier = f"irds:beir/{name}/{split}"
-        return open_collection(identifier), open_queries(identifier), read_qrels(identifier)
-    qrels = folder / "qrels" / f"{split}.tsv"
-    if not qrels.is_file():
-        splits = sorted(file.stem for file in (folder / "qrels").glob("*.tsv"))
-        raise InputError(f"{qrels}: there are no such qrels; +beir.split can be {', '.join(splits) or 'nothing here'}")
+        return _of_ir_datasets(name, path, split)
+    try:
+        qrels = split_file(folder, split)
+    except InputError as error:
+        raise InputError(f"+beir.split={split}: there are no such qrels: {error}") from error
     return open_collection(folder), open_queries(folder, split=split), read_qrels(qrels)
+
+
+def _of_ir_datasets(name: str, path: str | None, split: str) -> tuple[Collection, Collection, Qrels]:
+    logger.info("BEIR %s is not in %s; ir_datasets reads or downloads it", name, path)
+    identifier = f"{PREFIX}beir/{name}/{split}"
+    if split == "test" and not is_known(identifier):  # ArguAna, NQ and others have no other split, nor one in their id
+        identifier = f"{PREFIX}beir/{name}"
+    try:
+        return open_collection(identifier), open_queries(identifier), read_qrels(identifier)
+    except NotDownloadedError as error:
+        folder = Path(path or "data/beir") / name
+        raise InputError(
+            f"{error}: put corpus.jsonl, queries.jsonl and qrels/{split}.tsv of BEIR's {name}, gzipped or not, into "
+            f"{folder} and set +beir.dataset_path={folder.parent}"
+        ) from error
 
 
 def _folder(name: str, path: str | None) -> Path | None:

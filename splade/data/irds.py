@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from splade.data.collections import Collection
 from splade.data.ids import IdTable, SeenHashes, hash_ids
+from splade.data.sources import downloading
 from splade.files import InputError
 from splade.records import Text
 
@@ -27,12 +28,14 @@ class IrDocuments(Collection):
         self._table: IdTable | None = None
 
     def __len__(self) -> int:
-        if self._table is None and (count := self._dataset.docs_count()) is not None:
-            return int(count)
+        with downloading(self.source):
+            if self._table is None and (count := self._dataset.docs_count()) is not None:
+                return int(count)
         return len(self._ids())
 
     def iterate(self, start: int = 0) -> Iterator[Text]:
-        return map(text_of, itertools.islice(self._dataset.docs_iter(), start, None))
+        with downloading(self.source):
+            yield from map(text_of, itertools.islice(self._dataset.docs_iter(), start, None))
 
     def find(self, ids: Sequence[str]) -> NDArray[np.int64]:
         return self._ids().find(ids, lambda number: self.at(number).id)
@@ -40,10 +43,12 @@ class IrDocuments(Collection):
     def at(self, number: int) -> Text:
         if not 0 <= number < len(self):
             raise IndexError(f"{self.source}: no document has number {number}; there are {len(self)}")
-        return text_of(next(iter(self._dataset.docs_iter()[number : number + 1])))
+        with downloading(self.source):
+            return text_of(next(iter(self._dataset.docs_iter()[number : number + 1])))
 
     def texts(self, ids: Sequence[str]) -> list[str]:
-        found = self._dataset.docs_store().get_many(list(ids))
+        with downloading(self.source):
+            found = self._dataset.docs_store().get_many(list(ids))
         unknown = next((id for id in ids if id not in found), None)
         if unknown is not None:
             raise InputError(f"{self.source}: no text has the id {unknown!r}")
@@ -76,7 +81,8 @@ class IrQueries(Collection):
 
     def __init__(self, dataset: Any, source: str) -> None:
         self.source = source
-        self._queries = [text_of(query) for query in dataset.queries_iter()]
+        with downloading(source):
+            self._queries = [text_of(query) for query in dataset.queries_iter()]
         self._numbers = {query.id: number for number, query in enumerate(self._queries)}
         if len(self._numbers) < len(self._queries):
             raise InputError(f"{source}: two queries have the same id; ids must be unique")

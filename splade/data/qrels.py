@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from splade.data.sources import PREFIX, ir_dataset, split_of
+from splade.data.sources import PREFIX, downloading, ir_dataset, split_of
 from splade.files import InputError, read_json, text_lines
 from splade.records import Qrels
 
@@ -49,19 +49,21 @@ def read_qrels(source: str | Path, *, split: str | None = None) -> Qrels:
     split = split or named
     path = Path(folder).expanduser()
     if path.is_dir():
-        path = _split_file(path, split)
+        path = split_file(path, split)
     elif split is not None:
         raise InputError(f"{source}: not a folder with a qrels/{split}.tsv (relative paths start at {Path.cwd()})")
     if str(source).startswith(PREFIX) or not path.is_file():
         dataset = ir_dataset(str(source), "qrels", f"qrels: {ACCEPTED}")
         lines = ((0, Judgement(line.query_id, line.doc_id, int(line.relevance))) for line in dataset.qrels_iter())
-        return _gathered(str(source), lines)
+        with downloading(str(source)):
+            return _gathered(str(source), lines)
     if path.name.removesuffix(".gz").endswith(".json"):
         return _from_json(path)
     return _gathered(path, _judgements(path))
 
 
-def _split_file(folder: Path, split: str | None) -> Path:
+def split_file(folder: Path, split: str | None) -> Path:
+    """The qrels of a split of a BEIR folder, ``.gz`` or not; None stands for the only one. InputError without it."""
     files = sorted(file for end in ("tsv", "tsv.gz") for file in (folder / "qrels").glob(f"*.{end}"))
     by_split = {file.name.removesuffix(".gz").removesuffix(".tsv"): file for file in reversed(files)}
     if split is None and len(by_split) == 1:

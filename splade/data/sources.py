@@ -1,11 +1,19 @@
 """Where a name in a config points: a file, a folder of a known layout, or a set of ``ir_datasets``."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from splade.files import InputError
 
 PREFIX = "irds:"
+
+
+class NotDownloadedError(InputError):
+    """A set of ir_datasets whose files are not on this machine and could not be downloaded."""
 
 
 def find_file(source: str | Path, names: tuple[str, ...], what: str) -> Path | None:
@@ -65,3 +73,47 @@ def ir_dataset(source: str, what: str, looked_for: str) -> Any:
         offered = [kind for kind in ("docs", "queries", "qrels") if dataset.has(kind)]
         raise InputError(f"{source}: this ir_datasets set has no {what}, only {', '.join(offered) or 'nothing'}")
     return dataset
+
+
+def is_known(source: str) -> bool:
+    """Whether ir_datasets is installed and has a set of this name (``irds:`` may stand before it)."""
+    try:
+        import ir_datasets
+
+        ir_datasets.load(source.removeprefix(PREFIX))
+    except (ImportError, KeyError):
+        return False
+    return True
+
+
+@contextmanager
+def downloading(source: str) -> Iterator[None]:
+    """Around what makes ir_datasets download ``source``: its failure to do so becomes NotDownloadedError.
+
+    Other errors, as of a full disk, pass.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        problem = _download_problem(error)
+        if problem is None:
+            raise
+        home = os.environ.get("IR_DATASETS_HOME") or Path.home() / ".ir_datasets"
+        raise NotDownloadedError(
+            f"{source}: its files are not in {home} and ir_datasets could not download them ({problem}). Without a "
+            f"network, download them on another machine by the same command, copy its {Path(home).name} folder here "
+            "and name it by IR_DATASETS_HOME; or name files of your own in place of the set"
+        ) from error
+
+
+def _download_problem(error: BaseException) -> str | None:
+    """Why a download failed, in a few words; None for an error that is not of a download."""
+    if isinstance(error, RuntimeError):
+        return "all its sources failed" if "download sources failed" in str(error) else None
+    if not type(error).__module__.startswith(("requests.", "urllib3.")):
+        return None
+    response = getattr(error, "response", None)
+    if response is not None:
+        return f"status {response.status_code} from {urlsplit(response.url).hostname}"
+    host = urlsplit(str(getattr(getattr(error, "request", None), "url", "") or "")).hostname
+    return f"no connection to {host}" if host else f"no connection: {type(error).__name__}"
