@@ -39,12 +39,13 @@ class Lock:
                         "writes it first"
                     )
                 descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-                key = _held(descriptor, path, remedy, what)
-                if key == _key(path):
+                _refuse_other_processes(descriptor, path, remedy, what)
+                key = _key(path)
+                if key is not None and os.fstat(descriptor).st_nlink:
                     break
                 os.close(descriptor)  # its holder removed it meanwhile, so others will not look there
             _HELD[key] = os.getpid()
-        self._path, self._key = path, key
+        self._descriptor = descriptor
         self.release = weakref.finalize(self, _let_go, key, descriptor, os.getpid())
 
     @property
@@ -54,22 +55,21 @@ class Lock:
 
     @property
     def is_there(self) -> bool:
-        """Whether the file that is locked is still at its path."""
-        return _key(self._path) == self._key
+        """Whether the file that is locked was not removed."""
+        return self.is_held and os.fstat(self._descriptor).st_nlink > 0
 
 
-def _held(descriptor: int, path: Path, remedy: str, what: str) -> Key:
-    """Lock an open file against other processes; which file it is. InputError where one of them has it."""
-    if fcntl is not None:
-        try:
-            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (BlockingIOError, PermissionError) as error:
-            os.close(descriptor)
-            raise InputError(f"{path.parent}: another process is writing this {what}. {remedy}") from error
-        except OSError:  # a file system without locks
-            logger.debug("%s: no file locks here", path)
-    state = os.fstat(descriptor)
-    return state.st_dev, state.st_ino
+def _refuse_other_processes(descriptor: int, path: Path, remedy: str, what: str) -> None:
+    """Lock an open file against other processes. InputError where one of them has it."""
+    if fcntl is None:
+        return
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError) as error:
+        os.close(descriptor)
+        raise InputError(f"{path.parent}: another process is writing this {what}. {remedy}") from error
+    except OSError:  # a file system without locks
+        logger.debug("%s: no file locks here", path)
 
 
 def _key(path: Path) -> Key | None:

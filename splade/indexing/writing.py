@@ -38,7 +38,7 @@ class Writing:
 
     def release(self) -> None:
         """Let others write; a folder of updates that holds none goes."""
-        if self._lock.is_held and self._lock.is_there and [entry.name for entry in self._folder.iterdir()] == [LOCK]:
+        if self._lock.is_there and [entry.name for entry in self._folder.iterdir()] == [LOCK]:
             (self._folder / LOCK).unlink()
             self._folder.rmdir()
         self._lock.release()
