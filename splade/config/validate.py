@@ -6,6 +6,7 @@ nothing reads, combinations that do not go together, and what the command at han
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from copy import deepcopy
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -15,11 +16,12 @@ from splade.config.choose import conf_dir
 from splade.config.compose import Groups
 from splade.config.conflicts import conflicts
 from splade.config.errors import ConfigError, hint, nearest
-from splade.config.reads import ABSENT, evaluate, raw_at, reads
+from splade.config.reads import ABSENT, Reads, evaluate, raw_at, reads
 from splade.config.settings import WRONG, Settings, complaint, read_value
 from splade.config.signatures import complaints
 from splade.config.wiring import PATCHES, components, join, patch, wired_names
 
+HF_TRAINING = "config.hf_training"
 NOT_NODES = ("catalog", "traits", "kinds", PATCHES)
 
 
@@ -103,11 +105,26 @@ def wrong_values(cfg: DictConfig, settings: Settings) -> Iterator[str]:
 def unread_keys(cfg: DictConfig) -> Iterator[str]:
     """A sentence for every value that is set and that no component of this config reads.
 
-    A value that is the default of the components that would read it is let pass: it changes nothing.
+    A value that is the default of the components that would read it is let pass: it changes nothing. Those that are
+    of the other trainer, by steps or with many negatives, are told in one sentence.
     """
+    found = _all_reads(cfg)
+    unread = dict(_unread(cfg, found))
+    others = _read_by_the_other_trainer(cfg, list(unread))
+    if others:
+        yield _told_of_trainers(cfg, others)
+    yield from (sentence for address, sentence in unread.items() if address not in others)
+
+
+def _all_reads(cfg: DictConfig) -> Reads:
+    """What all wired nodes of ``cfg`` read."""
     nodes = [str(name) for name in cfg if name in wired_names() and name not in NOT_NODES]
     nodes += [f"kinds.{name}" for name in cfg.kinds if not str(name).endswith("_of")]  # of nodes that were patched, too
-    found = reads(cfg, nodes, wired_names())
+    return reads(cfg, nodes, wired_names())
+
+
+def _unread(cfg: DictConfig, found: Reads) -> Iterator[tuple[str, str]]:
+    """Address and sentence of every value that is not among ``found``."""
     for address, value in _values(cfg):
         if value is None or value == {} or found.of(address):
             continue
@@ -119,7 +136,40 @@ def unread_keys(cfg: DictConfig) -> Iterator[str]:
         names = sorted(elsewhere)
         shown = names[:3] + [f"{len(names) - 3} more"] * (len(names) > 3)
         told = f"; it would be read with {', '.join(shown)}" if names else ""
-        yield f"{address}={value}: nothing in this configuration reads it{told}. Remove it (~{address})"
+        yield address, f"{address}={value}: nothing in this configuration reads it{told}. Remove it (~{address})"
+
+
+def _read_by_the_other_trainer(cfg: DictConfig, unread: Sequence[str]) -> list[str]:
+    """Those of the addresses ``unread`` that would be read with the other value of ``config.hf_training``."""
+    if not unread:
+        return []
+    other = deepcopy(cfg)
+    many = OmegaConf.select(cfg, HF_TRAINING) is True
+    OmegaConf.update(other, HF_TRAINING, not many, force_add=True)
+    found = _all_reads(other)
+    return [address for address in unread if found.of(address)]
+
+
+def _told_of_trainers(cfg: DictConfig, addresses: Sequence[str]) -> str:
+    """A sentence about settings of the trainer that is not chosen, with what to do."""
+    if OmegaConf.select(cfg, HF_TRAINING) is True:
+        removed = " ".join(f"~{address}" for address in addresses)
+        return (
+            f"{', '.join(addresses)}: only the trainer by steps reads this (catalog.trainer.steps), and "
+            f"{HF_TRAINING}=true chooses the one with many negatives, whose settings are hf.training.*. Remove it "
+            f"({removed}), or set {HF_TRAINING}=false"
+        )
+    return (
+        f"{', '.join(addresses)}: only the trainer with many negatives reads this (catalog.trainer.multi_negative), "
+        f"and {HF_TRAINING} is not true. Start from a config of that trainer (SPLADE_CONFIG_NAME=config_hf_toy, or "
+        "another config_hf_…), or remove it "
+        f"({' '.join(dict.fromkeys(f'~{_top(address)}' for address in addresses))})"
+    )
+
+
+def _top(address: str) -> str:
+    """``hf`` for all that is below it, an address elsewhere as it is."""
+    return "hf" if address.startswith("hf.") else address
 
 
 def unknown_arguments(cfg: DictConfig) -> Iterator[str]:

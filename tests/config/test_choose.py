@@ -58,7 +58,7 @@ def test_every_config_of_the_published_table_is_shipped():
     config_reranker_train_toy config_reranker_toy config_rerank_train_T5_3b config_splade_v3 config_splade_v3_distilbert
     config_splade_v3_lexical config_splade_v3_doc config_distil_toy config_distil_msmarco config_inference_free_l0
     config_li_lsr config_df_flops config_llm_1b config_llm_8b
-    config_mid_training config_mid_training_toy"""
+    config_mid_training config_mid_training_toy config_hf_toy"""
     assert set(published.split()) == set(config_names(conf_dir()))
 
 

@@ -64,6 +64,23 @@ def test_a_value_that_nothing_reads_is_refused_and_told_what_would_read_it(overr
     assert by in told
 
 
+def test_settings_of_the_other_trainer_are_told_in_one_line_with_a_config_that_has_them():
+    told = refusal("hf=toy", command="hf_train")
+    assert len(told.splitlines()) == 1
+    assert told.startswith("hf.training.training_loss, hf.training.learning_rate, ")
+    assert "config.hf_training is not true" in told
+    assert "SPLADE_CONFIG_NAME=config_hf_toy" in told
+    assert "remove it (~hf)" in told
+    assert configured("hf=toy", name="config_hf_toy", command="hf_train").trainer.max_steps == -1
+
+
+def test_settings_of_the_trainer_by_steps_are_told_in_one_line_that_removes_them():
+    told = refusal("config.lr=1e-4", "config.loss=KlDiv", name=HF, command="hf_train")
+    assert len(told.splitlines()) == 1
+    assert told.startswith("config.lr, config.loss: only the trainer by steps reads this")
+    assert "Remove it (~config.lr ~config.loss)" in told
+
+
 def test_a_value_that_nothing_reads_passes_where_it_says_what_happens_anyway():
     configured("init_dict.lexical_type=query")
     assert "init_dict.lexical_type" in refusal("init_dict.lexical_type=both")
