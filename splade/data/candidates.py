@@ -4,7 +4,7 @@ Beside what :mod:`splade.data.negatives` reads, JSON lines as Sentence Transform
 ``{"qid": …, "pos": [id, …], "neg": {system: [id, …]}}``, whose teacher scores come in a file of their own.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,7 +44,7 @@ def iterate_candidates(
     file = needed_file(paths[0], SCORE_FILES, "candidates")
     own = TeacherScores() if scores_of is not None else teacher  # candidates' own scores are not used then
     if lists_systems(file):
-        _check_one(paths, own)
+        own.check_one(paths, "lists negatives by system")
         found = _by_system(file, systems)
     elif systems is not None:
         raise InputError(f"{file}: data.negative_systems is for files of hard negatives by system, and this is none")
@@ -67,15 +67,6 @@ def lists_systems(path: str | Path) -> bool:
         except ValueError:
             return False  # the reader of scores says what is wrong with it
     return False
-
-
-def _check_one(paths: Sequence[str | Path], teacher: TeacherScores) -> None:
-    """InputError for what is said of files of scores where negatives are listed by system."""
-    if len(paths) > 1 or teacher.normalize != "none" or teacher.weights is not None:
-        raise InputError(
-            f"{paths[0]}: lists negatives by system. Several files, config.teacher.normalize and "
-            "config.teacher.weights are for files of scores: name these in data.TRAIN.SCORES_PATH"
-        )
 
 
 def _rescored(candidates: Candidates, known: dict[str, float]) -> Candidates:

@@ -74,7 +74,11 @@ class JsonLines:
     def parse(self, line: bytes) -> Text:
         if not line.strip():
             raise ValueError("blank line; remove it")
-        record = json_object(line)
+        return self.text_of(json_object(line))
+
+    @staticmethod
+    def text_of(record: dict[str, Any]) -> Text:
+        """The text of an object; ValueError says what is wrong with it."""
         id = _id_of(record)
         text = record["text"] if "text" in record else record.get("contents")
         title = record.get("title")

@@ -16,14 +16,20 @@ from splade.data.collections import Collection, open_collection, open_queries
 from splade.data.false_negatives import FalseNegatives
 from splade.data.qrels import read_qrels
 from splade.data.teachers import Files, TeacherScores, paths_of
+from splade.data.text_groups import text_groups
 from splade.files import InputError
 from splade.records import Answers, Example, Qrels
 
 logger = logging.getLogger(__name__)
 
+UNSCORED = "candidates without a score"
+
 
 class HardNegatives:
     """Candidates of queries from a file (see `iterate_candidates`), with texts from two collections.
+
+    A file may hold the texts itself (see `text_groups`); it then says which documents are positives, may have a
+    teacher's scores, and goes without collections and qrels.
 
     Positives are the documents that ``qrels`` judges above 0; without qrels, those that the file calls so, or with
     ``positive_first`` the first one listed for a query. All other candidates are negatives, but those that ``margin``
@@ -43,8 +49,8 @@ class HardNegatives:
     def __init__(
         self,
         scores: Files,
-        queries: str | Path | Collection,
-        documents: str | Path | Collection,
+        queries: str | Path | Collection | None = None,
+        documents: str | Path | Collection | None = None,
         qrels: str | Path | None = None,
         n_negatives: int = 1,
         *,
@@ -59,18 +65,32 @@ class HardNegatives:
         if n_negatives < 1:
             raise ValueError(f"n_negatives must be at least 1, got {n_negatives}")
         self.false_negatives = FalseNegatives(margin, share)
-        told = qrels is not None or lists_systems(paths_of(scores)[0])
-        if told == positive_first:
-            raise InputError(
-                f"{scores}: to tell positives from negatives give either qrels (data.TRAIN.QREL_PATH) or "
-                f"positive_first, which takes the first document of each query; got qrels={qrels}, "
-                f"positive_first={positive_first}"
-            )
-        self.queries, self.documents = open_queries(queries), open_collection(documents)
         self.n_documents, self.has_teacher = 1 + n_negatives, with_teacher
-        judged = None if qrels is None else read_qrels(qrels)
         teacher = teacher or TeacherScores()
-        groups = _gather(self, scores, iterate_candidates(scores, systems, scores_of, teacher), judged, positive_first)
+        texts = text_groups(paths_of(scores))
+        self.scores_in = "data.TRAIN.SCORES_PATH (python -m splade.score makes them)"
+        if scores_of is not None:
+            self.scores_in = f"data.TRAIN.SCORES_PATH; {scores_of} has none for these"
+        if texts is not None:
+            self.scores_in = "pos_scores and neg_scores of its lines"
+            teacher.check_one(scores, "holds texts, with a teacher's scores in pos_scores and neg_scores")
+            _refuse_beside_texts(
+                scores, Q_COLLECTION_PATH=queries, D_COLLECTION_PATH=documents, QREL_PATH=qrels, SCORES_PATH=scores_of,
+                positive_first=positive_first, negative_systems=systems,
+            )  # fmt: skip
+            self.queries, self.documents = texts.queries, texts.documents
+            entries, judged = texts.candidates(), None
+        else:
+            _check_positives_are_told(scores, qrels, positive_first)
+            if queries is None or documents is None:
+                raise InputError(
+                    f"{scores}: lists documents by their ids; name the texts of queries and documents in "
+                    "data.TRAIN.Q_COLLECTION_PATH and data.TRAIN.D_COLLECTION_PATH"
+                )
+            self.queries, self.documents = open_queries(queries), open_collection(documents)
+            judged = None if qrels is None else read_qrels(qrels)
+            entries = iterate_candidates(scores, systems, scores_of, teacher)
+        groups = _gather(self, scores, entries, judged, positive_first)
         self._groups = groups._replace(scores=teacher.rescore(groups.scores))
 
     def __len__(self) -> int:
@@ -91,6 +111,27 @@ class HardNegatives:
         answers = Answers(self.documents.source, numbers, tuple(groups.answers[begin:end].tolist()))
         query = self.queries.at(int(groups.queries[index]))
         return Example(query, tuple(map(self.documents.at, numbers)), teacher, answers)
+
+
+def _check_positives_are_told(scores: Files, qrels: str | Path | None, positive_first: bool) -> None:
+    told = qrels is not None or lists_systems(paths_of(scores)[0])
+    if told == positive_first:
+        raise InputError(
+            f"{scores}: to tell positives from negatives give either qrels (data.TRAIN.QREL_PATH) or "
+            f"positive_first, which takes the first document of each query; got qrels={qrels}, "
+            f"positive_first={positive_first}"
+        )
+
+
+def _refuse_beside_texts(scores: Files, **given: object) -> None:
+    """InputError for what would not be read beside a file of texts."""
+    names = [name for name, value in given.items() if value not in (None, False)]
+    if names:
+        told = ", ".join(f"data.{'TRAIN.' if name.endswith('_PATH') else ''}{name}" for name in names)
+        raise InputError(
+            f"{scores}: its lines hold the texts and say which of them are answers, so {told} would not be read: "
+            f"remove {'it' if len(names) == 1 else 'them'} (as ~{told.replace(', ', ' ~')})"
+        )
 
 
 class _Groups(NamedTuple):
@@ -154,7 +195,7 @@ def _gather(
         answers.extend(number for number in source.documents.find([*relevant, *false]).tolist() if number >= 0)
         answer_bounds.append(len(answers))
     if not queries:
-        raise InputError(f"{path}: no query can be trained on: {losses}. Do its ids belong to {_names(source)}?")
+        raise InputError(f"{path}: no query can be trained on: {losses}. {_remedy(source, losses)}")
     if losses.counts:
         logger.warning("%s: %s; %d queries are used", path, losses, len(queries))
     return _Groups(*map(np.array, (queries, bounds, documents, scores, answers, answer_bounds)))
@@ -174,7 +215,7 @@ def _usable(
     scores = entry.scores
     if source.has_teacher:
         unscored = [id for id, score in scores.items() if math.isnan(score)]
-        losses.add("candidates without a score", unscored)
+        losses.add(UNSCORED, unscored)
         scores = {id: score for id, score in scores.items() if not math.isnan(score)}
     else:
         # Without a teacher, a positive need not be among the scored ones.
@@ -186,8 +227,16 @@ def _usable(
     return {id: score for id, score in scores.items() if id not in false}, false
 
 
-def _names(source: HardNegatives) -> str:
-    return f"{source.queries.source} and {source.documents.source}"
+def _remedy(source: HardNegatives, losses: _Losses) -> str:
+    """A sentence on what to do where no query is left."""
+    if losses.counts.keys() & {UNSCORED, "queries without a scored positive"}:
+        return (
+            "The loss learns from a teacher's scores, of the positive as of negatives: give them in "
+            f"{source.scores_in}, or choose a loss without a teacher"
+        )
+    if losses.counts.keys() == {"queries without a negative"}:
+        return "Its lines list answers alone: mine negatives (python -m splade.mine)"
+    return f"Do its ids belong to {source.queries.source} and {source.documents.source}?"
 
 
 def _draw(n: int, wanted: int, rng: np.random.Generator) -> NDArray[np.int64]:

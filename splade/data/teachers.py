@@ -83,6 +83,15 @@ class TeacherScores:
         normalised = [self._normalised(path) for path in paths]
         return normalised[0] if len(paths) == 1 else self._averaged(normalised, paths)
 
+    def check_one(self, files: Files, kind: str) -> None:
+        """InputError for several ``files``, or these settings, where a file is not one of scores but ``kind``."""
+        paths = paths_of(files)
+        if len(paths) > 1 or self.normalize != "none" or self.weights is not None:
+            raise InputError(
+                f"{paths[0]}: {kind}. Several files, config.teacher.normalize and "
+                "config.teacher.weights are for files of scores: name these in data.TRAIN.SCORES_PATH"
+            )
+
     def rescore(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
         """``scores`` moved to the reference mean and deviation; NaN (not scored) stays."""
         if self.rescore_mean is None and self.rescore_std is None:

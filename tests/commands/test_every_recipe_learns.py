@@ -22,7 +22,7 @@ def settings(name: str) -> list[str]:
             f"hf.training.max_steps={STEPS}", f"hf.training.save_steps={STEPS}", f"hf.training.learning_rate={rate}",
             f"hf.training.per_device_train_batch_size={batch}", "hf.training.warmup_ratio=0",
             "hf.training.warmup_steps=1", "hf.training.logging_steps=1", "data.VALIDATION_SIZE_FOR_LOSS=2",
-            *(["init_dict.model_type_or_dir=MODEL"] if "toy" in name else []),  # one that does not know the toy texts yet
+            *(["init_dict.model_type_or_dir=MODEL"] if "toy" in name else []),  # it does not know the toy texts
         ]  # fmt: skip
     given = [f"config.nb_iterations={STEPS}", "config.train_monitoring_freq=1"]
     if name not in TOY:
