@@ -151,7 +151,7 @@ def _recipes() -> str:
 
 def _nodes() -> str:
     raw: Any = OmegaConf.to_container(components(), resolve=False)
-    hidden = ("catalog", "traits", "kinds", "patches")
+    hidden = ("catalog", "traits", "kinds", "patches", "named")
     shown = {name: node for name, node in raw.items() if name not in hidden}
     return "```yaml\n" + OmegaConf.to_yaml(OmegaConf.create(shown)) + "```"
 

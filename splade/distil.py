@@ -4,9 +4,9 @@ import logging
 from copy import deepcopy
 from pathlib import Path
 
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from splade.chosen_model import teacher_from
 from splade.config import command
 from splade.files import InputError, check_writable
 from splade.mine import mine
@@ -49,7 +49,7 @@ def check(cfg: DictConfig) -> None:
         )
     check_writable(cfg.checkpoint.dir)
     if not written.is_file():
-        instantiate(cfg.teacher)  # and let go: better now than after hours of mining
+        teacher_from(cfg)  # and let go: better now than after hours of mining
 
 
 def first_model(cfg: DictConfig) -> DictConfig:

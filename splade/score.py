@@ -4,9 +4,9 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 
+from splade.chosen_model import teacher_from
 from splade.config import command
 from splade.data.collections import open_collection, open_queries
 from splade.data.negatives import SCORE_FILES
@@ -36,7 +36,7 @@ def score(cfg: DictConfig) -> dict[str, Any]:
     given = settings.candidates or Path(settings.out_dir) / NEGATIVES
     candidates = needed_file(given, (NEGATIVES, *SCORE_FILES), "candidates to score (python -m splade.mine makes them)")
     path = Path(settings.out_dir) / FILE
-    statistics = scored(candidates, texts, instantiate(cfg.teacher), path)
+    statistics = scored(candidates, texts, teacher_from(cfg), path)
     logger.info(
         "%s: %d scores of %d queries; an answer is scored best for %.1f%% of them",
         path,

@@ -8,6 +8,7 @@ from typing import Any
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from splade.chosen_model import as_trained, starting_model
 from splade.config import command, save_config
 from splade.files import check_writable
 from splade.training import TrainingSummary, seed_everything
@@ -38,8 +39,10 @@ def _trained(cfg: DictConfig, examples: Any, full_ranking: Any) -> TrainingSumma
     rank, n_processes = world()
     if n_processes > 1 and rank == 0:
         logger.info("training on %d processes", n_processes)
+    model = starting_model(cfg)
+    cfg = as_trained(cfg, model)
     trainer = instantiate(cfg.trainer)(
-        model=instantiate(cfg.model),
+        model=model,
         loss=instantiate(cfg.loss),
         penalties=instantiate(cfg.penalties),
         examples=examples,

@@ -22,6 +22,7 @@ from splade.config.choose import choose, conf_dir, config_names
 from splade.config.compose import Groups, compose, parse_overrides
 from splade.config.errors import ConfigError
 from splade.config.multirun import Job, Sweep, plan, run
+from splade.config.named import named
 from splade.config.owners import foreign
 from splade.config.toy_data import toy_by_default
 from splade.config.validate import require, wire
@@ -171,7 +172,7 @@ def _blaming(cfg: DictConfig, function: Callable[[DictConfig], Result]) -> Resul
 
 
 def _ready(name: str, choice: Any, overrides: Sequence[str]) -> DictConfig:
-    cfg = wire(compose(choice, overrides))
+    cfg = wire(compose(choice, overrides), named(choice, overrides))
     if problems := list(foreign(name, overrides, commands())):
         raise ConfigError.all_of(problems)
     require(cfg, _needs(name, cfg))

@@ -5,7 +5,7 @@ nothing reads, combinations that do not go together, and what the command at han
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -19,15 +19,16 @@ from splade.config.errors import ConfigError, hint, nearest
 from splade.config.reads import ABSENT, Reads, evaluate, raw_at, reads
 from splade.config.settings import WRONG, Settings, complaint, read_value
 from splade.config.signatures import complaints
-from splade.config.wiring import PATCHES, components, join, patch, wired_names
+from splade.config.wiring import NAMED, PATCHES, components, join, patch, wired_names
 
 HF_TRAINING = "config.hf_training"
-NOT_NODES = ("catalog", "traits", "kinds", PATCHES)
+NOT_NODES = ("catalog", "traits", "kinds", PATCHES, NAMED)
 
 
-def wire(values: DictConfig) -> DictConfig:
+def wire(values: DictConfig, named: Collection[str] = ()) -> DictConfig:
     """``values`` joined with the wiring and checked, but for what single commands need.
 
+    ``named`` are the addresses that the user named; commands find them in the node of this name.
     ConfigError names every key that is unknown, wrong, read by nothing or in conflict.
     """
     settings = Settings.shipped()
@@ -38,6 +39,7 @@ def wire(values: DictConfig) -> DictConfig:
     _refuse(unread_keys(cfg))
     _refuse(unknown_arguments(cfg))
     _refuse(conflicts(cfg))
+    cfg[NAMED] = sorted(named)
     return cfg
 
 
@@ -204,7 +206,7 @@ def _values(cfg: DictConfig) -> Iterator[tuple[str, Any]]:
 
 def _unknown_in_node(name: str, change: Any, node: Any) -> Iterator[str]:
     """Keys of a patch that its node does not have; nodes with a ``_target_`` are left to its signature."""
-    if name in ("traits", "kinds", PATCHES):
+    if name in ("traits", "kinds", PATCHES, NAMED):
         yield f"{name} is not for a config to change"
     elif name == "catalog" and isinstance(change, DictConfig):
         kinds = [str(kind) for kind in change if kind not in node]

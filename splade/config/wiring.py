@@ -14,6 +14,7 @@ from splade.config.resolvers import register
 from splade.config.signatures import fitting
 
 PATCHES = "patches"
+NAMED = "named"
 
 
 def components() -> DictConfig:

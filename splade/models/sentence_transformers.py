@@ -14,6 +14,10 @@ FOREIGN = ("query_expansion", "processing_kwargs")
 """Settings of a transformer that change the tokens of a text in ways that are not known here."""
 
 
+SPARSE = ("SpladePooling", "SparseStaticEmbedding", "SparseAutoEncoder", "Router", "Asym")
+"""Modules that make a folder a ``SparseEncoder``, and no dense model."""
+
+
 class Module(NamedTuple):
     """One step of a ``SparseEncoder``: the last part of its class's name, and its folder."""
 
@@ -44,6 +48,16 @@ def read_sparse_encoder(folder: Path) -> tuple[str, dict[str, Any]]:
     if most is None:
         return kind, settings
     return "SpladeTopK" if kind == "Splade" else kind, settings | {"top_d": int(most), "top_q": int(most)}
+
+
+def is_sparse_encoder(folder: Path) -> bool:
+    """Whether the modules of a folder of theirs give sparse vectors, and are not a dense model's."""
+    return any(module.kind in SPARSE for module in _modules(folder))
+
+
+def module_names(folder: Path) -> str:
+    """The modules of a folder of theirs, in words."""
+    return _named(_modules(folder))
 
 
 def _sides(folder: Path) -> dict[str, list[Module]]:

@@ -52,9 +52,9 @@ def test_kind_and_pooling_of_a_saved_model_are_kept(folders):
     assert type(chosen(folders, "doc", "config.matching_type=splade_doc")) is SpladeDoc
 
 
-def test_a_kind_that_the_folder_is_not_is_refused(folders):
+def test_a_kind_that_the_user_names_and_the_folder_is_not_is_refused(folders):
     with pytest.raises(InputError, match=r"config\.matching_type=splade means .* is a SpladeDoc"):
-        chosen(folders, "doc")
+        chosen(folders, "doc", "config.matching_type=splade")
 
 
 def test_a_setting_that_would_not_be_read_is_refused(folders):
