@@ -1,6 +1,6 @@
 """What a command's GPUs compute with: which head, TF32 or not, and whether this torch has code for them.
 
-Decisions are functions of plain values, so that they are tested where there is no GPU. ``prepare`` applies the settings.
+Decisions are functions of plain values, tested where there is no GPU. ``prepare`` applies the settings.
 """
 
 import logging
@@ -61,7 +61,7 @@ def prepare(head: str | None = None, tf32: bool | None = None) -> None:
         torch.set_float32_matmul_precision("high" if tf32 else "highest")
     check_gpus(gpus, torch.cuda.get_arch_list() if torch.cuda.is_available() else [])
     if torch.version.cuda is None and torch.version.hip is None and Path("/dev/nvidia0").exists():
-        logger.warning("this build of torch (%s) has no CUDA, so the GPU is not used; see docs/gpu.md", torch.__version__)
+        logger.warning("this build of torch (%s) has no CUDA: the GPU is not used (docs/gpu.md)", torch.__version__)
 
 
 def way_of(
@@ -143,14 +143,16 @@ def check_gpus(gpus: Sequence[Gpu], architectures: Sequence[str]) -> None:
     unfit = [gpu for gpu in gpus if not runs_on(gpu.capability, architectures)]
     if not unfit:
         return
-    named = ", ".join(f"GPU {gpu.number} ({gpu.name}) has compute capability {_dotted(gpu.capability)}" for gpu in unfit)
+    named = ", ".join(
+        f"GPU {gpu.number} ({gpu.name}) has compute capability {_dotted(gpu.capability)}" for gpu in unfit
+    )
     problem = f"{named}, and this build of torch ({torch.__version__}) has code for {', '.join(architectures)} alone"
     if len(unfit) < len(gpus):
         logger.warning("%s: choose others with CUDA_VISIBLE_DEVICES, or another build (docs/gpu.md)", problem)
         return
     raise InputError(
-        f"{problem}. Install a build that has code for it, as those for CUDA 12.6 have for V100 (docs/gpu.md), or compute "
-        "on the processor with CUDA_VISIBLE_DEVICES=''"
+        f"{problem}. Install a build that has code for it, as those for CUDA 12.6 have for V100 (docs/gpu.md), or "
+        "compute on the processor with CUDA_VISIBLE_DEVICES=''"
     )
 
 

@@ -28,7 +28,11 @@ def _as_before():
     ("capability", "dtype", "tf32", "has_triton", "asked", "way"),
     [
         *((old, dtype, tf32, True, None, "torch") for old in (V100, T4) for dtype in (HALF, FLOAT) for tf32 in (0, 1)),
-        *((new, dtype, False, True, None, "half") for new in (A100, RTX3090, H100, RTX5090) for dtype in (HALF, BFLOAT)),
+        *(
+            (new, dtype, False, True, None, "half")
+            for new in (A100, RTX3090, H100, RTX5090)
+            for dtype in (HALF, BFLOAT)
+        ),
         (A100, HALF, False, False, None, "torch"),  # no Triton
         (A100, FLOAT, False, True, None, "torch"),  # no tensor cores for float32: the device's library is faster
         (A100, FLOAT, True, True, None, "tf32"),
@@ -80,7 +84,12 @@ def test_a_torch_without_code_for_the_gpu_is_told_in_words_before_any_work():
     cards = [Gpu(number, "Tesla V100-SXM2-16GB", V100) for number in range(4)]
     with pytest.raises(InputError) as told:
         check_gpus(cards, CU130)
-    for words in ("GPU 3 (Tesla V100-SXM2-16GB) has compute capability 7.0", "sm_75, sm_80", "docs/gpu.md", "CUDA 12.6"):
+    for words in (
+        "GPU 3 (Tesla V100-SXM2-16GB) has compute capability 7.0",
+        "sm_75, sm_80",
+        "docs/gpu.md",
+        "CUDA 12.6",
+    ):
         assert words in str(told.value)
     check_gpus(cards, CU126)
     check_gpus([], [])
@@ -96,11 +105,11 @@ def test_the_check_is_made_at_the_start_of_a_command(monkeypatch):
     monkeypatch.setattr(gpu, "visible_gpus", lambda: [Gpu(0, "Tesla V100", V100)])
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: CU130)
-    with pytest.raises(InputError, match="compute capability 7.0"):
+    with pytest.raises(InputError, match=r"compute capability 7\.0"):
         prepare()
     monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: CU126)
     prepare()
-    with pytest.raises(InputError, match="config.cuda_head=triton needs"):
+    with pytest.raises(InputError, match=r"config\.cuda_head=triton needs"):
         prepare(head="triton")
     with pytest.raises(InputError, match="must be one of triton, torch, got 'cublas'"):
         prepare(head="cublas")

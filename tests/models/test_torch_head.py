@@ -52,7 +52,7 @@ def test_batches_of_odd_shape(agg, lengths):
 
 
 def test_places_are_counted_within_texts_and_small():
-    ours, places = head((torch.ones(6, 4), torch.ones(9, 4), None), (2, 4), "max", "relu")
+    _, places = head((torch.ones(6, 4), torch.ones(9, 4), None), (2, 4), "max", "relu")
     assert places.dtype == torch.int16
     assert places.tolist() == [[0] * 9] * 2  # of equal logits the first token
     states = torch.tensor([[0.0], [1.0], [5.0], [2.0]])
@@ -134,7 +134,14 @@ def test_a_group_has_a_bounded_number_of_tokens(monkeypatch):
 
 
 def test_torch_compile_knows_the_shapes_of_the_operator():
-    inputs = (*(part.detach().requires_grad_() for part in case()), list(LENGTHS), "max", "relu", torch.float32, "torch")
+    inputs = (
+        *(part.detach().requires_grad_() for part in case()),
+        list(LENGTHS),
+        "max",
+        "relu",
+        torch.float32,
+        "torch",
+    )
     tests = ("test_schema", "test_faketensor", "test_autograd_registration", "test_aot_dispatch_static")
     torch.library.opcheck(cuda_head.pool_tokens, inputs, test_utils=tests)
     assert head(case(), LENGTHS, "max", "relu")[0].shape == (len(LENGTHS), V)

@@ -76,7 +76,7 @@ def check_ties(device):
 def check_what_is_no_number(device):
     """NaN and infinity at the first, a middle and the last token of a text of several tiles, and in the matrix."""
     matrix = torch.tensor([[1.0, 1.0], [-1.0, 1.0]], device=device)
-    for agg, activation, token in product(("max", "sum"), ACTIVATIONS, (1, 66, 130)):
+    for (agg, activation), token in product([("max", "relu"), *product(["sum"], ACTIVATIONS)], (1, 66, 130)):
         states = torch.tensor([[0.0, 1.0]]).repeat(132, 1).to(device)
         states[token, 0] = NAN
         weights, _ = pooled(states, matrix, None, (1, 130, 1), agg, activation)
