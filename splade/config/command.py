@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any, NoReturn, TypeVar
 
 from hydra.errors import InstantiationException
+from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -156,7 +157,13 @@ def run_one(function: Callable[[DictConfig], Result], choice: Any, overrides: Se
     told = toy_by_default(cfg, choice, parse_overrides(overrides), _needs(name, cfg), writes)
     if told and os.environ.get("RANK", "0") == "0":
         logger.warning("splade %s: %s", name, told)
-    return _blaming(cfg, function)
+    return _blaming(cfg, lambda cfg: _run_on_gpus(function, cfg) if "gpu" in _needs(name, cfg) else function(cfg))
+
+
+def _run_on_gpus(function: Callable[[DictConfig], Result], cfg: DictConfig) -> Result:
+    """What ``function`` returns, once the GPUs are checked and set as the config says."""
+    instantiate(cfg.gpu)
+    return function(cfg)
 
 
 def _blaming(cfg: DictConfig, function: Callable[[DictConfig], Result]) -> Result:

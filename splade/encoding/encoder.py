@@ -23,6 +23,7 @@ from splade.models import SparseRetriever
 from splade.models.buckets import budget_for, length_buckets
 from splade.models.devices import own_device
 from splade.models.encoders import MlmEncoder
+from splade.models.gpu import takes_tf32
 from splade.models.int8 import in_int8, through
 from splade.models.layouts import backbone_of, find_head
 from splade.models.sparse_head import concatenated, in_places, sparse_rows
@@ -79,7 +80,9 @@ class Encoder:
     @property
     def precision(self) -> str:
         """What the transformer computes in."""
-        return name_of(self.dtype) if self._int8 is None else "int8"
+        if self._int8 is not None:
+            return "int8"
+        return "tf32" if self.dtype == torch.float32 and takes_tf32(self.device) else name_of(self.dtype)
 
     def encode(self, texts: Iterable[Text]) -> Iterator[SparseBatch]:
         """Sparse vectors of ``texts`` in their order, a window of ``32 * batch_size`` at a time.

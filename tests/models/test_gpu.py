@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from splade.files import InputError
-from splade.models import cuda_head, fused_head, gpu, torch_head
+from splade.models import Splade, cuda_head, fused_head, gpu, torch_head
 from splade.models.gpu import Gpu, check_gpus, prepare, runs_on, way_of
 from tests.models.test_fused_head import LENGTHS, case
 
@@ -140,6 +140,18 @@ def test_the_setting_decides_what_the_operator_calls(monkeypatch):
     assert not gpu.takes_tf32(torch.device("cpu"))
     prepare(tf32=False)
     assert gpu.way_on(device, FLOAT) == "torch"
+
+
+def test_vectors_of_tf32_say_that_they_are(mlm, monkeypatch):
+    """So that they are not mixed with those of float32 in one set of shards."""
+    from splade.encoding import Encoder
+
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: A100)
+    encoder = Encoder(Splade(mlm), "document", device="cuda")
+    assert encoder.precision == "float32"
+    prepare(tf32=True)
+    assert encoder.precision == "tf32"
+    assert Encoder(Splade(mlm), "document", device="cpu").precision == "float32"
 
 
 def test_a_v100_gets_torchs_products_from_the_fused_head(monkeypatch):
