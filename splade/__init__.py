@@ -1,10 +1,16 @@
 """Learned sparse retrieval: from text to sparse vectors, an inverted index, and rankings.
 
-``from splade import InvertedIndex, Searcher`` loads neither torch nor Hydra.
+``from splade import InvertedIndex, Searcher`` loads neither torch nor Hydra. Importing does nothing; where Python has
+been told to run a command, ``python -m splade.train``, this file is where the command begins, and it chooses its
+threads here, since the next file loads torch.
 """
 
+import os
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from splade.threads import settle, starts_command
 
 if TYPE_CHECKING:
     from splade.indexing import IndexBuilder, InvertedIndex
@@ -13,6 +19,9 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = ["Example", "IndexBuilder", "InvertedIndex", "Ranking", "Searcher", "SparseBatch", "SparseRows", "Text"]
+
+if starts_command(sys.argv, sys.orig_argv):
+    settle(os.environ)
 
 _HOMES = {
     "InvertedIndex": "splade.indexing",

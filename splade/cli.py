@@ -1,5 +1,6 @@
 """The ``splade`` console script: ``splade train …`` is ``python -m splade.train …``."""
 
+import os
 import runpy
 import sys
 from collections.abc import Sequence
@@ -7,6 +8,7 @@ from collections.abc import Sequence
 from splade import __version__
 from splade.config.command import USAGE_ERROR, commands, help_of, in_words
 from splade.config.errors import nearest
+from splade.threads import settle
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -27,6 +29,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if {"-h", "--help"} & set(given) and not commands()[name].get("plain"):
         print(help_of(name))
         return
+    settle(os.environ)  # before the command's module loads torch
     module = f"splade.{name}"
     sys.argv = [module, *given[1:]]
     in_words(name, lambda: runpy.run_module(module, run_name="__main__", alter_sys=True))

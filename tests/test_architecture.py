@@ -15,6 +15,7 @@ ROOMS = {
     "files": {"strict_json"},
     "locks": {"files"},
     "progress": set(),
+    "threads": set(),
     "kernels": BASE,
     "indexing": BASE | {"kernels"},
     "search": BASE | {"kernels", "indexing"},
@@ -28,15 +29,16 @@ ROOMS = {
     "training": BASE
     | {"losses", "regularization", "models", "data", "encoding", "kernels", "indexing", "search", "evaluation"},
     "mining": BASE | {"models", "data", "encoding", "kernels", "indexing", "search", "evaluation"},
-    "config": {"files"},
+    "config": {"files", "threads"},
 }
-TORCH_FREE = BASE | {"kernels", "indexing", "search", "data", "evaluation", "config"}
+TORCH_FREE = BASE | {"threads", "kernels", "indexing", "search", "data", "evaluation", "config"}
 ONLY = {
     "records": {"numpy"},
     "strict_json": set(),
     "files": set(),
     "locks": set(),
     "progress": {"tqdm"},
+    "threads": set(),
     "kernels": {"numpy", "numba"},
 }
 WATCHED = {"torch", "transformers", "hydra", "omegaconf", "numba", "numpy", "pytrec_eval", "matplotlib", "tqdm"}

@@ -29,6 +29,7 @@ from splade.config.toy_data import toy_by_default
 from splade.config.validate import require, wire
 from splade.config.wiring import values_of
 from splade.files import InputError
+from splade.threads import settle
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +60,7 @@ def command(function: Callable[[DictConfig], Result]) -> Callable[..., Result | 
     def main(cfg: DictConfig | None = None) -> Result | None:
         if cfg is not None:
             return function(cfg)
+        settle(os.environ)  # for a command that somebody else's program calls, and that has not loaded torch yet
         name = _name_of(function)
         return in_words(name, lambda: _run(function, name, sys.argv[1:], os.environ))
 

@@ -1,0 +1,95 @@
+"""The threads of a command, and how they wait for each other: chosen in the environment before torch is loaded.
+
+An OpenMP thread that has done its part of a loop spins until the others have done theirs. Where another program has a
+core, each of the many short loops of a small model then waits for that program's time slice, and a training step takes
+a hundred times as long. Threads that spin for some ten microseconds and then sleep cost a quiet machine nothing
+(``benchmarks/threads``). OpenMP reads its environment once, when its library is loaded, and that is with torch.
+"""
+
+import math
+import os
+import re
+import sys
+from collections.abc import Container, Iterator, Mapping, MutableMapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+SPINS = "1000"
+WAITING = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY", "KMP_BLOCKTIME", "KMP_LIBRARY")
+THREADS = ("OMP_NUM_THREADS", "OMP_THREAD_LIMIT", "MKL_NUM_THREADS")
+GROUPS = Path("/sys/fs/cgroup")
+MEMBERSHIP = Path("/proc/self/cgroup")
+
+
+class Processors(NamedTuple):
+    """What this process may use: processors that the scheduler gives it, and how many at a time its group may use."""
+
+    listed: int
+    quota: float | None = None  # None: no limit
+
+
+def policy(environment: Mapping[str, str], processors: Processors) -> dict[str, str]:
+    """The variables to set for OpenMP, by name; none that the user has chosen already.
+
+    How threads wait is left alone where any of ``WAITING`` is set, their number where any of ``THREADS`` is. OpenMP
+    itself counts the listed processors; it does not know the quota of a container, and is told where that is less.
+    """
+    chosen = {}
+    if not any(name in environment for name in WAITING):
+        chosen["GOMP_SPINCOUNT"] = SPINS
+    usable = math.ceil(processors.quota) if processors.quota is not None else processors.listed
+    if usable < processors.listed and not any(name in environment for name in THREADS):
+        chosen["OMP_NUM_THREADS"] = str(max(usable, 1))
+    return chosen
+
+
+def settle(environment: MutableMapping[str, str], loaded: Container[str] = sys.modules) -> dict[str, str]:
+    """Set in ``environment`` what `policy` chooses, and return it; nothing where torch is loaded, which is too late."""
+    if "torch" in loaded:
+        return {}
+    chosen = policy(environment, processors())
+    environment.update(chosen)
+    return chosen
+
+
+def starts_command(arguments: Sequence[str], original: Sequence[str]) -> bool:
+    """Whether Python is on its way to a module of this package: ``python -m splade.train``.
+
+    ``arguments`` are ``sys.argv``, whose first is ``-m`` until the module is found; ``original`` is ``sys.orig_argv``.
+    """
+    if arguments[:1] != ["-m"] or len(original) <= len(arguments):
+        return False
+    module = original[-len(arguments)]  # of torchrun's processes too; the options of Python come before it
+    return re.fullmatch(r"(-\w*m)?splade(\..*)?", module) is not None
+
+
+def processors(groups: Path = GROUPS, membership: Path = MEMBERSHIP) -> Processors:
+    """The processors of this process, and the quota of its control group; no quota where there are no such groups."""
+    listed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        return Processors(listed, min(_quotas(groups, membership), default=None))
+    except OSError:  # another system, or groups that may not be read
+        return Processors(listed)
+
+
+def _quotas(groups: Path, membership: Path) -> Iterator[float]:
+    """Processors at a time, by each limit on this process's control group and on those above it (versions 1 and 2)."""
+    for line in membership.read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        root = groups / controllers if controllers else groups
+        place = root / path.lstrip("/")
+        for folder in (place, *(parent for parent in place.parents if parent.is_relative_to(root))):
+            yield from _quota(folder)
+
+
+def _quota(folder: Path) -> Iterator[float]:
+    if (folder / "cpu.max").is_file():
+        allowed, period = (folder / "cpu.max").read_text().split()
+    elif (folder / "cpu.cfs_quota_us").is_file():
+        allowed, period = ((folder / f"cpu.cfs_{name}_us").read_text().strip() for name in ("quota", "period"))
+    else:
+        return
+    if allowed not in ("max", "-1"):
+        yield int(allowed) / int(period)
