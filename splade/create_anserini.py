@@ -2,7 +2,7 @@
 
 import logging
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -36,21 +36,26 @@ def create_anserini(cfg: DictConfig) -> None:
 
     tokenizer = model.tokenizer("document")
     words = term_words(tokenizer.convert_ids_to_tokens(list(range(len(tokenizer)))), model.vocab_size)
-    shown = progress(collection, desc="anserini", unit="doc", total=len(collection))
-    documents = with_texts(encoder_from(cfg, model, "document"), shown)
     path = out_dir / "docs_anserini.jsonl"
-    written = write_documents(path, documents, words, document_factor)
+    with progress(desc="anserini", unit="doc", total=len(collection)) as bar:
+        documents = with_texts(encoder_from(cfg, model, "document"), collection, bar.update)
+        written = write_documents(path, documents, words, document_factor)
     logger.info("%s: %d documents, %d of them without terms", path, *written)
     encoder = encoder_from(cfg, model, "query")
     for folder, queries in zip(folders, query_sets, strict=True):
         path = folder / "queries_anserini.tsv"
-        shown = progress(queries, desc="anserini", unit="query", total=len(queries))
-        written = write_queries(path, encoder.encode(shown), words, query_factor)
+        with progress(desc="anserini", unit="query", total=len(queries)) as bar:
+            written = write_queries(path, encoder.encode(queries, encoded=bar.update), words, query_factor)
         logger.info("%s: %d queries, %d of them without terms", path, *written)
 
 
-def with_texts(encoder: Encoder, texts: Iterable[Text]) -> Iterator[tuple[SparseBatch, Sequence[str]]]:
-    """The batches of ``encoder`` with the texts they are of; memory: the texts the encoder reads ahead."""
+def with_texts(
+    encoder: Encoder, texts: Iterable[Text], encoded: Callable[[int], object] | None = None
+) -> Iterator[tuple[SparseBatch, Sequence[str]]]:
+    """The batches of ``encoder`` with the texts they are of; memory: the texts the encoder reads ahead.
+
+    ``encoded`` as in :meth:`Encoder.encode`.
+    """
     ahead: deque[str] = deque()
 
     def read() -> Iterator[Text]:
@@ -58,7 +63,7 @@ def with_texts(encoder: Encoder, texts: Iterable[Text]) -> Iterator[tuple[Sparse
             ahead.append(text.text)
             yield text
 
-    for batch in encoder.encode(read()):
+    for batch in encoder.encode(read(), encoded=encoded):
         yield batch, [ahead.popleft() for _ in batch.ids]
 
 

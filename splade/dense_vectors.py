@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 from splade.chosen_model import retriever_from
 from splade.data.collections import Collection, open_collection, open_queries
-from splade.encoded import check_fingerprint, collection_vectors, encoder_from, origin_of
+from splade.encoded import check_fingerprint, collection_vectors, encoder_from, origin_of, query_vectors
 from splade.encoding import Encoder
 from splade.evaluation.efficiency import latency_summary
 from splade.evaluation.runs import write_run
@@ -18,7 +18,6 @@ from splade.files import InputError, write_json
 from splade.indexing import inverted_index
 from splade.indexing.dense import FOLDER, DenseIndex, in_matrix, write_dense
 from splade.models import SparseRetriever
-from splade.progress import progress
 from splade.records import Ranking, Run
 from splade.search.dense import DenseSearcher
 
@@ -89,7 +88,7 @@ def answer_dense(
         raise InputError(
             f"config.search.strategy={settings.strategy} is for inverted indexes; dense vectors are searched by auto"
         )
-    vectors = in_matrix(encoder.encode_all(progress(queries, desc="encode queries", unit="query")))
+    vectors = in_matrix(query_vectors(encoder, queries))
     depth = min(k or settings.top_k, max(index.n_docs, 1))
     began = time.perf_counter()
     found = list(

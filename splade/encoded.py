@@ -101,9 +101,7 @@ def _vectors(encoder: Encoder, collection: Collection, numbers: range, what: str
     """The vectors of the documents with these numbers, in order; a bar shows ``what`` progress there is."""
     texts = islice(collection.iterate(numbers.start), len(numbers))
     with progress(desc=what, unit="doc", initial=done, total=done + len(numbers)) as bar:
-        for batch in encoder.encode(texts):
-            yield batch
-            bar.update(len(batch.ids))
+        yield from encoder.encode(texts, encoded=bar.update)
 
 
 def _about(encoder: Encoder, collection: Collection) -> dict[str, Any]:
@@ -147,6 +145,12 @@ def model_terms(model: SparseRetriever) -> list[str]:
     return list(terms)
 
 
+def query_vectors(encoder: Encoder, queries: Collection) -> SparseBatch:
+    """The vectors of ``queries``; a bar shows the progress, batch by batch."""
+    with progress(desc="encode queries", unit="query", total=len(queries)) as bar:
+        return encoder.encode_all(queries, encoded=bar.update)
+
+
 class QueryEncoder:
     """Encodes queries for one index, translating them where its terms are not the model's.
 
@@ -162,11 +166,13 @@ class QueryEncoder:
 
     def encode(self, queries: Collection) -> Queries:
         """The vectors of ``queries``; a bar shows the progress."""
-        return self.vectors(progress(queries, desc="encode queries", unit="query"), queries.source)
+        return self._in_terms(query_vectors(self.encoder, queries), queries.source)
 
     def vectors(self, texts: Iterable[Text], name: str) -> Queries:
         """The vectors of ``texts``; ``name`` is what the log calls them."""
-        batch = self.encoder.encode_all(texts)
+        return self._in_terms(self.encoder.encode_all(texts), name)
+
+    def _in_terms(self, batch: SparseBatch, name: str) -> Queries:
         if self.numbers is None:
             return Queries(batch, fingerprint=self.fingerprint)
         return in_index_terms(name, batch, self.numbers, self.index, self.terms, self.fingerprint)

@@ -6,7 +6,7 @@ on in the order they came. Memory is three windows of token ids, one batch of [B
 """
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
 
@@ -31,6 +31,8 @@ from splade.records import SparseBatch, SparseRows, Text, TokenBatch
 
 logger = logging.getLogger(__name__)
 
+Encoded = Callable[[int], object]
+"""Told how many texts have been encoded since it was called before."""
 WINDOW = 32  # batches that are tokenised and sorted by length together
 
 
@@ -84,18 +86,19 @@ class Encoder:
             return "int8"
         return "tf32" if self.dtype == torch.float32 and takes_tf32(self.device) else name_of(self.dtype)
 
-    def encode(self, texts: Iterable[Text]) -> Iterator[SparseBatch]:
+    def encode(self, texts: Iterable[Text], *, encoded: Encoded | None = None) -> Iterator[SparseBatch]:
         """Sparse vectors of ``texts`` in their order, a window of ``32 * batch_size`` at a time.
 
-        Texts are read in a thread, up to two windows ahead of the one that is encoded.
+        Texts are read in a thread, up to two windows ahead of the one that is encoded. ``encoded`` is called after
+        every batch with the number of its texts, which says earlier than the windows how far the work is.
         """
         self.model.to(self.device)
         for tokens in ahead(self._windows(texts)):
-            yield self._encode_window(tokens)
+            yield self._encode_window(tokens, encoded or (lambda _: None))
 
-    def encode_all(self, texts: Iterable[Text]) -> SparseBatch:
+    def encode_all(self, texts: Iterable[Text], *, encoded: Encoded | None = None) -> SparseBatch:
         """Sparse vectors of all ``texts`` in one batch; for query sets and other small collections."""
-        batches = list(self.encode(texts))
+        batches = list(self.encode(texts, encoded=encoded))
         if not batches:
             return SparseBatch((), concatenated([]), self.model.vocab_size)
         ids = tuple(text_id for batch in batches for text_id in batch.ids)
@@ -106,7 +109,7 @@ class Encoder:
         while window := list(islice(stream, WINDOW * self.batch_size)):
             yield tokenize(tokenizer, window, self.max_length, prompt)
 
-    def _encode_window(self, tokens: TokenBatch) -> SparseBatch:
+    def _encode_window(self, tokens: TokenBatch, encoded: Encoded) -> SparseBatch:
         lengths = tokens.attention_mask.sum(axis=1)
         buckets = length_buckets(lengths, self.budget, self.batch_size)
         was_training = self.model.training
@@ -116,7 +119,10 @@ class Encoder:
                 self._precision(),
                 through(self._module, self._backbone),
             ):  # once for the window: weights are converted once
-                parts = [self._encode_batch(tokens, chosen) for chosen in buckets]
+                parts = []
+                for chosen in buckets:
+                    parts.append(self._encode_batch(tokens, chosen))
+                    encoded(len(chosen))
         finally:
             self.model.train(was_training)
         rows = in_places(concatenated(parts), np.concatenate(buckets))

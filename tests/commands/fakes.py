@@ -35,21 +35,21 @@ class FakeEncoder:
 
     model = FakeModel()
 
-    def encode(self, texts: Iterable[Text]) -> Iterator[SparseBatch]:
+    def encode(self, texts: Iterable[Text], *, encoded: object = None) -> Iterator[SparseBatch]:
         waiting: list[Text] = []
         for text in texts:
             waiting.append(text)
             if len(waiting) == 4:
-                yield encoded(waiting[:2])
+                yield vectors(waiting[:2])
                 waiting = waiting[2:]
         for start in range(0, len(waiting), 2):
-            yield encoded(waiting[start : start + 2])
+            yield vectors(waiting[start : start + 2])
 
-    def encode_all(self, texts: Iterable[Text]) -> SparseBatch:
-        return encoded(list(texts))
+    def encode_all(self, texts: Iterable[Text], *, encoded: object = None) -> SparseBatch:
+        return vectors(list(texts))
 
 
-def encoded(texts: list[Text]) -> SparseBatch:
+def vectors(texts: list[Text]) -> SparseBatch:
     counts = np.array([[text.text.split().count(token) for token in TOKENS] for text in texts], np.float32)
     rows, columns = np.nonzero(counts)
     offsets = np.searchsorted(rows, np.arange(len(texts) + 1)).astype(np.int64)

@@ -58,7 +58,7 @@ def test_a_missing_or_odd_factor_is_refused_with_what_to_append(cfg, tmp_path, f
 
 def test_an_interruption_leaves_no_half_file(cfg, tmp_path, monkeypatch):
     class Interrupted(FakeEncoder):
-        def encode(self, texts):
+        def encode(self, texts, *, encoded=None):
             yield next(super().encode(texts))
             raise KeyboardInterrupt
 
