@@ -23,6 +23,7 @@ from splade.models import SparseRetriever
 from splade.pipeline import build_index
 from splade.preflight import check_search
 from splade.search import Searcher
+from splade.search.overflow import refuse_overflow
 
 logger = logging.getLogger(__name__)
 
@@ -88,6 +89,7 @@ def search_with(cfg: DictConfig, model: SparseRetriever) -> Search:
 
     def search(texts: Any) -> Any:
         vectors = encoder.vectors(texts, name).vectors
+        refuse_overflow(searcher, vectors)
         return searcher.search(vectors, k=depth, n_threads=settings.n_threads, threshold=settings.threshold)
 
     return search

@@ -24,6 +24,7 @@ from splade.progress import progress
 from splade.query_terms import Queries
 from splade.records import Ranking, Run, SparseBatch
 from splade.search import Searcher
+from splade.search.overflow import refuse_overflow
 
 logger = logging.getLogger(__name__)
 
@@ -147,6 +148,7 @@ def answer(
     """
     index, folder, vectors = searcher.index, Path(folder), queries.vectors
     depth = min(k or settings.top_k, max(index.n_docs, 1))
+    refuse_overflow(searcher, vectors)
     rankings, seconds = search_all(searcher, vectors, depth, n_threads=settings.n_threads, threshold=settings.threshold)
     run = write_run(folder, keep(rankings))
     sizes = np.diff(vectors.rows.offsets)

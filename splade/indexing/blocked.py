@@ -128,7 +128,7 @@ def lay_out(source: Source, codec: Codec, layout: Layout, write: Write, *, memor
         return _lay_terms(postings, positions, codec, layout.shape, n_blocks, left_out)
 
     most = memory_mb * MIB // BYTES // (layout.threads + 1)
-    ranges = list(_term_ranges(source.offsets, min(max(most, FEWEST_POSTINGS), MOST_POSTINGS)))
+    ranges = list(_term_ranges(source.offsets, min(max(most, FEWEST_POSTINGS), MOST_POSTINGS))) or [(0, 0)]
     for (first, last), part in _ahead(lay, ranges, layout.threads):
         run_lengths = part.runs[:, 1:, 0] - part.runs[:, :-1, 0]
         part.runs[:, :-1, 1] += np.where(run_lengths > SHORT, np.uint32(skips), np.uint32(0))

@@ -66,9 +66,9 @@ def from_csr(indptr: ArrayLike, indices: ArrayLike, data: ArrayLike, n_columns: 
 def from_matrix(matrix: Any, n_columns: int | None = None) -> Matrix:
     """Sparse rows of ``matrix``: a `SparseBatch`, a `SparseRows`, or a CSR matrix as SciPy's.
 
-    Of the last, only ``indptr``, ``indices``, ``data`` and ``shape`` are used. ``n_columns`` is
-    the width asked of a `SparseRows`, which does not know its own. ValueError as in `from_csr`,
-    TypeError for anything else.
+    Of the last, only ``indptr``, ``indices``, ``data`` and ``shape`` are used; one of one dimension, as SciPy's
+    ``csr_array`` gives a row, is one row. ``n_columns`` is the width asked of a `SparseRows`, which does not know its
+    own. ValueError as in `from_csr`, TypeError for anything else.
     """
     if isinstance(matrix, SparseBatch):
         check(matrix.rows, matrix.vocab_size)
@@ -79,12 +79,17 @@ def from_matrix(matrix: Any, n_columns: int | None = None) -> Matrix:
     if not all(hasattr(matrix, name) for name in ("indptr", "indices", "data", "shape")):
         raise TypeError(
             f"expected a CSR matrix (indptr, indices, data, shape), SparseRows or SparseBatch, "
-            f"got {type(matrix).__name__}"
+            f"got {type(matrix).__name__}{': call .tocsr() first' if hasattr(matrix, 'tocsr') else ''}"
         )
     layout = getattr(matrix, "format", "csr")
-    if layout != "csr" or len(matrix.indptr) != matrix.shape[0] + 1:
+    if layout != "csr":
         raise ValueError(f"the matrix must be in CSR layout (one row per text), got {layout!r}: call .tocsr() first")
-    width = int(matrix.shape[1])
+    *before, width = map(int, matrix.shape)
+    n_rows = before[0] if before else 1
+    if len(before) > 1 or len(matrix.indptr) != n_rows + 1:
+        raise ValueError(
+            f"a CSR matrix [N, V] has N + 1 numbers in indptr, got {len(matrix.indptr)} for the shape {matrix.shape}"
+        )
     return Matrix(from_csr(matrix.indptr, matrix.indices, matrix.data, width), width, None)
 
 

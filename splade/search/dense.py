@@ -4,14 +4,15 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from splade.files import InputError
 from splade.indexing.dense import DenseIndex, refuse_not_finite
 from splade.records import Ranking
-from splade.search.filters import bitmap_of
+from splade.search.filters import Allowed, bitmap_of
 
 QUERIES = 32  # that one product takes at most; between products Ctrl-C is heard
+HELD = 1 << 24  # results that `search` holds at a time, but for those of a few queries
 BLOCK = 16 << 20  # bytes of documents in float32 in one product
 SIGN, LAST = np.uint32(1 << 31), np.uint64(0xFFFFFFFF)
 
@@ -35,17 +36,20 @@ class DenseSearcher:
         k: int = 10,
         n_threads: int = 1,
         threshold: float = -np.inf,
-        allowed: ArrayLike | None = None,
+        allowed: Allowed | None = None,
     ) -> Iterator[Ranking]:
         """A `Ranking` per row of ``queries`` [Q, D], in order: best first, ties by document number.
 
         Only scores above ``threshold`` count. ``allowed`` as for :meth:`splade.search.Searcher.search`. InputError for
         vectors of another width or unknown documents, ValueError for the rest.
         """
-        docs, scores = self.best(queries, k, n_threads, threshold, allowed)
-        for query_id, found, values in zip(ids, docs, scores, strict=True):
-            n = int(np.count_nonzero(found >= 0))
-            yield Ranking(query_id, self.index.doc_ids.take(found[:n]), values[:n])
+        self._check(queries, k, n_threads, threshold)
+        size = QUERIES * max(1, HELD // QUERIES // max(min(k, self.index.n_docs), 1))
+        for start in range(0, len(queries), size):
+            docs, scores = self._best(queries[start : start + size], k, n_threads, threshold, allowed)
+            for query_id, found, values in zip(ids[start : start + size], docs, scores, strict=True):
+                n = int(np.count_nonzero(found >= 0))
+                yield Ranking(query_id, self.index.doc_ids.take(found[:n]), values[:n])
 
     def best(
         self,
@@ -53,12 +57,21 @@ class DenseSearcher:
         k: int = 10,
         n_threads: int = 1,
         threshold: float = -np.inf,
-        allowed: ArrayLike | None = None,
+        allowed: Allowed | None = None,
     ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """As `search`: document numbers and scores [Q, k]; slots that stay unfilled hold -1 and 0."""
+        docs, scores = self._best(queries, k, n_threads, threshold, allowed)
+        unfilled = ((0, 0), (0, k - docs.shape[1]))  # there are no more documents
+        return np.pad(docs, unfilled, constant_values=-1), np.pad(scores, unfilled)
+
+    def _best(
+        self, queries: NDArray[np.float32], k: int, n_threads: int, threshold: float, allowed: Allowed | None
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """As `best`, with as many slots as there are documents where k is more."""
         self._check(queries, k, n_threads, threshold)
         bitmap = None if allowed is None else bitmap_of(self.index, allowed).astype(bool)
-        docs, scores = np.full((len(queries), k), -1, np.int32), np.zeros((len(queries), k), np.float32)
+        shape = len(queries), min(k, self.index.n_docs)
+        docs, scores = np.full(shape, -1, np.int32), np.zeros(shape, np.float32)
 
         def task(first: int) -> None:
             keys = self._keys(queries[first : first + QUERIES], k, threshold, bitmap)
@@ -77,7 +90,9 @@ class DenseSearcher:
         bars = np.full(len(queries), threshold, np.float32)
         for first in range(0, self.index.n_docs, self._rows):
             block = self.index.vectors[first : first + self._rows].astype(np.float32, copy=False)
-            products = queries @ block.T  # [Q, documents]
+            with np.errstate(over="ignore", invalid="ignore"):  # said below
+                products = queries @ block.T  # [Q, documents]
+            self._refuse_overflow(products, first)
             wanted = (
                 (products > bars[:, None])
                 if bitmap is None
@@ -90,6 +105,16 @@ class DenseSearcher:
                     if len(best[row]) == k:
                         bars[row] = _decoded(best[row][-1:])[1][0]
         return best
+
+    def _refuse_overflow(self, products: NDArray[np.float32], first: int) -> None:
+        """InputError where a product is infinite, or no number since two infinite ones met in it."""
+        finite = np.isfinite(products)
+        if not finite.all():
+            doc = first + int(np.flatnonzero(~finite.all(axis=0))[0])
+            raise InputError(
+                f"the product of a query and document {self.index.doc_ids[doc]!r} is beyond "
+                f"{np.finfo(np.float32).max:.2g}, the largest float32. Scale the vectors down"
+            )
 
     def _check(self, queries: NDArray[np.float32], k: int, n_threads: int, threshold: float) -> None:
         if k < 1 or n_threads < 1 or np.isnan(threshold):

@@ -1,5 +1,6 @@
 """Which documents a search may return."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -8,16 +9,26 @@ from numpy.typing import ArrayLike, NDArray
 from splade.files import InputError
 from splade.kernels.compiled import read_only
 
+Allowed = ArrayLike | Iterable[str] | Iterable[int] | Iterable[bool]
 
-def bitmap_of(index: Any, allowed: ArrayLike | None) -> NDArray[np.uint8]:
+
+def bitmap_of(index: Any, allowed: Allowed | None) -> NDArray[np.uint8]:
     """1 for each document of ``index`` that may be returned; empty where all may.
 
-    ``allowed`` is a boolean per document, document numbers, or string ids. InputError for unknown ids, ValueError
-    for what is none of these.
+    ``allowed`` is a boolean per document, document numbers, or string ids: an array, or anything that can be gone
+    through, such as a list, a set or the keys of a dict. InputError for unknown ids, ValueError for what is none of
+    these.
     """
     if allowed is None:
         return read_only(np.empty(0, np.uint8))
-    listed = np.asarray(allowed)
+    if isinstance(allowed, str | bytes):
+        raise ValueError(
+            f"allowed must hold ids or numbers of documents, got the single {allowed!r}: give [{allowed!r}]"
+        )
+    flat = isinstance(allowed, Iterable) and not hasattr(allowed, "__array__")
+    listed = np.asarray(list(allowed) if flat else allowed)  # type: ignore[arg-type]
+    if listed.dtype.kind == "O" and all(isinstance(name, str) for name in listed.flat):
+        listed = listed.astype(np.str_)  # as pandas keeps strings
     if listed.ndim != 1:
         raise ValueError(f"allowed must be flat, got shape {listed.shape}")
     n_docs = index.n_docs

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from splade.files import InputError
 from splade.indexing import Index, InvertedIndex
@@ -16,7 +16,7 @@ from splade.kernels.topk import decode, score_bits
 from splade.records import Ranking, SparseBatch, SparseRows
 from splade.search.approximate import Approximate
 from splade.search.blocked import Auto, BlockMax, Exhaustive
-from splade.search.filters import bitmap_of
+from splade.search.filters import Allowed, bitmap_of
 from splade.search.in_parts import InParts
 from splade.search.reference import Reference
 from splade.search.two_step import TwoStep
@@ -24,7 +24,8 @@ from splade.search.work import Strategy, Work
 
 TASK = 32  # queries at most that one thread takes at a time; between tasks Ctrl-C is heard
 TASKS_PER_THREAD = 16  # so that none waits long for the last task of another
-BATCH = 1024  # queries whose results are held at a time by `search`
+BATCH = 1024  # queries whose results are held at a time by `search`, at most
+HELD = 1 << 24  # results that it holds at a time, at most, but for those of one query
 
 
 STRATEGIES: dict[str, Any] = {
@@ -67,21 +68,25 @@ class Searcher:
         )
 
     def search_csr(
-        self, queries: Any, k: int = 10, n_threads: int = 1, threshold: float = 0.0, allowed: ArrayLike | None = None
+        self, queries: Any, k: int = 10, n_threads: int = 1, threshold: float = 0.0, allowed: Allowed | None = None
     ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Document numbers and scores, int32 and float32 [Q, k], best first, ties by document number.
 
         ``queries`` is a CSR matrix [Q, vocab_size] as SciPy's, or `SparseRows`, or a `SparseBatch`.
         Only scores strictly above ``threshold`` (compared as float32, at least 0) count; slots that
         stay unfilled hold -1 and 0. ``allowed`` restricts the search to some documents: a boolean
-        per document, document numbers, or string ids. InputError for another vocabulary or unknown
-        documents, ValueError for the rest.
+        per document, document numbers, or string ids, in an array, a list or a set. InputError
+        for another vocabulary or unknown documents, ValueError for the rest.
         """
         rows = self._checked(queries, k, n_threads, threshold)
-        return self._search(rows, k, n_threads, threshold, bitmap_of(self.index, allowed))[:2]
+        docs, scores, _ = self._search(rows, k, n_threads, threshold, bitmap_of(self.index, allowed))
+        if docs.shape[1] == k:
+            return docs, scores
+        unfilled = ((0, 0), (0, k - docs.shape[1]))  # there are no more documents
+        return np.pad(docs, unfilled, constant_values=-1), np.pad(scores, unfilled)
 
     def count(
-        self, queries: Any, k: int = 10, n_threads: int = 1, threshold: float = 0.0, allowed: ArrayLike | None = None
+        self, queries: Any, k: int = 10, n_threads: int = 1, threshold: float = 0.0, allowed: Allowed | None = None
     ) -> Counts:
         """What answering each query takes; arguments as for `search_csr`."""
         rows = self._checked(queries, k, n_threads, threshold)
@@ -93,7 +98,7 @@ class Searcher:
         k: int = 10,
         n_threads: int = 1,
         threshold: float = 0.0,
-        allowed: ArrayLike | None = None,
+        allowed: Allowed | None = None,
     ) -> Iterator[Ranking]:
         """A `Ranking` per query, in order; arguments as for `search_csr`, checked before this returns."""
         rows = self._checked(batch, k, n_threads, threshold)
@@ -103,19 +108,21 @@ class Searcher:
     def _rankings(
         self, ids: Sequence[str], rows: SparseRows, k: int, n_threads: int, threshold: float, bitmap: NDArray[np.uint8]
     ) -> Iterator[Ranking]:
-        for start in range(0, len(ids), BATCH):
-            part = read_only_rows(slice_rows(rows, start, min(start + BATCH, len(ids))))
+        size = max(1, min(BATCH, HELD // max(min(k, self.index.n_docs), 1)))
+        for start in range(0, len(ids), size):
+            part = read_only_rows(slice_rows(rows, start, min(start + size, len(ids))))
             docs, scores, _ = self._search(part, k, n_threads, threshold, bitmap)
-            for query_id, found, values in zip(ids[start : start + BATCH], docs, scores, strict=True):
+            for query_id, found, values in zip(ids[start : start + size], docs, scores, strict=True):
                 n = int(np.count_nonzero(found >= 0))
                 yield Ranking(query_id, self.index.doc_ids.take(found[:n]), values[:n])
 
     def _search(
         self, rows: SparseRows, k: int, n_threads: int, threshold: float, allowed: NDArray[np.uint8]
     ) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int64]]:
+        """Documents and scores [Q, k or the number of documents, whichever is less], and counts [Q, 3]."""
         n_queries, room = len(rows.offsets) - 1, min(k, self.index.n_docs)
-        docs = np.full((n_queries, k), -1, np.int32)
-        scores = np.zeros((n_queries, k), np.float32)
+        docs = np.full((n_queries, room), -1, np.int32)
+        scores = np.zeros((n_queries, room), np.float32)
         counts = np.zeros((n_queries, 3), np.int64)
         if room == 0:
             return docs, scores, counts
@@ -125,7 +132,7 @@ class Searcher:
             keys = np.zeros((last - first, room), np.uint64)
             self.strategy_object(Work(rows, first, last, room, floor, allowed, keys, counts[first:last]))
             keys.sort(axis=1)
-            docs[first:last, :room], scores[first:last, :room] = decode(keys[:, ::-1])
+            docs[first:last], scores[first:last] = decode(keys[:, ::-1])
 
         floor = score_bits(threshold)
         size = max(1, min(TASK, -(-n_queries // (TASKS_PER_THREAD * n_threads))))
