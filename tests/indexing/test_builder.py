@@ -3,7 +3,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -107,9 +106,9 @@ def test_an_abandoned_build_is_continued_to_the_same_bytes(tmp_path, whole, adde
     assert content(path) == whole
 
 
+# Tells how many documents are stored after each segment, and waits for a line before it goes on.
 BUILD = """
 import sys
-from pathlib import Path
 from splade.indexing import IndexBuilder
 from tests.kernels.cases import random_batch
 builder = IndexBuilder(sys.argv[1], 30, resume=True)
@@ -117,38 +116,41 @@ for seed in range(builder.n_docs // 20, 6):
     builder.add(random_batch(seed, 20, 30, first=20 * seed))
     builder.checkpoint()
     print(builder.n_docs, flush=True)
+    sys.stdin.readline()
 builder.finish()
 """
 
 
-def run_build(path):
+def killed_after(path, segments):
+    """What a build said until it was killed, once it had stored so many segments and before it went on."""
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(
-        [sys.executable, "-c", BUILD, str(path)], env=environment, stdout=subprocess.PIPE, text=True
-    )
+    command = [sys.executable, "-c", BUILD, str(path)]
+    with subprocess.Popen(
+        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        said = [int(process.stdout.readline())]
+        for _ in range(segments - 1):
+            process.stdin.write("go on\n")
+            process.stdin.flush()
+            said.append(int(process.stdout.readline()))
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+    return said
 
 
-def test_a_build_killed_at_any_moment_is_never_taken_for_whole_and_can_be_continued(tmp_path, whole):
+def test_a_build_that_is_killed_is_never_taken_for_whole_and_can_be_continued(tmp_path, whole):
     path = tmp_path / "index"
-    for lines, pause in ((1, 0.0), (2, 0.002)):
-        with run_build(path) as process:
-            for _ in range(lines):
-                process.stdout.readline()
-            time.sleep(pause)
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-        if (path / FOLDER).exists():  # it was quicker than the signal
-            break
-        with pytest.raises(InputError, match="interrupted"):
-            InvertedIndex.open(path)
-    else:
-        continued = IndexBuilder(path, V, resume=True)
-        assert continued.n_docs >= 40
-        for part in PARTS[continued.n_docs // 20 :]:
-            continued.add(part)
-        continued.finish()
+    assert killed_after(path, 1) == [20]
+    assert killed_after(path, 2) == [40, 60]
+    with pytest.raises(InputError, match="interrupted"):
+        InvertedIndex.open(path)
+    continued = IndexBuilder(path, V, resume=True)
+    assert continued.n_docs == 60
+    for part in PARTS[3:]:
+        continued.add(part)
+    continued.finish()
     assert content(path) == whole
-    assert [entry.name for entry in tmp_path.iterdir() if entry.name.startswith(".index")] == []
+    assert [entry.name for entry in tmp_path.iterdir()] == ["index"]
 
 
 @pytest.mark.parametrize("step", ["assembly.write_header", "builder.replace_folder"])

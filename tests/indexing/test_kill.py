@@ -1,43 +1,85 @@
-"""SIGKILL, which nothing can catch, at any moment of building, appending and merging."""
+"""SIGKILL, which nothing can catch, at any step of building, appending, deleting and merging."""
 
 import subprocess
 import sys
-
-import pytest
 
 from splade.indexing import IndexAppender, IndexBuilder, InvertedIndex, delete, merge
 from splade.indexing.inverted_index import FOLDER
 from tests.conftest import ROOT
 from tests.kernels.cases import random_batch
 
-V, BATCH, BATCHES = 60, 1000, 16
+V, BATCH, BATCHES = 60, 40, 6
 
+# A step is a change of a file or a folder. A child of this program kills itself in place of a chosen one, or in the
+# middle of it where it is a stretch of an array; the next child goes on with what it finds.
 KILLED = """
-import os, random, signal, sys, time
+import os, random, signal, sys, traceback
 from pathlib import Path
+from splade.indexing.storage import ArrayWriter
 from tests.indexing import test_kill
 
-work = getattr(test_kill, sys.argv[1])
-path, random = Path(sys.argv[2]), random.Random(sys.argv[1])
+STEPS = ("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.chmod")
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+folder = Path(sys.argv[1])
+whole_write = ArrayWriter.write
 
-def child():
-    pid = os.fork()
-    if not pid:
-        work(path)
-        os._exit(0)
-    return pid
+def die_at(step, told):
+    taken = 0
 
-killed = 0
-while True:
-    pid = child()
-    if killed < 12:
-        time.sleep(random.uniform(0.01, 0.35))
-        os.kill(pid, signal.SIGKILL)
-    if os.waitpid(pid, 0)[1] == 0:
-        break
-    killed += 1
-    test_kill.look(path)
-print(killed)
+    def count(before_death=lambda: None):
+        nonlocal taken
+        taken += 1
+        if taken == step:
+            before_death()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def half(writer, array):
+        def write():
+            whole_write(writer, array[: len(array) // 2])
+            writer.flush()
+        count(write)
+        whole_write(writer, array)
+
+    ArrayWriter.write = half
+    sys.addaudithook(
+        lambda event, about: count() if event in STEPS or (event == "open" and about[2] & WRITING) else None
+    )
+    return lambda: os.write(told, str(taken).encode())
+
+def run(work, path, step=0):
+    "The status that a child ends with, and the steps that it took where it came to the end."
+    heard, told = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            tell = die_at(step, told)
+            work(path)
+            tell()
+            os._exit(0)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+    os.close(told)
+    status = os.waitpid(child, 0)[1]
+    steps = int(os.read(heard, 20) or 0)
+    os.close(heard)
+    return status, steps
+
+draw = random.Random(20)
+test_kill.life(folder / "warm")  # machine code is there from now on, for all children
+for work in (test_kill.build, test_kill.append, test_kill.shrink):
+    status, steps = run(work, folder / "straight")
+    assert status == 0
+    killed = 0
+    while killed < 8:
+        status, _ = run(work, folder / "killed", draw.randint(1, steps // 3))
+        if status != signal.SIGKILL:
+            assert status == 0
+            break
+        killed += 1
+        test_kill.look(folder / "killed")
+    assert run(work, folder / "killed")[0] == 0
+    print(work.__name__, steps, killed)
 """
 
 
@@ -65,6 +107,12 @@ def shrink(path):
     merge(path / "index", n_threads=1)
 
 
+def life(path):
+    build(path)
+    append(path)
+    shrink(path)
+
+
 def look(path):
     """What a reader finds is whole: nothing yet, or a state before or after a change."""
     if (path / "index" / FOLDER).exists():
@@ -75,13 +123,15 @@ def content(path):
     return {file.name: file.read_bytes() for file in sorted((path / "index" / FOLDER).iterdir())}
 
 
-@pytest.mark.slow
 def test_whatever_is_killed_can_be_run_again_to_the_same_bytes(tmp_path):
-    for work in (build, append, shrink):
-        command = [sys.executable, "-W", "ignore", "-c", KILLED, work.__name__, str(tmp_path / "killed")]
-        (tmp_path / "killed").mkdir(exist_ok=True)
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
-        assert done.returncode == 0, done.stderr
-        assert int(done.stdout) >= (10 if work is build else 1)
-        work(tmp_path / "straight")
-    assert content(tmp_path / "killed") == content(tmp_path / "straight")
+    for name in ("warm", "straight", "killed"):
+        (tmp_path / name).mkdir()
+    command = [sys.executable, "-W", "ignore", "-c", KILLED, str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    told = [line.split() for line in done.stdout.splitlines()]
+    assert [work for work, _, _ in told] == ["build", "append", "shrink"]
+    assert all(int(steps) > 30 and int(killed) >= 5 for _, steps, killed in told), told
+    assert content(tmp_path / "killed") == content(tmp_path / "straight") == content(tmp_path / "warm")
+    assert [entry.name for entry in (tmp_path / "killed").iterdir()] == ["index"]
+    assert [entry.name for entry in (tmp_path / "killed" / "index").iterdir()] == [FOLDER]
