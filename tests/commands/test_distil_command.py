@@ -1,10 +1,11 @@
 """Mining, scoring and training as one command, and each by itself."""
 
 import json
+import re
 
 import pytest
 
-from splade.config import ConfigError
+from splade.config import ConfigError, conf_dir
 from splade.data import read_scores
 from splade.files import InputError, read_json
 from tests.commands.world import PASSAGES, QRELS, QUESTIONS, SMALL, SMALL_HF
@@ -18,8 +19,7 @@ def places(folder):
         f"config.checkpoint_dir={folder}/checkpoint",
         f"config.index_dir={folder}/index",
         f"config.out_dir={folder}/out",
-        f"config.mining.index_dir={folder}/mining_index",
-    )  # fmt: skip
+    )
 
 
 def check_trained(folder):
@@ -103,7 +103,7 @@ def test_training_on_something_else_is_told_before_the_mining(splade, workplace,
     with pytest.raises(SystemExit):
         splade("distil", *places(tmp_path), *SMALL, "init_dict.model_type_or_dir=MODEL", "teacher=toy_cross_encoder",
                "config.teacher.model=nowhere", cwd=workplace, SPLADE_CONFIG_NAME="config_distil_toy")  # fmt: skip
-    assert not (tmp_path / "mining_index").exists()
+    assert not (tmp_path / "out" / "mining_index").exists()
 
 
 @pytest.mark.parametrize(
@@ -133,8 +133,26 @@ def test_the_toy_round_has_what_it_needs():
     assert (cfg.mine.ranks.top, cfg.mine.ranks.n_top, cfg.mine.index_dir) == (
         10,
         10,
-        "experiments/distil_toy/mining_index",
+        "experiments/distil_toy/out/mining_index",
     )
+
+
+def test_a_round_whose_folders_are_redirected_leaves_nothing_where_it_is_launched(splade, workplace, tmp_path):
+    launch = tmp_path / "launch"
+    launch.mkdir()
+    mlm = f"init_dict.model_type_or_dir={workplace}/MODEL"
+    splade("distil", *places(tmp_path / "kept"), mlm, *SMALL, *SHALLOW, "validation=none", cwd=launch,
+           SPLADE_CONFIG_NAME="config_distil_toy")  # fmt: skip
+    assert list(launch.iterdir()) == []
+    assert (tmp_path / "kept" / "out" / "mining_index" / "inverted_index").is_dir()
+
+
+def test_only_the_folders_of_a_primary_config_are_named_below_the_launch_folder():
+    literal = re.compile(r"^\s*(\w*_dir|\w*_DIR): experiments/", re.M)
+    groups = [file for file in conf_dir().glob("*/**/*.yaml") if not file.name.startswith("config_")]
+    assert len(groups) > 60
+    found = [file.name for file in groups if literal.search(file.read_text())]
+    assert found == ["toy_trained.yaml"]  # a model that is read
 
 
 def test_a_teacher_without_a_model_is_refused():
