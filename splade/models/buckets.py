@@ -20,6 +20,10 @@ BUDGETS = {"cpu": Budget(2048, 48), "cuda": Budget(1 << 15, 1 << 12)}
 """By device type. On a CPU more tokens leave the caches; on a GPU a call must fill the chip."""
 
 
+NO_LIMIT = Budget(1 << 40, 1 << 40)
+"""Every text in one call."""
+
+
 def budget_for(device_type: str) -> Budget:
     """The budget of a device type; of one not listed, that of a GPU."""
     return BUDGETS.get(device_type, BUDGETS["cuda"])

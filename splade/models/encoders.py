@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from splade.models import dropout
 from splade.models.activations import ACTIVATIONS
 from splade.models.attention import packed_states, takes_packed
-from splade.models.buckets import budget_for, length_buckets, of_rows, packed_buckets, widths_of
+from splade.models.buckets import NO_LIMIT, Budget, budget_for, length_buckets, of_rows, packed_buckets, widths_of
 from splade.models.decoders import attention_of, inputs
 from splade.models.fused_head import is_fast_on, splade_head
 from splade.models.heads import AGGREGATIONS, pool_full_logits, pool_hidden, taking_part
@@ -77,6 +77,7 @@ class MlmEncoder(Reader, nn.Module):
             raise ValueError(f"init_dict.head_bias={head_bias} is only read with init_dict.head=tied_identity")
         self.agg, self.activation = agg, activation
         self.backbone: list[Any] | None = None  # see splade.models.int8
+        self.in_one_call = False  # each layer is called once per forward, as weights that are spread by layers need
         self.mlm = _load_with_head(folder_of(source), head, DEFAULT_HEAD_BIAS if head_bias is None else head_bias)
         self.attention = attention_of(self.mlm, attention, source)
         adapters = lora_from(lora)
@@ -151,6 +152,10 @@ class MlmEncoder(Reader, nn.Module):
     def _base(self) -> Any:
         return self.backbone[0] if self.backbone else backbone_of(self.mlm)
 
+    def _budget(self, device: torch.device) -> Budget:
+        """What a call of the transformer takes at once."""
+        return NO_LIMIT if self.in_one_call else budget_for(device.type)
+
     def _pooled(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Which tokens are pooled; bool [B, L]."""
         return attention_mask.bool() & ~torch.isin(input_ids, self.unpooled)
@@ -171,7 +176,7 @@ class MlmEncoder(Reader, nn.Module):
         wanted = self._pooled(input_ids, attention_mask) if wanted is None else wanted
         attended = attend_to_something(attention_mask)
         widths = attended.sum(dim=1).cpu()
-        buckets = packed_buckets(widths, budget_for(input_ids.device.type).tokens)
+        buckets = packed_buckets(widths, self._budget(input_ids.device).tokens)
         tokens, lengths = [], []
         for rows in buckets:
             ids, mask, kept = of_rows(rows, input_ids.shape[1], input_ids, attended.bool(), wanted)
@@ -189,7 +194,7 @@ class MlmEncoder(Reader, nn.Module):
         wanted = self._pooled(input_ids, attention_mask) if wanted is None else wanted
         attended = attend_to_something(attention_mask)
         widths = widths_of(attended)
-        buckets = length_buckets(widths, budget_for(input_ids.device.type))
+        buckets = length_buckets(widths, self._budget(input_ids.device))
         states = []
         for rows in buckets:
             ids, mask, kept = of_rows(rows, int(widths[rows].max()), input_ids, attended, wanted)

@@ -29,7 +29,7 @@ from splade.training.answers import answers_of
 from splade.training.masks import Masks
 from splade.training.objective import Objective, Outcome
 from splade.training.processes import gather_rows
-from splade.training.sharding import Sharded
+from splade.training.sharding import Sharded, in_one_order
 from splade.training.share import SIDES, Cut, Part, Share, encode_part, make_share
 
 
@@ -82,6 +82,8 @@ class GlobalStep:
         ``scaled`` is applied to the total before gradients are taken. Gradients are this process's part:
         the sum over processes is the whole.
         """
+        if self.sharded is not None:
+            share = share._replace(parts=in_one_order(share.parts))
         only_one = len(share.parts) == 1
         known = [Memory() for _ in share.parts]
         encoded = []
@@ -121,7 +123,7 @@ class GlobalStep:
         trained = list(self.sides)
         factor = 1 if self.sharded is None else self.sharded.factor  # it takes means over processes, not sums
         for number, part in enumerate(share.parts):
-            wanted = {side: part[side] for side in trained if len(part[side])}
+            wanted = {side: rows for side, rows in part.items() if side in trained and len(rows)}
             vectors = encoded or {}
             if wanted and not encoded:
                 with known[number].used() if len(trained) == len(self.sides) else nullcontext():
@@ -133,8 +135,10 @@ class GlobalStep:
                     self.sharded.keep_for(
                         {side for later in share.parts[number + 1 :] for side in later if len(later[side])}
                     )
-                rows = [gradients[side][torch.from_numpy(part[side]).to(self.device)] * factor for side in live]
-                torch.autograd.backward([vectors[side] for side in live], rows)
+                rows = {side: gradients[side][torch.from_numpy(part[side]).to(self.device)] * factor for side in live}
+                apart = self.sharded is not None and self.sharded.apart
+                for sides in [[side] for side in live] if apart else [live]:
+                    torch.autograd.backward([vectors[side] for side in sides], [rows[side] for side in sides])
 
     def _outcome(self, vectors: dict[str, Tensor], share: Share, step: int, everywhere: bool = True) -> Outcome:
         def of_batch(rows: Tensor) -> Tensor:

@@ -1,19 +1,21 @@
 """Weights, gradients and optimizer state spread over processes (``config.fsdp``), by torch's ``fully_shard``.
 
-Every encoder is one unit: gathered at the first encoding of a global batch, given back after the last backward of it.
-So each process gathers and reduces once per batch and unit, whatever its number of micro-batches, and no collective
-depends on how a process cuts its share. What is written to disk is whole, and may be read without sharding.
+Every layer of an encoder is a unit, and so is the rest of the encoder. A unit is gathered at the first encoding of a
+global batch; when the last backward of the batch has passed it, its gradient is reduced and its weights are given back.
+So each process gathers and reduces once per batch and unit, and no collective depends on how a process cuts its share;
+what is in flight is a layer. What is written to disk is whole and may be read without sharding: the first process
+takes it to its CPU, tensor by tensor.
 """
 
 import copy
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from splade.training.processes import mesh_of_all, world
-from splade.training.share import SIDES
+from splade.training.share import SIDES, Part
 
 
 class Sharded:
@@ -28,11 +30,15 @@ class Sharded:
         self.model, self.factor = model, size
         self.alone = copy.deepcopy(model).cpu() if rank == 0 and size > 1 else model
         self.units = list(_units(model)) if size > 1 else []
+        self.apart = len({sides for sides, _ in self.units}) > 1  # each side has an encoder of its own
         if self.units:
             mesh = mesh_of_all(device.type)
             for _, unit in self.units:
                 fully_shard, register = _fully_shard()
-                fully_shard(unit, mesh=mesh, reshard_after_forward=False)
+                for part in (*layers(unit), unit):
+                    fully_shard(part, mesh=mesh, reshard_after_forward=False)
+                if hasattr(unit, "in_one_call"):
+                    unit.in_one_call = True
                 if hasattr(unit, "logits_at"):
                     register(unit, "logits_at")
 
@@ -47,21 +53,37 @@ class Sharded:
             unit.set_reshard_after_backward(last)
 
     def whole_model(self) -> nn.Module:
-        """Called by all ranks; on the first one, a model with the present weights that needs no other rank."""
+        """Called by all ranks; on the first, a model on the CPU, of the present weights, that needs no other rank."""
         if not self.units:
             return self.model
-        weights = whole(self.model.state_dict())
-        if world()[0] == 0:
-            self.alone.load_state_dict(weights)
-            self.alone.to(next(self.model.parameters()).device)
+        held = self.alone.state_dict() if world()[0] == 0 else {}
+        for name, value in self.model.state_dict().items():
+            weight = whole(value)
+            if held:
+                held[name].copy_(weight)
         return self.alone
 
 
+def in_one_order(parts: Sequence[Part]) -> list[Part]:
+    """``parts`` so ordered that processes gather and reduce the units of both sides in one order, however they cut.
+
+    Documents come before queries: in a part, among the first parts that have any, and among the last ones.
+    """
+    ordered = [{side: part[side] for side in reversed(SIDES) if side in part} for part in parts]
+    return sorted(ordered, key=lambda part: (len(part.get("query", ())) > 0, len(part["document"]) == 0))
+
+
 def whole(state: Any) -> Any:
-    """``state`` with every tensor that is spread over processes gathered; called by all ranks."""
+    """``state`` with every tensor that is spread gathered on the first rank's CPU, one at a time; called by all ranks.
+
+    On other ranks such a tensor is None.
+    """
     if isinstance(state, Mapping):
         return {key: whole(value) for key, value in state.items()}
-    return state.full_tensor() if _is_spread(state) else state
+    if not _is_spread(state):
+        return state
+    gathered = state.full_tensor()
+    return gathered.cpu() if world()[0] == 0 else None
 
 
 def spread(weights: Mapping[str, Tensor], like: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -106,6 +128,15 @@ def _units(model: nn.Module) -> Iterator[tuple[frozenset[str], Any]]:
     for part in model.children():
         if part is not encoders and _learns(part):
             yield frozenset(SIDES), part
+
+
+def layers(module: nn.Module) -> Iterator[nn.Module]:
+    """The layers of the transformers in ``module``: what stands in its outermost lists of modules of one class."""
+    for part in module.children():
+        if isinstance(part, nn.ModuleList) and len({type(layer) for layer in part}) == 1:
+            yield from part
+        else:
+            yield from layers(part)
 
 
 def _learns(part: nn.Module) -> bool:

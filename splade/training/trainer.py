@@ -248,7 +248,10 @@ class Trainer(TrainingSettings):
     # ── validation and checkpoints ──
 
     def _validated(self, model: Any, global_step: GlobalStep, step: int) -> dict[str, float]:
-        with self.interrupts.alone():
+        """The figures of what ``on_one_rank`` gave; nothing where nothing is validated."""
+        if not self.validation.columns:
+            return {}
+        with self.interrupts.alone(), self.updates.on_device(model):
             return self.validation(model, global_step, step)
 
     def _keeps_last(self, best: Best, finished: str) -> bool:

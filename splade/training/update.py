@@ -1,8 +1,8 @@
 """One optimizer step: its global batches, their gradients, the update of the weights."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -95,6 +95,17 @@ class Updates:
             return self.model, self.global_step
         model = self.sharded.whole_model()
         return model, self.global_step.of(model)
+
+    @contextmanager
+    def on_device(self, model: Any) -> Iterator[None]:
+        """Inside the block a model of ``on_one_rank`` is on the device of the training; one of its own goes back."""
+        if model is not self.model:
+            model.to(self.global_step.device)
+        try:
+            yield
+        finally:
+            if model is not self.model:
+                model.cpu()
 
     def state(self) -> dict[str, Any]:
         """Weights, optimizer, loss scale, averages and what penalties have learnt, whole; called by all ranks."""
