@@ -1,6 +1,7 @@
 """Train, index, retrieve, evaluate, measure FLOPS, draw the posting lists: one command, idempotent."""
 
 import logging
+import os
 
 from omegaconf import DictConfig
 
@@ -11,19 +12,24 @@ from splade.evaluate import query_sets
 from splade.evaluation.metrics import evaluate as measure
 from splade.files import InputError
 from splade.flops import flops
-from splade.index import index
+from splade.index import make_index
 from splade.indexing.dense import DenseIndex
 from splade.preflight import check_all
 from splade.retrieve import retrieve
 from splade.search.bm25 import BM25
+from splade.together import encode_share
 from splade.train import train
+from splade.training.processes import process_group
 from splade.utils.index_figure import index_figure
 
 logger = logging.getLogger(__name__)
 
 
 def all_steps(cfg: DictConfig) -> dict[str, dict[str, float]]:
-    """Everything from training to the figure; run again, it does only what is missing."""
+    """Everything from training to the figure; run again, it does only what is missing.
+
+    Under torchrun all processes train, and encode a share of the collection each; the first one does the rest.
+    """
     if cfg.checkpoint.pretrained:
         raise InputError(
             "config.pretrained_no_yamlconfig=true: splade.all would train one model and evaluate another, untrained. "
@@ -35,8 +41,12 @@ def all_steps(cfg: DictConfig) -> dict[str, dict[str, float]]:
             "that are there already, run splade.index and splade.retrieve"
         )
     check_all(cfg)
-    train(cfg)
-    built = index(cfg)
+    with process_group(os.environ):
+        train(cfg)
+        first = encode_share(cfg)
+    if not first:
+        return {}
+    built = make_index(cfg)
     metrics = retrieve(cfg)
     if not isinstance(built, DenseIndex):  # dense vectors have no posting lists
         flops(cfg)

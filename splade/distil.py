@@ -1,6 +1,7 @@
 """One round of distillation: a model mines its negatives, a teacher scores them, training goes on from the model."""
 
 import logging
+import os
 from copy import deepcopy
 from pathlib import Path
 
@@ -8,13 +9,13 @@ from omegaconf import DictConfig, OmegaConf
 
 from splade.chosen_model import teacher_from
 from splade.config import command
+from splade.config.processes import one_of_several
 from splade.files import InputError, check_writable
 from splade.mine import mine
 from splade.mining.scoring import FILE
 from splade.score import score
 from splade.train import train
 from splade.training import TrainingSummary
-from splade.training.processes import world
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ def distil(cfg: DictConfig) -> TrainingSummary:
 
 def check(cfg: DictConfig) -> None:
     """InputError for what would stop the scoring or the training, before the mining."""
-    if world()[1] > 1:
+    if one_of_several(os.environ):
         raise InputError(
             "splade.distil is for one process. On several: python -m splade.mine config.pretrained_no_yamlconfig=true, "
             "python -m splade.score, then torchrun … -m splade.train, all with this config"

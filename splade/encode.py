@@ -12,6 +12,7 @@ from splade.data.collections import open_collection
 from splade.data.shards import Shard
 from splade.encoded import encode_shard, encoder_from
 from splade.files import check_writable
+from splade.models.devices import tell_unused_gpus
 
 
 def encode(cfg: DictConfig) -> Path:
@@ -20,6 +21,7 @@ def encode(cfg: DictConfig) -> Path:
     Under torchrun each process encodes its share, of the collection or of the shard. A finished shard is left as
     it is; an interrupted one is continued.
     """
+    tell_unused_gpus(os.environ)
     folder = Path(cfg.encode.out_dir)
     shard = shard_of(cfg.encode.shard, os.environ)
     check_writable(folder / shard.folder)

@@ -1,11 +1,13 @@
 """Write the inverted index of a collection, encoded now, or of vectors that are there already."""
 
 import logging
+import os
 from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
 from splade.config import command
+from splade.config.processes import one_of_several
 from splade.data.vectors import open_vectors
 from splade.indexing import Index
 from splade.indexing.dense import DenseIndex
@@ -17,19 +19,41 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def index(cfg: DictConfig) -> Index | DenseIndex:
+def index(cfg: DictConfig) -> Index | DenseIndex | None:
     """Index ``data.COLLECTION_PATH``, or the vectors of ``data.VECTORS_PATH``, into ``config.index_dir``.
 
-    An interrupted run is continued. The vectors of a dense model get an index of their own kind.
+    An interrupted run is continued. The vectors of a dense model get an index of their own kind. Under torchrun each
+    process encodes its share of the collection; the first one makes the index, and the others return None.
     """
+    if one_of_several(os.environ):
+        from splade.together import encode_share
+        from splade.training.processes import process_group
+
+        with process_group(os.environ):
+            first = encode_share(cfg)
+        return make_index(cfg) if first else None
+    if not cfg.index.vectors:
+        from splade.models.devices import tell_unused_gpus
+
+        tell_unused_gpus(os.environ)
+    return make_index(cfg)
+
+
+def make_index(cfg: DictConfig) -> Index | DenseIndex:
+    """The index, by this process alone, of what others have encoded already where they have."""
     if cfg.index.vectors:
         return inverted(cfg, given_documents(open_vectors(cfg.index.vectors, cfg.index.vector_keys)))
     # Only here: vectors that are there already are indexed without torch.
     from splade.chosen_model import retriever_from
     from splade.dense_vectors import index_dense
+    from splade.together import forget_shares, vectors_of_all
 
     model = retriever_from(cfg)
-    return inverted(cfg, encoded(cfg, model)) if getattr(model, "is_sparse", True) else index_dense(cfg, model)
+    if not getattr(model, "is_sparse", True):
+        return index_dense(cfg, model)
+    built = inverted(cfg, vectors_of_all(cfg, encoded(cfg, model)))
+    forget_shares(cfg.index.dir)
+    return built
 
 
 def inverted(cfg: DictConfig, documents: Documents) -> Index:

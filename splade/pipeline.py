@@ -211,6 +211,11 @@ def _stored(path: Path) -> Any:
         return None
 
 
+def is_built(documents: Documents, path: str | Path, layout: Mapping[str, Any] | None = None) -> bool:
+    """Whether `build_index` would keep the index at ``path`` as it is."""
+    return _same_index(Path(path), documents, Layout(**(layout or {}))) is not None
+
+
 def _same_index(path: Path, documents: Documents, layout: Layout) -> Index | None:
     """The index at ``path`` if it is whole and of the same encoder, documents and layout; else None."""
     if not path.is_dir():

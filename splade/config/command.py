@@ -25,6 +25,7 @@ from splade.config.errors import ConfigError
 from splade.config.multirun import Job, Sweep, plan, run
 from splade.config.named import named
 from splade.config.owners import foreign
+from splade.config.processes import is_first, one_of_several
 from splade.config.toy_data import toy_by_default
 from splade.config.validate import require, wire
 from splade.config.wiring import values_of
@@ -104,7 +105,7 @@ def in_words(name: str, run: Callable[[], Result]) -> Result:
     try:
         return _in_words(name, run)
     except BaseException as error:
-        if os.environ.get("WORLD_SIZE", "1") != "1":
+        if one_of_several(os.environ):
             _leave_at_once(error)
         raise
 
@@ -145,6 +146,10 @@ def _run(
         return None
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    if one_of_several(env) and not commands().get(name, {}).get("several"):
+        if not is_first(env):
+            return None
+        logger.warning("splade %s runs in one process: the others of %s have left", name, env["WORLD_SIZE"])
     if not options.multirun:
         return run_one(function, choice, options.overrides)
     one = functools.partial(run_one, function, choice)

@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from splade.config.compose import parse_overrides
 from splade.config.errors import ConfigError
+from splade.config.processes import is_first, one_of_several
 from splade.files import InputError, whole_file
 
 logger = logging.getLogger(__name__)
@@ -85,7 +86,7 @@ def run(sweep: Sweep, one: Callable[[Sequence[str]], object], command: tuple[str
             result = one(job.overrides)
             found.append({"status": "done", **figures(result)})
         except InputError as error:
-            if len(sweep.jobs) == 1 or os.environ.get("WORLD_SIZE", "1") != "1":  # other processes wait in this job
+            if len(sweep.jobs) == 1 or one_of_several(os.environ):  # other processes wait in this job
                 raise
             found.append({"status": f"failed: {error}"})
         tell(sweep, found)
@@ -110,7 +111,7 @@ def figures(result: object) -> dict[str, Any]:
 
 def tell(sweep: Sweep, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write the table of the jobs so far; by one process only."""
-    if sweep.folder is None or os.environ.get("RANK", "0") != "0":
+    if sweep.folder is None or not is_first(os.environ):
         return
     jobs = sweep.jobs[: len(rows)]
     lines = [{"job": job.name, **job.varied, **row} for job, row in zip(jobs, rows, strict=True)]

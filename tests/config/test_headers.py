@@ -64,3 +64,12 @@ def test_the_launch_lines_and_the_override_of_a_config_fit_it(name):
     for run in runs:
         more = override if run is runs[-1] else []
         configured(*shlex.split(run["overrides"], comments=True), *more, name=name, command=run["command"])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_recipe_for_several_gpus_is_launched_on_as_many(name):
+    header = read_header(conf_dir() / f"{name}.yaml")
+    several = re.match(r"(\d+) GPUs", " ".join(header.hardware))
+    launched = re.findall(r"torchrun --nproc_per_node (\w+) -m splade\.", "\n".join(header.launch))
+    assert set(launched) <= ({several[1], "gpu"} if several else set())
+    assert bool(launched) == bool(several)

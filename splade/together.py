@@ -1,0 +1,70 @@
+"""Several processes make one index: each encodes its share of the collection, the first one makes the index of all.
+
+The shares are shards of vectors in a hidden folder beside the index, named by what they are of, until the index is
+there. They are continued where they were interrupted.
+"""
+
+import gc
+import json
+import logging
+import os
+import shutil
+import zlib
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from splade.chosen_model import retriever_from
+from splade.data.collections import open_collection
+from splade.data.vectors import open_vectors
+from splade.encode import shard_of
+from splade.encoded import encode_shard, encoded_documents, encoder_from
+from splade.pipeline import Documents, given_documents, is_built
+from splade.training.processes import meet, on_first_rank, world
+
+logger = logging.getLogger(__name__)
+
+
+def encode_share(cfg: DictConfig) -> bool:
+    """Encode this process's share of ``data.COLLECTION_PATH``; whether it is the first, which has an index to make.
+
+    Called by all processes of a group. Returns when all have encoded. Vectors that are given, those of a dense model
+    and those of an index that is there already are nobody's share.
+    """
+    rank, n_processes = world()
+    if n_processes == 1 or cfg.index.vectors:
+        return rank == 0
+    gc.collect()  # what a training before this left holds memory of the device
+    model = retriever_from(cfg)
+    if not getattr(model, "is_sparse", True):
+        if rank == 0:
+            logger.info("a dense model's index is made by one process: the other %d leave", n_processes - 1)
+        return rank == 0
+    collection, encoder = open_collection(cfg.index.collection), encoder_from(cfg, model, "document")
+    documents = encoded_documents(encoder, collection)
+    if not on_first_rank(lambda: is_built(documents, cfg.index.dir, cfg.index.layout)):
+        encode_shard(encoder, collection, shard_of(None, os.environ), _folder(cfg, documents, n_processes))
+    meet()
+    return rank == 0
+
+
+def vectors_of_all(cfg: DictConfig, documents: Documents) -> Documents:
+    """``documents``, their vectors taken from the shares where all processes have encoded theirs."""
+    folder = _folder(cfg, documents, int(os.environ.get("WORLD_SIZE", "1")))
+    if not folder.is_dir():
+        return documents
+    return documents._replace(batches=given_documents(open_vectors(folder)).batches)
+
+
+def forget_shares(index_dir: str | Path) -> None:
+    """Remove the shares of the index at ``index_dir``, which is made."""
+    index_dir = Path(index_dir)
+    for folder in index_dir.parent.glob(f".{index_dir.name}.vectors-*"):
+        shutil.rmtree(folder)
+
+
+def _folder(cfg: DictConfig, documents: Documents, n_processes: int) -> Path:
+    """The place of the shares, other for other texts, models and numbers of processes."""
+    about = json.dumps([documents.fingerprint, documents.origin], sort_keys=True)
+    path = Path(cfg.index.dir)
+    return path.with_name(f".{path.name}.vectors-{zlib.crc32(about.encode()):08x}-of-{n_processes}")
