@@ -32,6 +32,7 @@ class TokenBatch(NamedTuple):
     ids: tuple[str, ...]
     input_ids: NDArray[np.int64]  # [B, L]
     attention_mask: NDArray[np.int64]  # [B, L], 1 for a token, 0 for padding
+    n_cut: int = 0  # texts of which less was read than there is
 
 
 class SparseRows(NamedTuple):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from splade.files import InputError
 from splade.records import Text, TokenBatch
 
 if TYPE_CHECKING:
@@ -19,14 +21,19 @@ def tokenize(
     """``texts``, each behind ``prompt``, as token ids in the order they came.
 
     Each is cut to ``max_length`` tokens, special ones included. Every row has at least one token: where a
-    tokenizer makes none of an empty text, one special token stands for it. Raises ValueError for a
-    ``max_length`` that leaves no room for text.
+    tokenizer makes none of an empty text, one special token stands for it. The batch counts the texts that were cut.
+    Raises ValueError for a ``max_length`` that leaves no room for text, InputError for a ``prompt`` that does not.
     """
     special = tokenizer.num_special_tokens_to_add()
     if max_length <= special:
         raise ValueError(
             f"max_length (config.max_length) must be above {special}, the special tokens of this tokenizer, "
             f"got {max_length}"
+        )
+    if prompt and (taken := len(tokenizer([prompt])["input_ids"][0])) >= max_length:
+        raise InputError(
+            f"the prompt {prompt!r} is {taken} tokens with the special ones, and no more than {max_length} are read: "
+            "nothing of the text would be left; shorten the prompt, or read more"
         )
     ids = tuple(text.id for text in texts)
     if not ids:
@@ -45,7 +52,14 @@ def tokenize(
     attention_mask = (np.arange(lengths.max()) < lengths[:, None]).astype(np.int64)  # [B, L]
     input_ids = np.full(attention_mask.shape, pad, np.int64)  # [B, L]
     input_ids[attention_mask == 1] = np.concatenate(rows)
-    return TokenBatch(ids, input_ids, attention_mask)
+    return TokenBatch(ids, input_ids, attention_mask, _n_cut(encoded, lengths, max_length))
+
+
+def _n_cut(encoded: Any, lengths: NDArray[np.int64], max_length: int) -> int:
+    """The number of texts of which something was cut off; those that have just ``max_length`` tokens were not."""
+    full = np.flatnonzero(lengths >= max_length)
+    encodings = getattr(encoded, "encodings", None)  # of a tokenizer in Python there are none: all that are full count
+    return sum(bool(encodings[row].overflowing) for row in full) if encodings else len(full)
 
 
 def _stand_in(tokenizer: PreTrainedTokenizerBase) -> int:

@@ -7,6 +7,7 @@ are widened to float32 whatever the file holds.
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from splade.files import InputError
+from splade.models.adapters import base_of, has_adapter_files, load_merged
 from splade.models.layouts import supported_architectures
 
 HEADS = ("pretrained", "tied_identity", "new")
@@ -36,6 +38,11 @@ LOAD_ERRORS = (OSError, ValueError, KeyError, RuntimeError, SafetensorError)
 TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model", "spiece.model", "*.bpe.model")
 HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 SMALL_FILES = ["*.json", "*.txt", "*.model"]
+WEIGHT_FILES = ["pytorch_model*.bin", "adapter_model.bin"]
+NO_CODE = {"trust_remote_code": False}
+"""No code that comes with a model is run, and nobody is asked whether it should be."""
+OF_SENTENCEPIECE = ("sentencepiece", "google.protobuf")
+"""The packages that read a tokenizer of SentencePiece where there is no tokenizer.json."""
 
 
 @contextmanager
@@ -67,7 +74,7 @@ def folder_of(source: str | Path) -> Path:
         with quiet_loading():
             downloaded = Path(snapshot_download(str(source), allow_patterns=[*SMALL_FILES, "*.safetensors"]))
             if not list(downloaded.glob("*.safetensors")):
-                downloaded = Path(snapshot_download(str(source), allow_patterns=[*SMALL_FILES, "pytorch_model*.bin"]))
+                downloaded = Path(snapshot_download(str(source), allow_patterns=[*SMALL_FILES, *WEIGHT_FILES]))
     except (OSError, ValueError) as error:
         raise InputError(
             f"{source}: there is no local folder of this name, and it could not be fetched from the model hub "
@@ -109,16 +116,19 @@ def load_base(folder: Path) -> Any:
 def load_tokenizer(source: str | Path) -> Any:
     """The fast tokenizer of a folder or hub name; InputError where it has none."""
     folder = folder_of(source)
+    if not has_tokenizer(folder) and has_adapter_files(folder):
+        folder = base_of(folder, folder_of)
     if not has_tokenizer(folder):
         raise InputError(
             f"{folder}: no tokenizer here (looked for {', '.join(TOKENIZER_FILES)}); save the model's tokenizer "
             "into the folder, or name one in config.tokenizer_type"
         )
+    check_sentencepiece(folder)
     try:
         with quiet_loading():
-            tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True)
+            tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True, **NO_CODE)
     except LOAD_ERRORS as error:
-        raise InputError(f"{folder}: the tokenizer cannot be loaded: {_first_line(error)}") from error
+        raise InputError(f"{folder}: the tokenizer cannot be loaded: {reason_of(error)}") from error
     if tokenizer.pad_token is None:  # padding is masked, so that any token will do
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.bos_token or tokenizer.unk_token
     return tokenizer
@@ -127,6 +137,29 @@ def load_tokenizer(source: str | Path) -> Any:
 def has_tokenizer(folder: Path) -> bool:
     """Whether the folder holds a tokenizer's vocabulary."""
     return any(next(folder.glob(pattern), None) for pattern in TOKENIZER_FILES)
+
+
+def check_sentencepiece(folder: Path) -> None:
+    """InputError where the folder has a tokenizer of SentencePiece alone, and a package that reads it is missing."""
+    if any((folder / name).is_file() for name in ("tokenizer.json", "vocab.txt", "vocab.json")):
+        return
+    patterns = ("*.bpe.model", "spiece.model", "tokenizer.model")
+    model = next((path for pattern in patterns for path in folder.glob(pattern)), None)
+    missing = [name for name in OF_SENTENCEPIECE if not _installed(name)]
+    if model is not None and missing:
+        packages = " ".join(name.rpartition(".")[2] for name in missing)
+        raise InputError(
+            f"{folder}: its tokenizer is {model.name} alone, of SentencePiece, which is read with other packages: "
+            f"pip install {packages}, or save a tokenizer.json into the folder where they are installed "
+            "(AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER))"
+        )
+
+
+def _installed(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except ModuleNotFoundError:  # of the package above
+        return False
 
 
 def position_limit(model: Any) -> int | None:
@@ -147,8 +180,10 @@ def is_causal_lm(config: Any) -> bool:
 
 def _kind_of(folder: Path) -> Any:
     """The class that loads the language model in ``folder``; where that cannot be told, the usual one complains."""
+    if has_adapter_files(folder):
+        folder = base_of(folder, folder_of)
     try:
-        config = AutoConfig.from_pretrained(folder)
+        config = AutoConfig.from_pretrained(folder, **NO_CODE)
     except LOAD_ERRORS:
         return AutoModelForMaskedLM
     return AutoModelForCausalLM if is_causal_lm(config) else AutoModelForMaskedLM
@@ -160,14 +195,22 @@ def _words(config: Any) -> str:
 
 def _load(kind: Any, folder: Path, options: dict[str, Any]) -> tuple[Any, list[str]]:
     """The model, and the names of the weights that its files do not hold."""
-    if not (folder / "config.json").is_file():
-        raise InputError(f"{folder}: not a model folder: it has no config.json")
+    base = base_of(folder, folder_of) if has_adapter_files(folder) else folder
+
+    def load(plain: Path) -> tuple[Any, dict[str, Any]]:
+        loaded: tuple[Any, dict[str, Any]] = kind.from_pretrained(plain, output_loading_info=True, **options, **NO_CODE)
+        return loaded
+
+    if not (base / "config.json").is_file():
+        raise InputError(f"{base}: not a model folder: it has no config.json")
     try:
         with quiet_loading():
-            model, report = kind.from_pretrained(folder, output_loading_info=True, **options)
+            model, report = load_merged(folder, base, load) if has_adapter_files(folder) else load(folder)
     except LOAD_ERRORS as error:
+        if isinstance(error, InputError):
+            raise
         raise InputError(
-            f"{folder}: cannot be loaded as {LOADED_AS[kind]}: {_first_line(error)}. Architectures with a known head "
+            f"{folder}: cannot be loaded as {LOADED_AS[kind]}: {reason_of(error)}. Architectures with a known head "
             f"are {supported_architectures()}; others that transformers loads as language models work more slowly"
         ) from error
     return model.float().eval(), sorted(report["missing_keys"])
@@ -184,6 +227,16 @@ def _refuse_missing_encoder(folder: Path, missing: list[str]) -> None:
 def _some(names: Iterable[str], shown: int = 3) -> str:
     names = list(names)
     return ", ".join(names[:shown]) + (f" and {len(names) - shown} more" if len(names) > shown else "")
+
+
+def reason_of(error: BaseException) -> str:
+    """The first line of an error of transformers, and our own words where the model's own code would have to run."""
+    if "trust_remote_code" in str(error):
+        return (
+            "it comes with code of its own (auto_map in its configuration), and no code of a model is run here; use a "
+            "model whose architecture transformers has"
+        )
+    return _first_line(error)
 
 
 def _first_line(error: BaseException) -> str:

@@ -92,12 +92,16 @@ def merged(model: Any) -> Any:
     """A copy of ``model`` with its adapters in its weights; ``model`` itself where it has none."""
     if not has_adapters(model):
         return model
-    copied = deepcopy(model)
-    for parent, name, layer in list(_layers(copied)):
+    return merge(deepcopy(model))
+
+
+def merge(model: Any) -> Any:
+    """Put the adapters of ``model`` into its weights, in place, and have all of them trained; returns it."""
+    for parent, name, layer in list(_layers(model)):
         layer.merge()
         setattr(parent, name, layer.get_base_layer())
-    del copied.peft_config
-    return copied.requires_grad_()
+    del model.peft_config
+    return model.requires_grad_()
 
 
 def save_adapter(model: Any, folder: Path) -> None:

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from splade.files import InputError
 from splade.models.dense import DenseEncoder
 from splade.models.encoders import MlmEncoder, Pooling
-from splade.models.loading import folder_of, has_tokenizer, load_tokenizer, position_limit
+from splade.models.limits import check_length, check_prompt
+from splade.models.loading import folder_of, has_tokenizer, load_tokenizer
 from splade.models.lower_case import lower_casing
 from splade.models.neighbours import Reader
 from splade.models.sparse_head import sparse_rows
@@ -209,17 +210,9 @@ class SparseRetriever(nn.Module):
             )
 
     def _check_lengths(self) -> None:
-        for side, address in (("document", "config.max_length"), ("query", "config.max_length_q")):
-            length = self._lengths[side]
-            if length < 1:
-                raise ValueError(f"{address} must be at least 1, got {length}")
-            encoder = self.encoders["document" if self.shares_encoder else side]
-            limit = position_limit(encoder.model) if hasattr(encoder, "model") else None
-            if limit is not None and length > limit:
-                raise InputError(
-                    f"{address}={length}: the {side} encoder has positions for {limit} tokens; "
-                    f"set {address} to {limit} or less"
-                )
+        for side in SIDES:
+            check_length(side, self._lengths[side], self.encoders["document" if self.shares_encoder else side])
+            check_prompt(side, self._lengths[side], self._prompts[side], self._tokenizer)
 
     def _check_neighbours(self) -> None:
         """Have every transformer find out whether padding changes its states."""

@@ -3,6 +3,7 @@ import pytest
 
 from splade.data.tokenize import tokenize
 from splade.records import Text
+from tests.tiny import tiny_tokenizer
 
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "c", "##b", "dog"]
 
@@ -56,3 +57,10 @@ def test_an_empty_text_has_a_token_even_without_special_tokens():
 def test_a_length_without_room_for_text_is_an_error(tokenizer, max_length):
     with pytest.raises(ValueError, match=rf"above 2, .* got {max_length}"):
         tokenize(tokenizer, [Text("x", "a")], max_length)
+
+
+def test_texts_that_are_cut_are_counted_and_those_that_just_fit_are_not():
+    texts = [Text("fits", "king queen"), Text("cut", "king queen war"), Text("short", "king"), Text("empty", "")]
+    assert tokenize(tiny_tokenizer(), texts, 4).n_cut == 1
+    assert tokenize(tiny_tokenizer(), texts, 5).n_cut == 0
+    assert tokenize(tiny_tokenizer(), texts, 5, "the ").n_cut == 1

@@ -14,6 +14,8 @@ from torch import Tensor
 from transformers import AutoTokenizer
 
 from splade.files import InputError, write_json
+from splade.models.adapters import base_of, has_adapter_files, load_merged
+from splade.models.loading import NO_CODE, check_sentencepiece, folder_of, has_tokenizer, reason_of
 from splade.models.neighbours import by_length, may_pad
 
 DESCRIPTION = "reranker.json"
@@ -215,10 +217,22 @@ def _symmetric_mean(wins: Tensor) -> Tensor:
 
 def load_model(loader: Callable[..., Any], name: str, head: str, **options: Any) -> Any:
     """The model of a folder or hub name; missing weights are an InputError unless ``head`` is "new"."""
+
+    def load(place: str | Path) -> tuple[Any, dict[str, Any]]:
+        loaded: tuple[Any, dict[str, Any]] = loader(str(place), output_loading_info=True, **options, **NO_CODE)
+        return loaded
+
     try:
-        model, report = loader(name, output_loading_info=True, **options)
+        if has_adapter_files(name):
+            model, report = load_merged(Path(name), base_of(Path(name), folder_of), load)
+        else:
+            model, report = load(name)
     except (OSError, ValueError) as error:
-        raise InputError(f"init_dict.model_type_or_dir={name}: cannot be loaded as a reranker: {error}") from error
+        if isinstance(error, InputError):
+            raise
+        raise InputError(
+            f"init_dict.model_type_or_dir={name}: cannot be loaded as a reranker: {reason_of(error)}"
+        ) from error
     misshapen = {key if isinstance(key, str) else str(key[0]) for key in report["mismatched_keys"]}
     lacking = sorted(misshapen | {str(key) for key in report["missing_keys"]})
     if lacking and head != "new":
@@ -241,10 +255,14 @@ def single_token(tokenizer: Any, word: str) -> int:
 
 
 def _tokenizer(name: str) -> Any:
+    place = base_of(Path(name), folder_of) if has_adapter_files(name) and not has_tokenizer(Path(name)) else Path(name)
+    check_sentencepiece(place)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name)
+        tokenizer = AutoTokenizer.from_pretrained(str(place), **NO_CODE)
     except (OSError, ValueError) as error:
-        raise InputError(f"init_dict.model_type_or_dir={name}: no tokenizer can be loaded from it: {error}") from error
+        raise InputError(
+            f"init_dict.model_type_or_dir={name}: no tokenizer can be loaded from it: {reason_of(error)}"
+        ) from error
     if not tokenizer.is_fast:
         raise InputError(f"{name}: a reranker needs a fast tokenizer (tokenizer.json), got {type(tokenizer).__name__}")
     return tokenizer

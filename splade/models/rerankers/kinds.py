@@ -9,6 +9,8 @@ from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoModelForSequenceClassification
 
 from splade.files import InputError
+from splade.models.adapters import base_of, has_adapter_files
+from splade.models.loading import NO_CODE, folder_of, reason_of
 from splade.models.rerankers.base import Pairwise, Pointwise, Reranker, load_model, single_token
 from splade.models.rerankers.prompts import duo_t5, fitted, mono_t5, rank_t5, which_passage
 
@@ -147,9 +149,10 @@ class PairwisePrompt(_FirstStep, Pairwise):
     def load_backbone(self, name: str, head: str) -> Any:
         """A language model, of the form that the folder's config tells."""
         try:
-            config = AutoConfig.from_pretrained(name)
+            place = base_of(Path(name), folder_of) if has_adapter_files(name) else name
+            config = AutoConfig.from_pretrained(str(place), **NO_CODE)
         except (OSError, ValueError) as error:
-            raise InputError(f"init_dict.model_type_or_dir={name}: cannot be loaded: {error}") from error
+            raise InputError(f"init_dict.model_type_or_dir={name}: cannot be loaded: {reason_of(error)}") from error
         form = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
         return load_model(form.from_pretrained, name, head)
 
