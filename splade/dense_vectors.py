@@ -42,7 +42,9 @@ def build(cfg: DictConfig, model: SparseRetriever, collection: Collection, folde
         return index
     batches = (in_matrix(batch) for batch in collection_vectors(encoder, collection))
     index = write_dense(folder, batches, model.vocab_size, dtype=dtype, fingerprint=fingerprint, metadata=origin)
-    write_json(folder / "index_stats.json", {"n_docs": index.n_docs, "width": index.width, "dtype": dtype})
+    cut = encoder.tell_cut(str(collection.source), 0, index.n_docs)
+    sizes = {"n_docs": index.n_docs, "width": index.width, "dtype": dtype}
+    write_json(folder / "index_stats.json", sizes | {"cut_docs": cut})
     logger.info("index: %d documents, %d numbers each, in %s", index.n_docs, index.width, folder)
     return index
 
@@ -88,6 +90,7 @@ def answer_dense(
         raise InputError(
             f"config.search.strategy={settings.strategy} is for inverted indexes; dense vectors are searched by auto"
         )
+    before = encoder.n_cut
     vectors = in_matrix(query_vectors(encoder, queries))
     depth = min(k or settings.top_k, max(index.n_docs, 1))
     began = time.perf_counter()
@@ -102,6 +105,7 @@ def answer_dense(
         "strategy": DenseSearcher.strategy,
         "top_k": k or settings.top_k,
         "threshold": settings.threshold,
+        "cut_queries": encoder.tell_cut(str(queries.source), before, len(vectors.ids)),
         "index": {"n_docs": index.n_docs, "width": index.width, "dtype": index.vectors.dtype.name},
         "index_fingerprint": index.fingerprint,
         "model_fingerprint": encoder.model.fingerprint(),

@@ -59,7 +59,10 @@ def encoded_documents(encoder: Encoder, collection: Collection) -> Documents:
         return collection_vectors(encoder, collection, start)
 
     model, origin = encoder.model, origin_of(encoder, collection)
-    return Documents(batches, model.vocab_size, Vocabulary(model_terms(model)), model.fingerprint(), origin)
+    terms, name = Vocabulary(model_terms(model)), str(collection.source)
+    return Documents(
+        batches, model.vocab_size, terms, model.fingerprint(), origin, lambda n: encoder.tell_cut(name, 0, n)
+    )
 
 
 def collection_vectors(encoder: Encoder, collection: Collection, start: int = 0) -> Iterator[SparseBatch]:
@@ -92,6 +95,7 @@ def encode_shard(encoder: Encoder, collection: Collection, shard: Shard, folder:
         raise KeyboardInterrupt(
             f"encoding interrupted after {writer.n_docs} documents of shard {shard}; the same command continues there"
         ) from error
+    encoder.tell_cut(f"{collection.source}, {shard}", 0, len(left))
     writer.finish()
     logger.info("%d documents in %s", writer.n_docs, writer.path)
     return writer.path
@@ -166,7 +170,10 @@ class QueryEncoder:
 
     def encode(self, queries: Collection) -> Queries:
         """The vectors of ``queries``; a bar shows the progress."""
-        return self._in_terms(query_vectors(self.encoder, queries), queries.source)
+        before = self.encoder.n_cut
+        found = self._in_terms(query_vectors(self.encoder, queries), queries.source)
+        n_cut = self.encoder.tell_cut(str(queries.source), before, len(found.vectors.ids))
+        return found._replace(n_cut=n_cut)
 
     def vectors(self, texts: Iterable[Text], name: str) -> Queries:
         """The vectors of ``texts``; ``name`` is what the log calls them."""

@@ -11,6 +11,7 @@ from splade.data.collections import Collection, open_collection
 from splade.data.frequencies import document_frequencies
 from splade.encoded import collection_state
 from splade.files import InputError, check_writable, read_json, write_json
+from splade.models.checkpoint import described_tokenizer
 from splade.models.loading import load_tokenizer
 from splade.progress import progress
 
@@ -33,7 +34,7 @@ def idf(cfg: DictConfig) -> Path:
             logger.info("%s holds the IDF of this collection already", path)
             return path
         raise InputError(f"init_dict.idf={path}: there is another file; remove it, or name one that is not there")
-    tokenizer = load_tokenizer(cfg.idf.tokenizer)
+    tokenizer = load_tokenizer(described_tokenizer(cfg.idf.tokenizer))
     texts = progress(collection, desc="idf", unit="doc", total=len(collection))
     frequencies = document_frequencies(tokenizer, texts, cfg.idf.max_length)
     tokens = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))

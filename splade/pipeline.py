@@ -39,6 +39,8 @@ class Documents(NamedTuple):
     vocabulary: Vocabulary | None  # the terms by number, those that are met in `batches` added to it
     fingerprint: str  # of the encoder; "" where it is unknown
     origin: dict[str, Any]  # what tells these vectors from others, kept as the index's metadata
+    n_cut: Callable[[int], int] | None = None
+    """How many of so many texts, that were encoded last, were longer than what was read of them; says it."""
 
 
 def given_documents(vectors: VectorCollection, vocabulary: Vocabulary | None = None) -> Documents:
@@ -80,7 +82,9 @@ def build_index(
     """
     path, choices = Path(path), dict(layout or {})
     index = _same_index(path, documents, Layout(**choices)) if resume else None
+    n_cut: int | None = None
     if index is not None:
+        n_cut = (_stored(path / "index_stats.json") or {}).get("cut_docs")
         logger.info("%s holds these documents already: %d", path, index.n_docs)
     else:
         builder = IndexBuilder(
@@ -93,8 +97,11 @@ def build_index(
             resume=resume,
             **choices,
         )
+        done = builder.n_docs
         index = fill(builder, documents, path)
-    write_statistics(index, path)
+        cut_now = documents.n_cut(index.n_docs - done) if documents.n_cut else None
+        n_cut = None if done else cut_now  # of those before an interruption it is not known
+    write_statistics(index, path, n_cut)
     return index
 
 
@@ -119,11 +126,14 @@ def fill(builder: IndexBuilder | IndexAppender, documents: Documents, path: Path
         raise
 
 
-def write_statistics(index: Index, folder: str | Path) -> None:
-    """``index_stats.json`` (with ``L0_d``) and ``index_dist.json`` ({term id: postings}) beside the index."""
+def write_statistics(index: Index, folder: str | Path, n_cut: int | None = None) -> None:
+    """``index_stats.json`` (with ``L0_d``) and ``index_dist.json`` ({term id: postings}) beside the index.
+
+    ``n_cut`` is the number of documents of which only a part was read (``cut_docs``), where that is known.
+    """
     counts = posting_counts(index)
     written = {
-        "index_stats.json": statistics(index),
+        "index_stats.json": statistics(index) | ({} if n_cut is None else {"cut_docs": n_cut}),
         "index_dist.json": {str(term): int(counts[term]) for term in np.flatnonzero(counts)},
     }
     for name, value in written.items():
@@ -144,7 +154,8 @@ def answer(
 
     ``settings`` is the wired ``search`` node; ``k`` stands in for its ``top_k``, and ``keep`` sees the rankings
     before they are written. ``stats/q_stats.json`` holds the mean non-zeros of a query (``L0_q``) and what the
-    index does not know of them, ``stats/search_stats.json`` what the result rests on: index, model, FLOPS, latency.
+    index does not know of them, and how many were cut (``cut_queries``), ``stats/search_stats.json`` what the result
+    rests on: index, model, FLOPS, latency.
     """
     index, folder, vectors = searcher.index, Path(folder), queries.vectors
     depth = min(k or settings.top_k, max(index.n_docs, 1))
@@ -155,6 +166,7 @@ def answer(
     mean = float(sizes.mean()) if sizes.size else 0.0
     empty = int((sizes == 0).sum())
     told = {"L0_q": mean, "n_queries": len(sizes), "empty_queries": empty}
+    told |= {} if queries.n_cut is None else {"cut_queries": queries.n_cut}
     write_json(folder / "stats" / "q_stats.json", told | queries.lost._asdict())
     if empty:
         logger.warning("%d of %d queries have no terms and find nothing", empty, len(sizes))

@@ -32,6 +32,7 @@ class Queries(NamedTuple):
     vectors: SparseBatch
     lost: Lost = Lost()
     fingerprint: str = ""  # of the encoder; "" where it is unknown
+    n_cut: int | None = None  # queries that are longer than what was read of them; None where nothing was read
 
 
 def given_queries(source: str, index: Index, keys: str = "auto", force: bool = False) -> Queries:

@@ -45,8 +45,8 @@ class Encoder:
     (elsewhere float32 is used, with a warning); pooled weights are float32 all the same.
     ``int8`` computes the linear layers of the transformer in 8 bits on processors that do so fast; vectors change.
     ``compile`` has torch.compile make the transformer faster, where it can.
-    ``max_length`` tokens of a text are read (the model's own limit where None). ``device`` defaults to this process's
-    GPU where there is one.
+    ``max_length`` tokens of a text are read (the model's own limit where None); ``n_cut`` counts the texts, of all that
+    were read so far, that are longer. ``device`` defaults to this process's GPU where there is one.
     """
 
     def __init__(
@@ -75,6 +75,7 @@ class Encoder:
         if batch_tokens is not None:
             self.budget = self.budget._replace(tokens=batch_tokens)
         self.max_length = max_length or model.max_length(side)
+        self.n_cut = 0
         self.dtype = precision_of(self.device, fp16=fp16, bf16=bf16)
         self._int8 = self._in_int8() if int8 else None
         self._backbone = self._compiled() if compile else self._int8
@@ -107,7 +108,20 @@ class Encoder:
     def _windows(self, texts: Iterable[Text]) -> Iterator[TokenBatch]:
         stream, tokenizer, prompt = iter(texts), self.model.tokenizer(self.side), self.model.prompt(self.side)
         while window := list(islice(stream, WINDOW * self.batch_size)):
-            yield tokenize(tokenizer, window, self.max_length, prompt)
+            tokens = tokenize(tokenizer, window, self.max_length, prompt)
+            self.n_cut += tokens.n_cut
+            yield tokens
+
+    def tell_cut(self, name: str, before: int, n_texts: int) -> int:
+        """The number of texts that were cut since ``n_cut`` was ``before``; said of ``name``, of whose they are."""
+        n_cut = self.n_cut - before
+        if n_cut:
+            plural, address = ("queries", "config.max_length_q") if self.side == "query" else ("documents", "")
+            logger.warning(
+                "%s: %d of %d %s are longer than the %d tokens that are read (%s); the rest of them is left out",
+                name, n_cut, n_texts, plural, self.max_length, address or "config.max_length",
+            )  # fmt: skip
+        return n_cut
 
     def _encode_window(self, tokens: TokenBatch, encoded: Encoded) -> SparseBatch:
         lengths = tokens.attention_mask.sum(axis=1)

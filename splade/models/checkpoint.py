@@ -14,7 +14,7 @@ from splade.files import InputError, read_json, whole_folder, write_json
 from splade.models.bm25 import SpladeBm25
 from splade.models.inference_free import SpladeDoc, SpladeIdf, SpladeTable
 from splade.models.kinds import Dense, Splade, SpladeLexical, SpladeTopK
-from splade.models.loading import folder_of
+from splade.models.loading import folder_of, has_tokenizer
 from splade.models.mlp_queries import SpladeMlp
 from splade.models.own_tokens import TokenBag
 from splade.models.retriever import SparseRetriever
@@ -102,6 +102,14 @@ def description_of(path: str | Path) -> Description:
     else:
         kind, settings, extra = Splade, {}, {}
     return Description(kind, settings.pop("model_type_or_dir", folder), settings, extra)
+
+
+def described_tokenizer(path: str | Path) -> str | Path:
+    """The folder or hub name whose tokenizer reads the documents of a model; of a Router, that of its document side."""
+    folder = folder_of(path)
+    if has_tokenizer(folder) or not (folder / "modules.json").is_file():
+        return path
+    return description_of(folder).source
 
 
 def _read_description(folder: Path) -> tuple[type[SparseRetriever], dict[str, Any], dict[str, Any]]:

@@ -20,8 +20,10 @@ from splade.models import (
     SpladeTopK,
     load_retriever,
 )
+from splade.models.checkpoint import described_tokenizer
 from splade.train import train
 from tests.models.support import TEXTS, vectors
+from tests.models.test_sparse_encoder_folders import mlm_module, pooling_module, router_folder, static_folder
 from tests.tiny import tiny_mlm
 
 
@@ -153,3 +155,30 @@ def test_a_folder_of_two_encoders_is_trained_on_with_both(folders, tmp_path):
     write_json(copied / "splade.json", {**description, "settings": {**description["settings"], "max_length_q": 20}})
     start = starting_model(config(copied))
     assert (start.shares_encoder, start.max_length("query")) == (False, 20)
+
+
+def test_a_router_of_sentence_transformers_trains_as_it_indexes(folders, tmp_path):
+    router = router_folder(tmp_path / "router", "v6", {"query_0_MLMTransformer": "M", "query_1_SpladePooling": "P"})
+    mlm_module(router, "document_0_MLMTransformer", folders / "mlm0", 40)
+    mlm_module(router, "query_0_MLMTransformer", folders / "mlm1", 12)
+    pooling_module(router, "document_1_SpladePooling", "sum")
+    pooling_module(router, "query_1_SpladePooling")
+    few = ("config.nb_iterations=2", "config.warmup_steps=0", "config.train_batch_size=4", "validation=none")
+    train(config(router, f"config.checkpoint_dir={tmp_path / 'out'}", "config.lr=1e-9", *few))
+    before, after = load_retriever(router), load_retriever(tmp_path / "out" / "model")
+    assert (after.max_length("document"), after.max_length("query"), after.prompt("document")) == (40, 12, "a ")
+    for side in ("query", "document"):
+        torch.testing.assert_close(vectors(after, TEXTS, side), vectors(before, TEXTS, side), atol=1e-3, rtol=1e-3)
+
+
+def test_a_router_with_a_table_goes_on_with_the_table(folders, tmp_path):
+    router, _ = static_folder(folders / "mlm0", tmp_path / "router", "v5", frozen=False)
+    start = starting_model(config(router))
+    assert type(start) is SpladeIdf
+    torch.testing.assert_close(vectors(start, TEXTS, "query"), vectors(load_retriever(router), TEXTS, "query"))
+
+
+def test_the_idf_of_a_routers_tokens_is_counted_with_its_documents_tokenizer(folders, tmp_path):
+    router, _ = static_folder(folders / "mlm0", tmp_path / "router", "v5")
+    assert described_tokenizer(router) == router / "document_0_MLMTransformer"
+    assert described_tokenizer(folders / "mlm0") == folders / "mlm0"
