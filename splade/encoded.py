@@ -81,7 +81,7 @@ def origin_of(encoder: Encoder, collection: Collection) -> dict[str, Any]:
 def encode_shard(encoder: Encoder, collection: Collection, shard: Shard, folder: Path) -> Path:
     """The folder of ``shard`` of ``collection``'s vectors, in ``folder``; what is there of it already is kept."""
     documents = shard.range_of(len(collection))
-    writer = ShardWriter(folder, shard, _about(encoder, collection), model_terms(encoder.model))
+    writer = ShardWriter(folder, shard, about_vectors(encoder, collection), model_terms(encoder.model))
     if writer.finished:
         logger.info("%s holds these vectors already: %d", writer.path, writer.n_docs)
         return writer.path
@@ -108,7 +108,7 @@ def _vectors(encoder: Encoder, collection: Collection, numbers: range, what: str
         yield from encoder.encode(texts, encoded=bar.update)
 
 
-def _about(encoder: Encoder, collection: Collection) -> dict[str, Any]:
+def about_vectors(encoder: Encoder, collection: Collection) -> dict[str, Any]:
     """What vectors are of, wherever they are made: nothing of it depends on the machine."""
     source = Path(collection.source)
     about = {

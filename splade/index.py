@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 from splade.config import command
 from splade.config.processes import one_of_several
 from splade.data.vectors import open_vectors
+from splade.files import InputError
 from splade.indexing import Index
 from splade.indexing.dense import DenseIndex
 from splade.pipeline import Documents, build_index, given_documents
@@ -50,6 +51,10 @@ def make_index(cfg: DictConfig) -> Index | DenseIndex:
 
     model = retriever_from(cfg)
     if not getattr(model, "is_sparse", True):
+        if cfg.index.head_vectors:
+            raise InputError(
+                f"data.HEAD_VECTORS_PATH={cfg.index.head_vectors}: a dense model has no BM25's weights; remove it"
+            )
         return index_dense(cfg, model)
     built = inverted(cfg, vectors_of_all(cfg, encoded(cfg, model)))
     forget_shares(cfg.index.dir)
@@ -69,12 +74,16 @@ def inverted(cfg: DictConfig, documents: Documents) -> Index:
 
 
 def encoded(cfg: DictConfig, model: "SparseRetriever") -> Documents:
-    """The vectors of ``data.COLLECTION_PATH`` by ``model``."""
+    """The vectors of ``data.COLLECTION_PATH`` by ``model``, whose head may have been computed before."""
     from splade.data.collections import open_collection
     from splade.encoded import encoded_documents, encoder_from
 
-    collection = open_collection(cfg.index.collection)
-    return encoded_documents(encoder_from(cfg, model, "document"), collection)
+    collection, encoder = open_collection(cfg.index.collection), encoder_from(cfg, model, "document")
+    if cfg.index.head_vectors:
+        from splade.head_vectors import documents_from_head
+
+        return documents_from_head(encoder, collection, open_vectors(cfg.index.head_vectors))
+    return encoded_documents(encoder, collection)
 
 
 main = command(index)

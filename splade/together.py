@@ -32,7 +32,7 @@ def encode_share(cfg: DictConfig) -> bool:
     and those of an index that is there already are nobody's share.
     """
     rank, n_processes = world()
-    if n_processes == 1 or cfg.index.vectors:
+    if n_processes == 1 or cfg.index.vectors or cfg.index.head_vectors:
         return rank == 0
     gc.collect()  # what a training before this left holds memory of the device
     model = retriever_from(cfg)

@@ -1,5 +1,6 @@
-"""Which setting named the file or folder that an error is about."""
+"""The settings that an error is about: those that it names, and those that named its file or folder."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,13 @@ def addresses(message: str, cfg: DictConfig) -> list[str]:
             found.setdefault(value, []).append(address)
     best = found[max(found, key=len)] if found else []
     return [] if any(address in message for address in best) else list(dict.fromkeys(best))
+
+
+def names_a_setting(message: str) -> bool:
+    """Whether ``message`` holds the address of a setting, as an error about a value of the config does."""
+    settings = Settings.shipped()
+    addresses = re.findall(r"[A-Za-z_]+(?:\.\w+)+", message)
+    return any(settings.find(address) or settings.above(address) for address in addresses)
 
 
 def _begins(message: str, value: str) -> bool:

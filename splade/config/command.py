@@ -18,7 +18,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from splade.config.blame import addresses
+from splade.config.blame import addresses, names_a_setting
 from splade.config.choose import choose, conf_dir, config_names
 from splade.config.compose import Groups, compose, parse_overrides
 from splade.config.errors import ConfigError
@@ -174,7 +174,10 @@ def _run_on_gpus(function: Callable[[DictConfig], Result], cfg: DictConfig) -> R
 
 
 def _blaming(cfg: DictConfig, function: Callable[[DictConfig], Result]) -> Result:
-    """What ``function`` returns; an error about a file says which setting named the file."""
+    """What ``function`` returns; an error about a file says which setting named the file.
+
+    A ValueError of a constructor that names a setting is about its value, and is told in words as well.
+    """
     try:
         return function(cfg)
     except (InputError, OSError, InstantiationException) as error:
@@ -183,6 +186,10 @@ def _blaming(cfg: DictConfig, function: Callable[[DictConfig], Result]) -> Resul
         if not named:
             raise
         raise InputError(f"{told} (named by {' and '.join(named)})") from error
+    except ValueError as error:
+        if not names_a_setting(str(error)):
+            raise
+        raise InputError(str(error)) from error
 
 
 def _ready(name: str, choice: Any, overrides: Sequence[str]) -> DictConfig:

@@ -9,6 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from splade.config.encoding_conflicts import head_vectors, kept_weights, mined_ranks, precision
 from splade.config.errors import hint
 
 IN_BATCH = "in_batch_negatives"
@@ -112,13 +113,6 @@ def schedule(cfg: DictConfig) -> Iterator[str]:
         )
 
 
-def precision(cfg: DictConfig) -> Iterator[str]:
-    """One kind of mixed precision."""
-    group = "hf.training" if _get(cfg, "config.hf_training") else "config"
-    if _get(cfg, f"{group}.fp16") and _get(cfg, f"{group}.bf16"):
-        yield f"{group}.fp16=true and {group}.bf16=true: choose one"
-
-
 def validation(cfg: DictConfig) -> Iterator[str]:
     """What chooses the best checkpoint, and what stops early, is measured."""
     by_loss = bool(_get(cfg, "data.VALIDATION_SIZE_FOR_LOSS"))
@@ -205,6 +199,9 @@ RULES: tuple[Rule, ...] = (
     loss_mix,
     schedule,
     precision,
+    mined_ranks,
+    kept_weights,
+    head_vectors,
     validation,
     vectors_or_texts,
     query_sets,

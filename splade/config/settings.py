@@ -1,7 +1,7 @@
 """What each setting may hold: the table ``conf/settings.yaml``, and values read by it.
 
-A kind is one or more alternatives joined by `` or ``: ``bool``, ``int``, ``float`` (with a bound:
-``int >= 1``, ``float > 0``), ``str``, ``path``, ``any``, ``list of KIND``, ``'a word'``, ``one of a, b`` and
+A kind is one or more alternatives joined by `` or ``: ``bool``, ``int``, ``float`` (with a bound or two:
+``int >= 1``, ``float > 0 and < 1``), ``str``, ``path``, ``any``, ``list of KIND``, ``'a word'``, ``one of a, b`` and
 ``one of catalog.loss``. Null always means "not set". Text that spells a number or a boolean where
 one is wanted is read as that, so that ``"false"`` is false.
 """
@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from splade.config.choose import conf_dir
 from splade.config.errors import hint, nearest_address
 
-BOUND = re.compile(r"(int|float)(?: (>=|>) (\S+))?$")
+BOUND = re.compile(r"(int|float)(?: (>=|>) (\S+))?(?: and (<=|<) (\S+))?$")
 TRUTH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 WRONG = object()
 
@@ -154,6 +154,9 @@ def _read_number(kind: str, value: Any) -> Any:
         return WRONG
     bound = float(match[3]) if match[3] else -math.inf
     if value < bound or (match[2] == ">" and value == bound):
+        return WRONG
+    limit = float(match[5]) if match[5] else math.inf
+    if value > limit or (match[4] == "<" and value == limit):
         return WRONG
     return int(value) if match[1] == "int" else float(value)
 

@@ -136,7 +136,10 @@ def write_dense(
 def refuse_not_finite(matrix: NDArray[Any]) -> None:
     """ValueError where a number of ``matrix`` is NaN or infinite."""
     if not np.isfinite(matrix).all():
-        raise ValueError("vectors hold numbers that are NaN or infinite (in float16: larger than 65504)")
+        raise ValueError(
+            "vectors hold numbers that are NaN or infinite (in float16: larger than 65504; then set "
+            "config.index_weights=float32)"
+        )
 
 
 def _stored(table: TableWriter, batches: Iterable[DenseBatch], dtype: str) -> DocIds:

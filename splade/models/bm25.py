@@ -12,7 +12,9 @@ from splade.models.kinds import Splade
 from splade.models.lexical_weights import LexicalWeights, Saturation, learned
 from splade.models.token_tables import read_table
 
-EXPANSION, STRENGTH = 0.2, 0.45  # at the start: the head's weights count 0.2, BM25's score 0.45 ** 2
+EXPANSION, STRENGTH = 0.2, 0.45
+"""At the start the head's weights count 0.2, and BM25's score 0.45². docs/models.md tells what is known of
+the choice."""
 
 
 class SpladeBm25(Splade):
@@ -20,8 +22,9 @@ class SpladeBm25(Splade):
 
     ``w[t] = expansion · splade[t] + g[t] · s``, where s is 1 in queries and BM25's share of frequency and length in
     documents. g starts as ``0.45 √max(idf - idf_floor, 0)``: with the floor of 1.5, tokens that more than about a fifth
-    of the texts have add nothing and cost no postings. ``idf`` is a file {token: IDF} of ``splade idf``, which also
-    knows the mean number of tokens of a document, unless ``mean_length`` gives it. ``expansion`` starts at 0.2.
+    of the texts have (e^-1.5) add nothing and cost no postings. Rankings depend on ``expansion / 0.45`` alone.
+    ``idf`` is a file {token: IDF} of ``splade idf``, which also knows the mean number of tokens of a document, unless
+    ``mean_length`` gives it. ``expansion`` starts at 0.2.
     ``lexical`` is a folder with weights that were learned before. Other arguments as in :class:`Splade`.
     """
 
@@ -61,6 +64,11 @@ class SpladeBm25(Splade):
     def document_weights(self) -> Iterator[tuple[str, Tensor]]:
         yield from super().document_weights()
         yield from self.lexical.named_parameters(prefix="lexical")
+
+    def head_fingerprint(self) -> str:
+        """The fingerprint of the model that gives what this one's head gives: that before ``splade add_bm25``."""
+        settings = {name: value for name, value in super().document_settings().items() if name != "top"}
+        return self._named_by(settings, super().document_weights())
 
     def _start(self, idf: str | Path | None, floor: float, lexical: str | Path | None) -> tuple[Tensor, float]:
         """g [V] and the weight of the expansion."""

@@ -151,10 +151,7 @@ class SparseRetriever(nn.Module):
 
         The same before and after saving and on every device; query-side changes do not alter it.
         """
-        digest = hashlib.sha256(json.dumps(self.document_settings(), sort_keys=True).encode())
-        vocabulary = sorted(self._tokenizer.get_vocab().items(), key=lambda item: (item[1], item[0]))
-        digest.update(json.dumps(vocabulary).encode())
-        return weights_digest(self.document_weights(), digest)
+        return self._named_by(self.document_settings(), self.document_weights())
 
     def document_weights(self) -> Iterator[tuple[str, Tensor]]:
         """Names and parameters that a document's vector depends on, each once."""
@@ -181,6 +178,13 @@ class SparseRetriever(nn.Module):
             return self._pooling_q
         encoder = self.encoders["document" if self.shares_encoder else side]
         return encoder.pooling if isinstance(encoder, MlmEncoder) else None
+
+    def _named_by(self, settings: Mapping[str, Any], weights: Iterable[tuple[str, Tensor]]) -> str:
+        """32 hex digits that name settings, weights and the vocabulary."""
+        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+        vocabulary = sorted(self._tokenizer.get_vocab().items(), key=lambda item: (item[1], item[0]))
+        digest.update(json.dumps(vocabulary).encode())
+        return weights_digest(weights, digest)
 
     def _own_pooling(self, side: str) -> tuple[Pooling, ...]:
         """What to give a shared encoder beside the tokens of ``side``."""

@@ -150,3 +150,14 @@ def test_a_model_is_given_lexical_weights_by_command_and_found_by_the_others(spl
     about = read_json(place / "made/idf.about.json")
     assert model.settings()["mean_length"] == about["mean_length"]
     assert_searched(splade, place, model, "config.checkpoint_dir=lexical")
+
+
+def test_another_weight_beside_bm25_is_indexed_from_vectors_of_the_head(splade, place):
+    idf = ["init_dict.idf=made/idf.json", "data.COLLECTION_PATH=data/msmarco/full_collection"]
+    lengths = ["config.max_length=16"]
+    run(splade, place, "idf", *idf, *lengths)
+    run(splade, place, "encode", "config.pretrained_no_yamlconfig=true", *lengths, "config.out_dir=head")
+    run(splade, place, "add_bm25", idf[0], "init_dict.expansion=0.6", "config.checkpoint_dir=lexical")
+    model = load_retriever(place / "lexical" / "model")
+    head = "data.HEAD_VECTORS_PATH=head"
+    assert_searched(splade, place, model, "config.checkpoint_dir=lexical", head)

@@ -24,6 +24,8 @@ def echo(cfg: DictConfig) -> float:
         raise KeyboardInterrupt
     if cfg.search.top_k == 4:
         instantiate({"_target_": "fractions.Fraction", "numerator": "half"})
+    if cfg.search.top_k in (5, 6):
+        raise ValueError("init_dict.k1 must be 0 or above, got -1" if cfg.search.top_k == 5 else "shapes differ")
     if cfg.search.top_k == 3:
         raise OSError(28, "No space left on device", "somewhere")
     print(f"lr {cfg.trainer.lr}")
@@ -70,6 +72,7 @@ def test_a_multirun_runs_once_for_each_value_and_leaves_nothing_behind(monkeypat
         (["config.top_k=2"], 130, "interrupted"),
         (["config.top_k=3"], 2, "somewhere: No space left on device. Free space there and run the same command again"),
         (["config.top_k=4"], 2, "Invalid literal for Fraction: 'half'"),
+        (["config.top_k=5"], 2, "init_dict.k1 must be 0 or above, got -1"),
         (["-m", "config.lr=1,2", "config.lrr=3"], 2, "did you mean config.lr?"),
     ],
 )
@@ -81,6 +84,11 @@ def test_mistakes_end_in_a_sentence_and_an_exit_code(arguments, code, told, monk
     assert told in printed.err
     assert "Traceback" not in printed.err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_that_names_no_setting_stays_a_fault_of_the_program(monkeypatch):
+    with pytest.raises(ValueError, match="shapes differ"):
+        typed(monkeypatch, "config.top_k=6")
 
 
 def test_the_config_can_be_shown_instead_of_run(monkeypatch, capsys):

@@ -154,6 +154,14 @@ def test_what_cannot_be_is_refused(mlm, json_file, options, told):
         SpladeBm25(mlm, **{"idf": json_file(IDF), **options})
 
 
+@pytest.mark.parametrize("side", ["query", "document"])
+def test_a_model_with_prompts_is_not_given_lexical_weights_and_its_prompt_is_named(mlm, json_file, tmp_path, side):
+    Splade(mlm, **{f"prompt_{side[0]}": "find the "}).save_pretrained(tmp_path / "prompted")
+    told = rf"init_dict\.model_type_or_dir=.*prompted: this model puts the prompt 'find the ' before every {side}"
+    with pytest.raises(InputError, match=told):
+        with_bm25(tmp_path / "prompted", idf=json_file(IDF), mean_length=4.0)
+
+
 def test_lexical_weights_are_a_unit_of_their_own_where_weights_are_spread_over_processes(model):
     found = [(sides, unit) for sides, unit in _units(model) if unit is model.lexical]
     assert found == [(frozenset({"query", "document"}), model.lexical)]
