@@ -65,8 +65,8 @@ MS MARCO and BEIR; the toy data gives none that compare. λ values belong to a b
 these, and watch `L0_q` and `L0_d` in the log, or give `target_q` and `target_d` ([training.md](training.md)). What a
 config sets stands in its file below `conf/`; what can be set, in [config.md](config.md).
 
-`torchrun --nproc_per_node 4 -m splade.…` starts a process for each of four GPUs (`gpu`: for each that is there); they train
-as one, and the arithmetic is that of one. On one GPU, say `python -m` instead, and bound its memory with
+`torchrun --nproc_per_node 4 -m splade.…` starts a process for each of four GPUs (`gpu`: for each that is there); they
+train as one, and the arithmetic is that of one. On one GPU, say `python -m` instead, and bound its memory with
 `config.micro_batch_size`. "batch 20 per GPU" counts per process: there, set `hf.training.per_device_train_batch_size`
 to the product.
 """

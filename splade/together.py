@@ -53,7 +53,8 @@ def vectors_of_all(cfg: DictConfig, documents: Documents) -> Documents:
     folder = _folder(cfg, documents, int(os.environ.get("WORLD_SIZE", "1")))
     if not folder.is_dir():
         return documents
-    return documents._replace(batches=given_documents(open_vectors(folder)).batches)
+    # How many texts were cut is what each process has said of its share.
+    return documents._replace(batches=given_documents(open_vectors(folder)).batches, n_cut=None)
 
 
 def forget_shares(index_dir: str | Path) -> None:

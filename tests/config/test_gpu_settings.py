@@ -1,4 +1,4 @@
-"""``config.cuda_head`` and ``config.tf32``: applied, and the GPUs checked, before a command that runs a model begins."""
+"""``config.cuda_head`` and ``config.tf32``: applied, and the GPUs checked, before a command runs a model."""
 
 import pytest
 import torch
@@ -52,5 +52,5 @@ def test_every_command_that_runs_a_model_has_its_gpus_checked():
 
 
 def test_another_head_is_refused_with_the_two_that_there_are():
-    with pytest.raises(InputError, match="config.cuda_head=cublas: accepted are triton, torch"):
+    with pytest.raises(InputError, match=r"config\.cuda_head=cublas: accepted are triton, torch"):
         seen("train", "config.cuda_head=cublas")
