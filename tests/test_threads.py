@@ -11,7 +11,7 @@ from tests.conftest import PATIENCE, ROOT
 
 FREE = Processors(8)
 # What libgomp has read, it prints when it is loaded; a wrong setting ends the command, long after its imports.
-LIBGOMP = [("-um", "splade.train"), ("-m", "splade", "train"), ("-m", "splade.index")]
+LIBGOMP = [("-um", "splade.train"), ("-m", "splade", "train")]
 
 
 def displayed(*command, cwd, **environment):
