@@ -46,9 +46,8 @@ def retriever_from(cfg: DictConfig) -> SparseRetriever:
     or where it is another kind, or was trained for other settings, than the user named.
     """
     if not cfg.checkpoint.pretrained:
-        folder = _trained_folder(cfg)
         asked = {key: setting for key, setting in asked_of(cfg).items() if key not in MADE_OF}
-        return _used(cfg, folder, asked)
+        return _used(cfg, _trained_folder(cfg), asked)
     folder = _described_source(cfg)
     if folder is None:
         model: SparseRetriever = instantiate(cfg.model)

@@ -70,7 +70,7 @@ def load_merged(folder: Path, base: Path, load: Callable[[Path], Loaded]) -> Loa
     _check_places(folder, base, model, parts)
     try:
         model.load_state_dict(whole, strict=False)
-        config = PeftConfig.from_pretrained(folder)
+        config = PeftConfig.from_pretrained(str(folder))
         if getattr(config, "modules_to_save", None):
             config.modules_to_save = None  # they are among the whole ones
         inject_adapter_in_model(config, model)
