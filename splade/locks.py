@@ -33,7 +33,10 @@ class Lock:
         with _CHANGING:
             while True:
                 path.parent.resolve().mkdir(parents=True, exist_ok=True)
-                if _HELD.get(_key(path)) == os.getpid():  # before it is opened: closing it would let go of it
+                there = _key(path)
+                if (
+                    there is not None and _HELD.get(there) == os.getpid()
+                ):  # before it is opened: closing it would let go of it
                     raise InputError(
                         f"{path.parent}: this process is writing this {what} already. Finish or leave the one that "
                         "writes it first"

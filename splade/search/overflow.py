@@ -41,4 +41,6 @@ def _most(searcher: Searcher, queries: SparseBatch) -> NDArray[np.float64]:
     for part in searcher.index.parts:
         steps = part.segment.blocks.steps
         tops[: len(steps)] = np.maximum(tops[: len(steps)], steps.astype(np.float64) * LEVELS)
-    return np.bincount(rows, weights * tops[columns], len(queries.ids))
+    most = np.zeros(len(queries.ids))
+    np.add.at(most, rows, weights * tops[columns])
+    return most
