@@ -55,7 +55,7 @@ def prepare(head: str | None = None, tf32: bool | None = None) -> None:
     gpus = visible_gpus()
     if head == "triton":
         for each in gpus:
-            _refuse_triton(each.capability, _has_triton())
+            _refuse_triton(each.capability, has_triton())
     choice.head = head
     if tf32 is not None:
         torch.set_float32_matmul_precision("high" if tf32 else "highest")
@@ -100,11 +100,12 @@ def _refuse_triton(capability: tuple[int, int], has_triton: bool) -> None:
 def way_on(device: torch.device, dtype: torch.dtype) -> str:
     """As :func:`way_of`, for this process's settings on a CUDA ``device``."""
     capability = torch.cuda.get_device_capability(device)  # kept by torch
-    return way_of(capability, dtype, tf32=tf32_is_on(), has_triton=_has_triton(), asked=choice.head)
+    return way_of(capability, dtype, tf32=tf32_is_on(), has_triton=has_triton(), asked=choice.head)
 
 
 @lru_cache(maxsize=1)
-def _has_triton() -> bool:
+def has_triton() -> bool:
+    """Whether Triton is here and can launch kernels; a warning where it cannot."""
     installed = find_spec("triton") is not None
     launches = can_launch(os.environ)
     if installed and not launches:

@@ -1,4 +1,4 @@
-"""``config.cuda_head`` and ``config.tf32``: applied, and the GPUs checked, before a command runs a model."""
+"""``config.cuda_head`` and ``config.tf32``: applied, and GPUs checked, before a command that runs a model begins."""
 
 import pytest
 import torch

@@ -123,13 +123,13 @@ def test_triton_without_a_c_compiler_is_not_used(monkeypatch, tmp_path, caplog):
     monkeypatch.setattr(gpu, "find_spec", lambda name: name)
     monkeypatch.setattr(gpu, "can_launch", lambda environment: False)
     with caplog.at_level(logging.WARNING):
-        assert not gpu._has_triton.__wrapped__()
+        assert not gpu.has_triton.__wrapped__()
     assert "needs a C compiler" in caplog.text
 
 
 def test_the_setting_decides_what_the_operator_calls(monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: A100)
-    monkeypatch.setattr(gpu, "_has_triton", lambda: True)
+    monkeypatch.setattr(gpu, "has_triton", lambda: True)
     device = torch.device("cuda")
     assert gpu.way_on(device, HALF) == "half"
     prepare(head="torch")
@@ -158,7 +158,7 @@ def test_a_v100_gets_torchs_products_from_the_fused_head(monkeypatch):
     """All the way from `splade_head`, as on a device that is no CPU."""
     used = []
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: V100)
-    monkeypatch.setattr(gpu, "_has_triton", lambda: True)
+    monkeypatch.setattr(gpu, "has_triton", lambda: True)
     pool = torch_head.pool
     monkeypatch.setattr(torch_head, "pool", lambda *given: used.append(given[0].dtype) or pool(*given))
     states, weight, bias = case()

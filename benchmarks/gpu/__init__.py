@@ -1,0 +1,1 @@
+"""Parts of ``scripts/gpu_check.py``: each yields rows of what it found on one GPU, small on a CPU."""
