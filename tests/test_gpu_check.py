@@ -110,4 +110,4 @@ def test_groups_and_tiles_are_timed_where_there_is_a_kernel(ran, script, monkeyp
     code, rows = ran("--parts", "groups", "tiles")
     assert code == 0
     assert [row["cached_bytes"] for row in rows if "cached_bytes" in row] == [1, triton_head.CACHED, 1 << 40]
-    assert [row["tiles"] for row in rows if "tiles" in row][0] == list(triton_head.TILES["half"])
+    assert next(row["tiles"] for row in rows if "tiles" in row) == list(triton_head.TILES["half"])
