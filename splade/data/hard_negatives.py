@@ -78,7 +78,8 @@ class HardNegatives:
                 scores, Q_COLLECTION_PATH=queries, D_COLLECTION_PATH=documents, QREL_PATH=qrels, SCORES_PATH=scores_of,
                 positive_first=positive_first, negative_systems=systems,
             )  # fmt: skip
-            self.queries, self.documents = texts.queries, texts.documents
+            self.queries: Collection = texts.queries
+            self.documents: Collection = texts.documents
             entries, judged = texts.candidates(), None
         else:
             _check_positives_are_told(scores, qrels, positive_first)
