@@ -151,7 +151,8 @@ class GlobalStep:
             known["document_keys"] = of_batch(share.document_keys)
         if self.objective.masks_answers:
             keys = share.answers.after(share.first if everywhere else 0)
-            known["answers"] = answers_of(*map(of_batch, keys), known["document_keys"])
+            queries, numbers, judged = map(of_batch, keys)
+            known["answers"] = answers_of(queries, numbers, judged, known["document_keys"])
         documents = vectors["document"].unflatten(0, (-1, share.n_documents))
         return self.objective(vectors["query"], documents, teacher, step, **known)
 
