@@ -13,7 +13,7 @@ from tests.conftest import ROOT
 from tests.models.test_fused_head import LENGTHS, D, case, gradients, naive
 from tests.models.test_not_a_number import INF, NAN
 
-CASES = list(product(("max", "sum"), ACTIVATIONS, (None, -1.0)))
+CASES = [*product(("max", "sum"), ACTIVATIONS, [-1.0]), ("max", "log1p_relu", None), ("sum", "log1p_relu", None)]
 EXTREME = [("max", "log1p_relu", 100.0), ("max", "relu", -100.0), ("sum", "log1p_log1p_relu", 100.0)]
 
 
