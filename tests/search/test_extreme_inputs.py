@@ -144,7 +144,7 @@ def test_a_builder_of_documents_without_terms_is_the_same_index(tmp_path):
     "allowed",
     [{"d1", "d2"}, frozenset(["d2", "d1"]), {"d1": 0, "d2": 0}, {"d1": 0, "d2": 0}.keys(), ("d1", "d2"), {1, 2},
      np.array(["d1", "d2"], object), range(1, 3), np.array([False, True, True]), (name for name in ("d1", "d2"))],
-    ids=repr,
+    ids=["set", "frozenset", "dict", "keys", "tuple", "numbers", "objects", "range", "bools", "generator"],
 )  # fmt: skip
 def test_a_filter_may_be_whatever_can_be_gone_through(allowed):
     engine = Searcher(InvertedIndex.from_csr(batch([[3.0], [2.0], [1.0]])))
