@@ -56,8 +56,10 @@ def test_values_and_groups_are_overridden_on_top_of_a_saved_config(tmp_path):
 
 
 def test_published_commands_append_keys_to_a_saved_config_that_has_them(tmp_path):
-    save_config(configured("+quantization_factor_query=7", "+beir.dataset=scifact"), tmp_path / "config.yaml")
-    cfg = again(tmp_path / "config.yaml", "+quantization_factor_query=9", "+beir.dataset=fiqa")
+    # Of no single command: a setting that one command owns is refused by the others.
+    appended = configured("+quantization_factor_query=7", "+beir.dataset=scifact", command="")
+    save_config(appended, tmp_path / "config.yaml")
+    cfg = again(tmp_path / "config.yaml", "+quantization_factor_query=9", "+beir.dataset=fiqa", command="")
     assert (cfg.anserini.quantization_factor_query, cfg.beir.dataset) == (9, "fiqa")
 
 
