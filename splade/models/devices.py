@@ -38,10 +38,14 @@ def local_rank(environment: Mapping[str, str]) -> int | None:
     return int(environment[name])
 
 
+def n_visible() -> int:
+    """The number of GPUs that this process sees."""
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
 def own_device(environment: Mapping[str, str] | None = None) -> torch.device:
     """The device of this process by ``environment`` (None: its own), which becomes torch's current one."""
-    n_devices = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    device = torch.device(device_name(os.environ if environment is None else environment, n_devices))
+    device = torch.device(device_name(os.environ if environment is None else environment, n_visible()))
     if device.index is not None:
         torch.cuda.set_device(device)
     return device
@@ -60,6 +64,6 @@ def unused_gpus(environment: Mapping[str, str], n_devices: int) -> str | None:
 
 def tell_unused_gpus(environment: Mapping[str, str]) -> None:
     """Warn where this process leaves visible GPUs unused."""
-    told = unused_gpus(environment, torch.cuda.device_count() if torch.cuda.is_available() else 0)
+    told = unused_gpus(environment, n_visible())
     if told is not None:
         logger.warning(told)

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import torch
 
 from splade.files import InputError
+from splade.models.devices import n_visible
 
 logger = logging.getLogger(__name__)
 
@@ -132,10 +133,9 @@ def takes_tf32(device: torch.device) -> bool:
 
 def visible_gpus() -> list[Gpu]:
     """The CUDA devices of this process."""
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     return [
         Gpu(number, torch.cuda.get_device_name(number), torch.cuda.get_device_capability(number))
-        for number in range(count)
+        for number in range(n_visible())
     ]
 
 

@@ -214,7 +214,7 @@ class SparseRetriever(nn.Module):
             )
 
     def _check_lengths(self) -> None:
-        for side in SIDES:
+        for side in ("document", "query"):  # a length of queries that is not given is the documents'
             check_length(side, self._lengths[side], self.encoders["document" if self.shares_encoder else side])
             check_prompt(side, self._lengths[side], self._prompts[side], self._tokenizer)
 

@@ -34,6 +34,10 @@ class FakeEncoder:
     """Two texts a batch; reads one batch ahead, as encoders may."""
 
     model = FakeModel()
+    n_cut = 0
+
+    def tell_cut(self, name: str, before: int, n_texts: int) -> int:
+        return self.n_cut - before
 
     def encode(self, texts: Iterable[Text], *, encoded: object = None) -> Iterator[SparseBatch]:
         waiting: list[Text] = []

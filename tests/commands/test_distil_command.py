@@ -109,8 +109,8 @@ def test_training_on_something_else_is_told_before_the_mining(splade, workplace,
 @pytest.mark.parametrize(
     ("override", "problem"),
     [
-        ("config.mining.n_top=60", "config.mining.n_top=60 negatives of config.mining.top=50 ranks"),
-        ("config.mining.share=1.5", "config.mining: share must be above 0 and at most 1, got 1.5"),
+        ("config.mining.n_top=60", "config.mining.n_top=60 negatives cannot come from config.mining.top=50 ranks"),
+        ("config.mining.share=1.5", "config.mining.share must be a number > 0 and <= 1, got 1.5"),
         ("config.mining.margin=1", "config.mining.scores, a teacher's scores, goes with config.mining.margin"),
     ],
 )

@@ -22,7 +22,7 @@ def test_every_config_says_what_it_reproduces_and_how_it_is_launched(name):
     text = (conf_dir() / f"{name}.yaml").read_text()
     comments = text[: text.index("defaults:")]
     assert name in comments or name == "config_default"
-    for word in ("Hardware:", "Launch:", "One override:", "python -m splade."):
+    for word in ("Hardware:", "Launch:", "One override:", "-m splade."):
         assert word in comments
     assert "Published" in comments or "No published figure" in comments
 

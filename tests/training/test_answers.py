@@ -145,7 +145,7 @@ def by_plain_autograd_loss(batch):
     model, step = ToyRetriever().train(), step_of(ToyRetriever())
     share = step.share(batch)
     query, document = (
-        model(side, *(torch.from_numpy(part) for part in share.tokens[side][1:])) for side in ("query", "document")
+        model(side, *(torch.from_numpy(part) for part in share.tokens[side][1:3])) for side in ("query", "document")
     )
     document = document.unflatten(0, (len(batch), -1))  # [B, n, V]
     logits = torch.cat([query @ document[:, 0].T, torch.einsum("bv,bnv->bn", query, document[:, 1:])], dim=1)

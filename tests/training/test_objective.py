@@ -17,7 +17,7 @@ def objective(loss, *penalties, in_batch=False, penalty_documents="slot"):
 
 
 def test_scores_are_dot_products_of_each_query_with_its_own_documents():
-    group, in_batch, teacher, _ = objective(BCE()).scores(QUERIES, DOCUMENTS, TEACHER)
+    group, in_batch, teacher, *_ = objective(BCE()).scores(QUERIES, DOCUMENTS, TEACHER)
     assert group.tolist() == [[3.0, 0.0], [3.0, 1.0]]
     assert in_batch is None
     assert teacher is TEACHER

@@ -10,7 +10,7 @@ from torch import nn
 
 from splade.losses import InBatchPairwiseNLL
 from splade.models import Splade
-from splade.records import Example, Text
+from splade.records import Text
 from splade.training import Trainer, sharding
 from splade.training.sharding import in_one_order, layers, whole
 from tests.conftest import ROOT
@@ -50,10 +50,10 @@ class UnevenExamples(ToyExamples):
     """Every fourth query is long: one process finds texts of like length to compute together, the other does not."""
 
     def example(self, index, rng):
-        query, documents, teacher = super().example(index, rng)
-        if index % 4 == 0:
-            query = Text(query.id, f"{query.text} {' '.join(TOPICS[:50])}")
-        return Example(query, documents, teacher)
+        found = super().example(index, rng)
+        if index % 4:
+            return found
+        return found._replace(query=Text(found.query.id, f"{found.query.text} {' '.join(TOPICS[:50])}"))
 
 
 def uneven(folder, name, **settings):
