@@ -59,10 +59,12 @@ def encoded_documents(encoder: Encoder, collection: Collection) -> Documents:
         return collection_vectors(encoder, collection, start)
 
     model, origin = encoder.model, origin_of(encoder, collection)
-    terms, name = Vocabulary(model_terms(model)), str(collection.source)
-    return Documents(
-        batches, model.vocab_size, terms, model.fingerprint(), origin, lambda n: encoder.tell_cut(name, 0, n)
-    )
+
+    def n_cut(done: int, n_texts: int) -> int:
+        encoder.count_cut(islice(collection, done))
+        return encoder.tell_cut(str(collection.source), 0, n_texts)
+
+    return Documents(batches, model.vocab_size, Vocabulary(model_terms(model)), model.fingerprint(), origin, n_cut)
 
 
 def collection_vectors(encoder: Encoder, collection: Collection, start: int = 0) -> Iterator[SparseBatch]:

@@ -39,8 +39,11 @@ class Documents(NamedTuple):
     vocabulary: Vocabulary | None  # the terms by number, those that are met in `batches` added to it
     fingerprint: str  # of the encoder; "" where it is unknown
     origin: dict[str, Any]  # what tells these vectors from others, kept as the index's metadata
-    n_cut: Callable[[int], int] | None = None
-    """How many of so many texts, that were encoded last, were longer than what was read of them; says it."""
+    n_cut: Callable[[int, int], int] | None = None
+    """How many of all texts were longer than what is read of them; says it.
+
+    Takes how many an earlier run had encoded, and how many there are.
+    """
 
 
 def given_documents(vectors: VectorCollection, vocabulary: Vocabulary | None = None) -> Documents:
@@ -99,8 +102,7 @@ def build_index(
         )
         done = builder.n_docs
         index = fill(builder, documents, path)
-        cut_now = documents.n_cut(index.n_docs - done) if documents.n_cut else None
-        n_cut = None if done else cut_now  # of those before an interruption it is not known
+        n_cut = documents.n_cut(done, index.n_docs) if documents.n_cut else None
     write_statistics(index, path, n_cut)
     return index
 

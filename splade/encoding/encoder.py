@@ -112,6 +112,11 @@ class Encoder:
             self.n_cut += tokens.n_cut
             yield tokens
 
+    def count_cut(self, texts: Iterable[Text]) -> None:
+        """Count those of ``texts`` that are longer than what is read, as encoding them would."""
+        for _ in self._windows(texts):
+            pass
+
     def tell_cut(self, name: str, before: int, n_texts: int) -> int:
         """The number of texts that were cut since ``n_cut`` was ``before``; said of ``name``, of whose they are."""
         n_cut = self.n_cut - before
