@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 Item = TypeVar("Item")
-MOMENT = 0.1  # seconds between two looks at whether anybody still wants the next item
+MOMENT = 0.1  # seconds between two looks at what else there is: a signal, nobody who wants the next item
 
 
 class _End:
@@ -27,12 +27,21 @@ def ahead(items: Iterable[Item], depth: int = 1) -> Iterator[Item]:
     worker = threading.Thread(target=_make, args=(items, waiting, stopped), name="ahead", daemon=True)
     worker.start()
     try:
-        while not isinstance(item := waiting.get(), _End):
+        while not isinstance(item := _taken(waiting), _End):
             yield item
         if item.error is not None:
             raise item.error
     finally:
         stopped.set()
+
+
+def _taken(waiting: "queue.Queue[Item | _End]") -> Item | _End:
+    """The next item. A signal that another thread has met wakes nobody who waits for good, so waits are short."""
+    while True:
+        try:
+            return waiting.get(timeout=MOMENT)
+        except queue.Empty:
+            continue
 
 
 def _make(items: Iterable[Item], waiting: "queue.Queue[Item | _End]", stopped: threading.Event) -> None:
