@@ -1,4 +1,4 @@
-"""Ours and sentence-transformers' sparse training from the same start, data and budget, and BM25 beside them.
+"""Ours and sentence-transformers' sparse training from the same start, with the same data, at equal FLOPS.
 
     pip install -c constraints.txt -e '.[benchmarks]' sentence-transformers datasets accelerate
     OMP_NUM_THREADS=1 python -m benchmarks.head_to_head --data ../shared/data --out experiments/head_to_head
@@ -9,266 +9,145 @@ prints the tables of README.md.
 
 import argparse
 import json
-import os
-import subprocess
-import sys
-import time
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.head_to_head.sample import bm25_negatives, make_sample
-from benchmarks.head_to_head.tables import tables
-from benchmarks.real_data.run import bm25, encoder_folder
-from splade.files import write_json
-from splade.models import Splade
-from splade.models.bm25 import EXPANSION
+import numpy as np
+from numpy.typing import NDArray
 
-HERE = Path(__file__).resolve().parent
-SPLITS = {"squad": "dev", "medquad": "dev", "scifact": "test", "cranfield": "test", "vaswani": "test"}
-TRAINED_ON = ("squad", "medquad")
-FAR = ("scifact", "cranfield", "vaswani")
-THEIRS, PLAIN, OURS, INSIDE = "theirs", "ours, their recipe", "ours without BM25", "ours"
-KEYS = {THEIRS: "theirs", PLAIN: "plain", OURS: "mined"}  # folders of what is trained
-FLOPS_MARGIN = 1.1
-SAMPLES = "neighbours"  # folder of the training questions that settings are chosen on
-SEED = 1  # of config.yaml
-METRICS = ("ndcg_cut_10", "mrr_10", "recall_100")
+from benchmarks.head_to_head.comparison import Contestant, answers
+from benchmarks.head_to_head.recipes import RECIPES, Budget, Recipe, cost_of, start_from, trained
+from benchmarks.head_to_head.sample import sampled
+from benchmarks.head_to_head.tables import tables
+from benchmarks.head_to_head.vectors import METRICS, Source, Vectors, cut_to, encoded, judged, lexical, with_bm25
+from benchmarks.real_data.run import bm25
+from splade.files import write_json
+
+SETS = ("squad:dev", "medquad:dev", "scifact:test", "cranfield:test", "vaswani:test")
+SEEDS = (1, 2, 3)
+EXPANSION = 0.2  # of add_bm25 on sets that are not trained on: its default
+
+
+class Trial:
+    """Everything about one set that is trained on: models, what the sample chooses, and what the sets say."""
+
+    def __init__(self, options: argparse.Namespace, name: str) -> None:
+        self.options, self.name = options, name
+        self.budget = Budget(options.steps, options.batch_size, options.max_length)
+        place = options.out / "samples" / f"{name}-train-{options.sample}"
+        self.sample = Source(
+            sampled(options.data, name, "train", place, options.sample, options.sample_questions), "train"
+        )
+
+    def run(self) -> dict[str, Any]:
+        """Train, choose, and try on every set; all figures, as JSON."""
+        first = self.options.seeds[0]
+        chosen, choice = self._choose()
+        values: dict[str, dict[Contestant, NDArray[np.float64]]] = {}
+        figures: dict[str, Any] = {}
+        for text in self.options.sets:
+            name, source = self._source(text)
+            figures[name], values[name] = self._on(name, source, chosen)
+        return {
+            "trained_on": self.name,
+            "costs": {
+                recipe.name: cost_of(self._model(recipe, chosen[recipe][0], self.options.seeds[0]))
+                for recipe in RECIPES
+            },
+            "choice": choice,
+            "sets": figures,
+            "answers": [answer._asdict() for answer in answers(values)],
+        }
+
+    def _choose(self) -> tuple[dict[Recipe, tuple[float, float]], list[dict[str, Any]]]:
+        """λ and weight of the expansion of every recipe: the best nDCG@10 on the sample at equal FLOPS.
+
+        The FLOPS are those of the cheapest recipe with the smallest λ.
+        """
+        options = self.options
+        vectors = {
+            (recipe, weight): self._encoded(
+                recipe, weight, self.options.seeds[0], f"sample-{options.sample}", self.sample
+            )
+            for recipe in RECIPES
+            for weight in options.weights
+        }
+        flops = min(vectors[recipe, min(options.weights)].flops for recipe in RECIPES)
+        own = self._lexical(f"sample-{self.name}-{options.sample}", self.sample)
+        chosen, rows = {}, []
+        for recipe in RECIPES:
+            tried = {weight: self._score(vectors[recipe, weight], self.sample, flops) for weight in options.weights}
+            weight = max(tried, key=tried.__getitem__)
+            mixed = {
+                expansion: self._score(with_bm25(vectors[recipe, weight], own, expansion), self.sample, flops)
+                for expansion in options.expansions
+            }
+            chosen[recipe] = weight, max(mixed, key=mixed.__getitem__)
+            rows.append({"recipe": recipe.name, "flops": flops, "by_weight": tried, "by_expansion": mixed})
+        return chosen, rows
+
+    def _on(
+        self, name: str, source: Source, chosen: dict[Recipe, tuple[float, float]]
+    ) -> tuple[dict[str, Any], dict[Contestant, NDArray[np.float64]]]:
+        """All contestants with all seeds on a set, everybody cut to the FLOPS of the cheapest; nDCG@10 by query."""
+        own = self._lexical(name, source)
+        made: dict[tuple[Contestant, int], Vectors] = {}
+        for recipe, (weight, expansion) in chosen.items():
+            for seed in self.options.seeds:
+                plain = self._encoded(recipe, weight, seed, name, source)
+                made[Contestant(recipe, False), seed] = plain
+                used = expansion if name == self.name else EXPANSION  # elsewhere no training question could choose it
+                made[Contestant(recipe, True), seed] = with_bm25(plain, own, used)
+        flops = min(vectors.flops for vectors in made.values())
+        figures: list[dict[str, Any]] = []
+        by_query: dict[Contestant, list[NDArray[np.float64]]] = {}
+        for (contestant, seed), vectors in made.items():
+            whole, cut = judged(vectors, source), cut_to(vectors, flops)
+            found = judged(cut, source)
+            by_query.setdefault(contestant, []).append(found["ndcg_cut_10"])
+            figures.append(
+                {"contestant": contestant.name, "seed": seed}
+                | {"uncut_" + metric: float(each.mean()) for metric, each in whole.items()}
+                | {"uncut_flops": vectors.flops, "flops": cut.flops, "terms": cut.terms}
+                | {metric: float(found[metric].mean()) for metric in METRICS}
+            )
+        stacked = {contestant: np.mean(each, axis=0) for contestant, each in by_query.items()}
+        described = {"documents": int(own.document.shape[0]), "questions": int(own.query.shape[0]), "flops": flops}
+        described["bm25"] = bm25(source.folder.parent, source.folder.name, source.split)
+        return described | {"figures": figures}, stacked
+
+    def _source(self, text: str) -> tuple[str, Source]:
+        """The set NAME:SPLIT, cut to runs of neighbours where it has more than ``--passages`` documents."""
+        name, _, split = text.partition(":")
+        options = self.options
+        if not options.passages:
+            return name, Source(options.data / name, split)
+        place = options.out / "samples" / f"{name}-{split}-{options.passages}" / name
+        return name, Source(sampled(options.data, name, split, place, options.passages), split)
+
+    def _model(self, recipe: Recipe, weight: float, seed: int) -> Path:
+        return trained(self.options.out, self.options.data, self.name, recipe, weight, seed, self.budget)
+
+    def _encoded(self, recipe: Recipe, weight: float, seed: int, name: str, source: Source) -> Vectors:
+        folder = self._model(recipe, weight, seed)
+        return encoded(folder / "model", source, folder / "vectors" / name, self.options.read_length)
+
+    def _lexical(self, name: str, source: Source) -> Vectors:
+        options = self.options
+        return lexical(start_from(options.out / "start"), source, options.out / "lexical" / name, options.read_length)
+
+    def _score(self, vectors: Vectors, source: Source, flops: float) -> float:
+        return float(judged(cut_to(vectors, flops), source)["ndcg_cut_10"].mean())
 
 
 def main() -> None:
     """The command."""
     options = _options()
-    start = start_from(options.out / "start")
-    results: dict[str, Any] = {
-        "setting": {name: str(value) for name, value in vars(options).items()},
-        "seed": SEED,
-        "runs": [],
-    }
-    results["bm25"] = {name: bm25(options.data, name, SPLITS[name]) for name in SPLITS}
-    for trained_on in options.trained_on:
-        make_sample(options.data, trained_on, options.out / SAMPLES / trained_on)
-        runs = list(tried(start, options, trained_on))
-        theirs_best, ours_best = chosen(runs)
-        for best in (theirs_best, ours_best):
-            best["chosen"] = True
-            best["sets"] = {trained_on: evaluate(best, options, trained_on)}
-            best["sets"] |= {name: evaluate(as_elsewhere(best), options, name) for name in FAR}
-        bring_to_flops(options, ours_best, [run for run in runs if run["package"] == THEIRS])
-        if options.ablation:
-            plain = trained(start, options, trained_on, theirs_best["weight"], PLAIN)
-            plain["sample"] = evaluate(plain, options, f"{SAMPLES}/{trained_on}")
-            plain["sets"] = {trained_on: evaluate(plain, options, trained_on)}
-            runs.append(plain)
-        for seed in options.seeds:
-            runs += list(with_another_seed(start, options, seed, theirs_best, ours_best))
-        results["runs"] += runs
-    write_json(options.out / "results.json", results)
-    print(tables(results))
-
-
-def chosen(runs: list[dict[str, Any]]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Theirs with the best nDCG on the sample, and ours, which has at most a tenth more FLOPS there."""
-    theirs = _best(run for run in runs if run["package"] == THEIRS)
-    allowed = FLOPS_MARGIN * float(theirs["sample"]["flops"])
-    return theirs, _best(run for run in runs if run["package"] == INSIDE and run["sample"]["flops"] <= allowed)
-
-
-def _best(runs: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    return max(runs, key=lambda run: float(run["sample"]["ndcg_cut_10"]))
-
-
-def bring_to_flops(options: argparse.Namespace, ours: dict[str, Any], theirs: list[dict[str, Any]]) -> None:
-    """Try theirs with larger λ, too, on each set where they have more FLOPS, until they have at most a tenth more.
-
-    So on every set there is a model of theirs that costs no less than ours, one that costs about as much or less,
-    or the largest λ.
-    """
-    for name, mine in ours["sets"].items():
-        tried_at = max(run["weight"] for run in theirs if name in run.get("sets", ()))
-        heavier = sorted((run for run in theirs if run["weight"] >= tried_at), key=lambda run: float(run["weight"]))
-        for run in heavier:
-            found = run.setdefault("sets", {})
-            if name not in found:
-                found[name] = evaluate(run, options, name)
-            if found[name]["flops"] <= FLOPS_MARGIN * mine["flops"]:
-                break
-
-
-def as_elsewhere(run: dict[str, Any]) -> dict[str, Any]:
-    """The model as it is used on a collection without training questions, which could choose no weight of BM25."""
-    return run | {"expansion": EXPANSION} if "expansion" in run else run
-
-
-def tried(start: Path, options: argparse.Namespace, name: str) -> Iterator[dict[str, Any]]:
-    """Both packages with every weight of FLOPS, ours with BM25 inside, too; how they do on the sample."""
-    for weight in options.weights:
-        for package in (THEIRS, OURS):
-            run = trained(start, options, name, weight, package)
-            yield run | {"sample": evaluate(run, options, f"{SAMPLES}/{name}")}
-        for expansion in options.expansions:
-            inside = run | {"package": INSIDE, "expansion": expansion}
-            yield inside | {"sample": evaluate(inside, options, f"{SAMPLES}/{name}")}
-
-
-def with_another_seed(
-    start: Path, options: argparse.Namespace, seed: int, theirs_best: dict[str, Any], ours_best: dict[str, Any]
-) -> Iterator[dict[str, Any]]:
-    """The chosen settings of both, and ours with theirs' recipe, trained with ``seed``; how they do on the sample."""
-    name = theirs_best["trained_on"]
-    sample = f"{SAMPLES}/{name}"
-    for package in (THEIRS, PLAIN):
-        run = trained(start, options, name, theirs_best["weight"], package, seed)
-        yield run | {"sample": evaluate(run, options, sample)}
-    inside = trained(start, options, name, ours_best["weight"], OURS, seed)
-    inside |= {"package": INSIDE, "expansion": ours_best["expansion"]}
-    yield inside | {"sample": evaluate(inside, options, sample)}
-
-
-def trained(
-    start: Path, options: argparse.Namespace, name: str, weight: float, package: str, seed: int = SEED
-) -> dict[str, Any]:
-    """A model, trained now if it is not there yet, and what its training took."""
-    folder = options.out / name / (f"{KEYS[package]}-{weight:g}" + (f"-seed{seed}" if seed != SEED else ""))
-    told = folder / "training.json"
-    if not told.is_file():
-        write_json(told, timed(training(start, options, name, weight, package, folder, seed)))
-    run = {"package": package, "trained_on": name, "weight": weight, "seed": seed, "folder": str(folder)}
-    return run | {"training": json.loads(told.read_text())}
-
-
-def training(
-    start: Path,
-    options: argparse.Namespace,
-    name: str,
-    weight: float,
-    package: str,
-    folder: Path,
-    seed: int = SEED,
-) -> list[str]:
-    """The command that trains a package's model; the negatives that it needs are there afterwards."""
-    if package == THEIRS:
-        return [*theirs(start, options, name, weight, folder), "--seed", str(seed)]
-    seeded = f"config.seed={seed}"
-    if package == PLAIN:
-        return [*ours(start, options, name, weight, folder), seeded]
-    negatives = bm25_negatives(options.data, name, options.out / "negatives" / f"{name}.trec")
-    own = ours(start, options, name, weight, folder, options.batch_size // 2)
-    return [*own, seeded, "data.type=hard_negatives", "+data.n_negatives=1", f"+data.TRAIN.DATASET_PATH={negatives}"]
-
-
-def start_from(folder: Path) -> Path:
-    """all-MiniLM-L6-v2 with a tied masked-language-model head, as a plain folder that both packages load."""
-    if not (folder / "config.json").is_file():
-        model = Splade(encoder_folder(), head="tied_identity")
-        model.encoders["document"].save(folder)
-        model.tokenizer("document").save_pretrained(folder)
-    return folder
-
-
-def timed(command: list[str]) -> dict[str, float]:
-    """Run a command; what it took: seconds of the wall and of the processor, most memory resident."""
-    print("$ " + " ".join(command), flush=True)
-    began = time.monotonic()
-    process = subprocess.Popen(command)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"failed: {' '.join(command)}")
-    return {
-        "wall_s": time.monotonic() - began,
-        "processor_s": usage.ru_utime + usage.ru_stime,
-        "peak_mib": usage.ru_maxrss / 1024,
-    }
-
-
-def splade(name: str, *overrides: str) -> list[str]:
-    """A command of ours."""
-    return [sys.executable, "-m", f"splade.{name}", *overrides]
-
-
-def ours(
-    start: Path, options: argparse.Namespace, name: str, weight: float, folder: Path, batch_size: int | None = None
-) -> list[str]:
-    """Our training; ``batch_size`` questions a step, by default those of the options."""
-    data = options.data / name
-    return [
-        *splade("train", "--config-dir", str(HERE), "--config-name", "config"),
-        f"init_dict.model_type_or_dir={start}",
-        "init_dict.pool_special_tokens=true",  # as theirs
-        f"config.checkpoint_dir={folder}",
-        f"config.nb_iterations={options.steps}",
-        f"config.warmup_steps={options.steps // 10}",
-        f"config.train_batch_size={batch_size or options.batch_size}",
-        f"config.max_length={options.max_length}",
-        f"config.max_length_q={options.max_length}",
-        f"config.regularizer.FLOPS.lambda_q={weight}",
-        f"config.regularizer.FLOPS.lambda_d={weight}",
-        f"config.regularizer.FLOPS.T={max(options.steps // 3, 1)}",  # as theirs
-        f"data.TRAIN.D_COLLECTION_PATH={data}",
-        f"data.TRAIN.Q_COLLECTION_PATH={data}:train",
-        f"data.TRAIN.QREL_PATH={data}:train",
-    ]
-
-
-def theirs(start: Path, options: argparse.Namespace, name: str, weight: float, folder: Path) -> list[str]:
-    """Training by sentence-transformers."""
-    return [
-        *(sys.executable, "-m", "benchmarks.head_to_head.theirs", str(start), str(options.data / name), str(folder)),
-        *("--weight", str(weight), "--steps", str(options.steps), "--batch-size", str(options.batch_size)),
-        *("--max-length", str(options.max_length), "--warmup-steps", str(options.steps // 10)),
-    ]
-
-
-def evaluate(run: dict[str, Any], options: argparse.Namespace, name: str) -> dict[str, float]:
-    """`splade.beir_eval` of a trained model on one set: its metrics, non-zeros and FLOPS."""
-    folder = with_bm25(run, options, name) if "expansion" in run else Path(run["folder"])
-    place = folder / "evaluated" / Path(name).parent
-    out = place / "beir" / Path(name).name
-    if not (out / "perf.json").is_file():
-        subprocess.run(
-            splade(
-                "beir_eval",
-                "config.pretrained_no_yamlconfig=true",
-                f"init_dict.model_type_or_dir={folder / 'model'}",
-                f"init_dict.bf16={str(options.bf16).lower()}",
-                f"config.max_length={options.read_length}",
-                f"config.max_length_q={options.read_length}",
-                "config.top_k=1000",
-                f"config.index_dir={place / 'index'}",
-                f"config.out_dir={place}",
-                f"+beir.dataset={Path(name).name}",
-                f"+beir.dataset_path={_data(options, name) / Path(name).parent}",
-                f"+beir.split={SPLITS.get(name, 'train')}",
-            ),
-            check=True,
-        )
-    details = json.loads((out / "details.json").read_text())
-    found = json.loads((out / "perf.json").read_text())
-    return {metric: found[metric] for metric in METRICS} | {
-        "L0_d": details["search_stats"]["index"]["L0_d"],
-        "L0_q": details["q_stats"]["L0_q"],
-        "flops": details["search_stats"]["flops"],
-    }
-
-
-def with_bm25(run: dict[str, Any], options: argparse.Namespace, name: str) -> Path:
-    """The folder of a model with the lexical weights of the collection that is searched."""
-    folder = Path(run["folder"])
-    target = folder / f"bm25-{run['expansion']:g}" / name
-    if not (target / "model").is_dir():
-        own = [f"init_dict.model_type_or_dir={folder / 'model'}", f"init_dict.idf={target / 'idf.json'}"]
-        length, expansion = f"config.max_length={options.read_length}", f"init_dict.expansion={run['expansion']}"
-        target.mkdir(parents=True, exist_ok=True)
-        subprocess.run(splade("idf", *own, length, f"data.COLLECTION_PATH={_data(options, name) / name}"), check=True)
-        subprocess.run(splade("add_bm25", *own, expansion, f"config.checkpoint_dir={target}"), check=True)
-    return target
-
-
-def _data(options: argparse.Namespace, name: str) -> Path:
-    """Where the set lies: samples are made by this command."""
-    where: Path = options.out if name.startswith(f"{SAMPLES}/") else options.data
-    return where
+    results: dict[str, Any] = {"setting": {name: str(value) for name, value in vars(options).items()}, "trials": []}
+    for name in options.trained_on:
+        results["trials"].append(Trial(options, name).run())
+        write_json(options.out / "results.json", results)
+    print(tables(json.loads((options.out / "results.json").read_text())))
 
 
 def _options() -> argparse.Namespace:
@@ -279,16 +158,18 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--data", type=Path, required=True, help="the folder of the BEIR folders")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--trained-on", nargs="+", choices=TRAINED_ON, default=TRAINED_ON)
-    parser.add_argument("--weights", type=float, nargs="+", default=[2.5e-4, 1e-3, 4e-3], help="of FLOPS, both sides")
-    parser.add_argument("--expansions", type=float, nargs="+", default=[0.2, 0.6], help="of ours beside BM25's 1")
+    parser.add_argument("--trained-on", nargs="+", default=["squad", "medquad"], help="sets with a train split")
+    parser.add_argument("--sets", nargs="+", default=SETS, metavar="NAME:SPLIT", help="sets that models are tried on")
+    parser.add_argument("--passages", type=int, default=0, help="documents of a set at most; all where 0")
+    parser.add_argument("--sample", type=int, default=1200, help="passages of the sample that λ is chosen on")
+    parser.add_argument("--sample-questions", type=int, default=300, help="training questions of the sample")
+    parser.add_argument("--weights", type=float, nargs="+", default=[2.5e-4, 1e-3, 4e-3], help="λ of FLOPS")
+    parser.add_argument("--expansions", type=float, nargs="+", default=[0.2, 0.6], help="weights beside BM25's 1")
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS), help="of the chosen λ; the first chooses")
     parser.add_argument("--steps", type=int, default=100)
-    parser.add_argument("--batch-size", type=int, default=16)
+    parser.add_argument("--batch-size", type=int, default=16, help="passages a step")
     parser.add_argument("--max-length", type=int, default=128, help="tokens of a text in training")
     parser.add_argument("--read-length", type=int, default=256, help="tokens of a text in the evaluation")
-    parser.add_argument("--ablation", action="store_true", help="try ours with their recipe, too")
-    parser.add_argument("--seeds", type=int, nargs="*", default=[], help="further ones, for the sample")
-    parser.add_argument("--bf16", action="store_true", help="evaluate in bfloat16, both packages")
     return parser.parse_args()
 
 

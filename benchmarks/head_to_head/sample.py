@@ -1,4 +1,4 @@
-"""What is made of training questions: a small BEIR folder, on which the weight of FLOPS is chosen, and negatives."""
+"""Parts of collections in the BEIR layout, and negatives for training questions."""
 
 import json
 from pathlib import Path
@@ -6,46 +6,59 @@ from pathlib import Path
 from splade.data.collections import open_collection, open_queries
 from splade.data.qrels import read_qrels
 from splade.files import whole_file, whole_folder
+from splade.records import Text
 from splade.search.bm25 import BM25
 
-QUESTIONS, RUNS, NEIGHBOURS = 300, 20, 60  # of the sample: questions, and runs of so many passages
+NEIGHBOURS = 60  # passages in a run of neighbours
 DEPTH = 25  # passages of BM25's ranking that negatives are drawn from
 
 
-def make_sample(data: Path, name: str, folder: Path) -> None:
-    """Runs of neighbouring passages of a set, evenly spaced, and training questions that are answered among them.
+def sampled(data: Path, name: str, split: str, folder: Path, passages: int, questions: int | None = None) -> Path:
+    """A BEIR folder of runs of neighbouring passages of a set, evenly spaced, and of the questions answered among them.
 
     Neighbours are about one thing (an article, a disease), as the passages that a question is hard among are in
-    the whole collection. Passages drawn one by one are so easy that they choose nothing.
+    the whole collection. Passages drawn one by one are so easy that they choose nothing. A set with no more than
+    ``passages`` documents is taken whole; of more than ``questions`` questions, evenly spaced ones are taken.
     """
     if (folder / "corpus.jsonl").is_file():
-        return
-    documents = list(open_collection(data / name))
-    starts = range(0, len(documents) - NEIGHBOURS, len(documents) // RUNS)
-    taken = [document for start in starts for document in documents[start : start + NEIGHBOURS]]
+        return folder
+    taken = _neighbours(list(open_collection(data / name)), passages)
     known = {document.id for document in taken}
-    qrels = read_qrels(data / name, split="train")
-    questions = [
-        query for query in open_queries(data / name, split="train") if known.issuperset(qrels.get(query.id, [""]))
-    ]
-    questions = questions[:: max(len(questions) // QUESTIONS, 1)]
+    qrels = read_qrels(data / name, split=split)
+    asked = [query for query in open_queries(data / name, split=split) if known.issuperset(qrels.get(query.id, [""]))]
+    if questions:
+        asked = asked[:: max(len(asked) // questions, 1)]
     with whole_folder(folder) as whole:
         (whole / "qrels").mkdir()
-        _write(whole / "corpus.jsonl", [(one.id, one.text) for one in taken])
-        _write(whole / "queries.jsonl", [(one.id, one.text) for one in questions])
-        judged = [f"{query.id}\t{id}\t{grade}\n" for query in questions for id, grade in qrels[query.id].items()]
-        (whole / "qrels" / "train.tsv").write_text("query-id\tcorpus-id\tscore\n" + "".join(judged))
+        _write(whole / "corpus.jsonl", taken)
+        _write(whole / "queries.jsonl", asked)
+        judged = [f"{query.id}\t{id}\t{grade}\n" for query in asked for id, grade in qrels[query.id].items()]
+        (whole / "qrels" / f"{split}.tsv").write_text("query-id\tcorpus-id\tscore\n" + "".join(judged))
+    return folder
+
+
+def _neighbours(documents: list[Text], passages: int) -> list[Text]:
+    if len(documents) <= passages:
+        return documents
+    starts = range(0, len(documents) - NEIGHBOURS, len(documents) // max(passages // NEIGHBOURS, 1))
+    return [document for start in starts for document in documents[start : start + NEIGHBOURS]]
 
 
 def bm25_negatives(data: Path, name: str, path: Path) -> Path:
-    """BM25's best passages for every training question, its answers left out, as a TREC run."""
+    """BM25's best passages for every training question, its answers left out, as a TREC run.
+
+    Only passages that answer some training question are searched, so that no passage of the held-out questions
+    is seen in training.
+    """
     if path.is_file():
         return path
     qrels = read_qrels(data / name, split="train")
+    answers = {id for judged in qrels.values() for id, grade in judged.items() if grade > 0}
+    documents = [document for document in open_collection(data / name) if document.id in answers]
     questions = [query for query in open_queries(data / name, split="train") if query.id in qrels]
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(path) as file:
-        for found in BM25(open_collection(data / name)).search(questions, k=DEPTH):
+        for found in BM25(documents).search(questions, k=DEPTH):
             ranked = zip(found.doc_ids, found.scores.tolist(), strict=True)
             wrong = [(id, score) for id, score in ranked if id not in qrels[found.query_id]]
             lines = (f"{found.query_id} Q0 {id} {rank} {score} bm25\n" for rank, (id, score) in enumerate(wrong, 1))
@@ -53,6 +66,5 @@ def bm25_negatives(data: Path, name: str, path: Path) -> Path:
     return path
 
 
-def _write(path: Path, texts: list[tuple[str, str]]) -> None:
-    lines = [json.dumps({"_id": id, "title": "", "text": text}) + "\n" for id, text in texts]
-    path.write_text("".join(lines))
+def _write(path: Path, texts: list[Text]) -> None:
+    path.write_text("".join(json.dumps({"_id": one.id, "title": "", "text": one.text}) + "\n" for one in texts))

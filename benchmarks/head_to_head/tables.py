@@ -1,89 +1,101 @@
-"""The results of both packages as Markdown."""
+"""The results of a comparison as Markdown."""
 
-from operator import itemgetter
+from collections.abc import Iterable
 from statistics import fmean
 from typing import Any
 
-COLUMNS = {"ndcg_cut_10": ".4f", "mrr_10": ".4f", "recall_100": ".4f", "L0_q": ".1f", "L0_d": ".1f", "flops": ".2f"}
-HEADS = ("nDCG@10", "MRR@10", "R@100", "terms per query", "terms per document", "FLOPS")
-
 
 def tables(results: dict[str, Any]) -> str:
-    """What training took and what chose λ, the sample's figures with other seeds, a table for each set, BM25 first."""
-    first = [run for run in results["runs"] if run["seed"] == results["seed"]]
-    sets = (of_set(results, name) for name in results["bm25"])
-    return "\n\n".join([cost(first), seeds(results["runs"]), at_their_flops(first), *sets])
+    """For each set that is trained on: costs, what chose the settings, contestants by set, and the tests."""
+    parts = []
+    for trial in results["trials"]:
+        parts += [f"### Trained on {trial['trained_on']}", costs(trial), choice(trial), by_set(trial), tests(trial)]
+    return "\n\n".join(parts)
 
 
-def cost(runs: list[dict[str, Any]]) -> str:
-    """Seconds and memory of each training, and the sample's figures."""
-    lines = [
-        f"| trained on | λ | expansion | model | wall s | processor s | peak MiB | {' | '.join(HEADS)} |",
-        "|---|---|---|---|---:|---:|---:" + "|---:" * len(HEADS) + "|",
+def costs(trial: dict[str, Any]) -> str:
+    """Seconds and memory of one training of each recipe."""
+    rows = [
+        (name, *(f"{took[unit]:.0f}" for unit in ("wall_s", "processor_s", "peak_mib")))
+        for name, took in trial["costs"].items()
     ]
-    for run in runs:
-        took = " | ".join(f"{run['training'][name]:.0f}" for name in ("wall_s", "processor_s", "peak_mib"))
-        about = f"{run['trained_on']} | {weight(run)} | {run.get('expansion', '')} | {run['package']}"
-        lines.append(f"| {about} | {took} | {_cells(run['sample'])} |")
-    return "\n".join(lines)
+    return _table(("one training", "wall s", "processor s", "peak MiB"), rows)
 
 
-def seeds(runs: list[dict[str, Any]]) -> str:
-    """The sample's nDCG@10 and FLOPS of what was trained with several seeds, and the means."""
-    numbers = sorted({run["seed"] for run in runs})
-    groups: dict[tuple[Any, ...], dict[int, dict[str, float]]] = {}
-    for run in runs:
-        key = tuple(run.get(name, "") for name in ("trained_on", "weight", "expansion", "package"))
-        groups.setdefault(key, {})[run["seed"]] = run["sample"]
-    heads = [f"seed {number}" for number in numbers]
-    lines = [
-        f"| trained on | λ | expansion | model | {' | '.join(heads)} | mean |",
-        "|---" * 4 + "|---:" * len(heads) + "|---:|",
+def choice(trial: dict[str, Any]) -> str:
+    """nDCG@10 on the sample with every λ, and with every weight of the expansion beside BM25's."""
+    first = trial["choice"][0]
+    heads = [f"λ {float(weight):g}" for weight in first["by_weight"]]
+    heads += [f"add_bm25, expansion {float(weight):g}" for weight in first["by_expansion"]]
+    rows = [(row["recipe"], *_best_bold(row["by_weight"]), *_best_bold(row["by_expansion"])) for row in trial["choice"]]
+    return _table((f"sample, {first['flops']:.2f} FLOPS", *heads), rows)
+
+
+def by_set(trial: dict[str, Any]) -> str:
+    """nDCG@10 of the contestants on every set at equal FLOPS: the mean over seeds, and their range."""
+    names = list(trial["sets"])
+    heads = [f"{name} ({trial['sets'][name]['flops']:.2f} FLOPS)" for name in names]
+    contestants = dict.fromkeys(row["contestant"] for name in names for row in trial["sets"][name]["figures"])
+    rows: list[tuple[str, ...]] = [
+        ("BM25 (bm25s, stemmed)", *(f"{trial['sets'][name]['bm25']['ndcg_cut_10']:.3f}" for name in names))
     ]
-    for (trained_on, value, expansion, package), found in groups.items():
-        if len(found) > 1:
-            figures = [found[number] for number in numbers]
-            figures.append({name: fmean(one[name] for one in figures) for name in ("ndcg_cut_10", "flops")})
-            cells = " | ".join(_scored(one) for one in figures)
-            lines.append(f"| {trained_on} | {value:g} | {expansion} | {package} | {cells} |")
-    return "\n".join(lines)
+    for contestant in contestants:
+        cells = [_spread(trial["sets"][name]["figures"], contestant, "ndcg_cut_10") for name in names]
+        rows.append((contestant, *cells))
+    uncut: list[tuple[str, ...]] = []
+    for contestant in contestants:
+        cells = [
+            f"{_mean(trial['sets'][name]['figures'], contestant, 'uncut_ndcg_cut_10'):.3f} "
+            f"({_mean(trial['sets'][name]['figures'], contestant, 'uncut_flops'):.2f})"
+            for name in names
+        ]
+        uncut.append((contestant, *cells))
+    counted = ", ".join(
+        f"{name} {trial['sets'][name]['documents']:,} documents and {trial['sets'][name]['questions']:,} questions"
+        for name in names
+    )
+    return "\n\n".join(
+        [
+            f"nDCG@10 at equal FLOPS, mean over seeds (lowest–highest); {counted}:",
+            _table(("", *heads), rows),
+            "Uncut, nDCG@10 (FLOPS), mean over seeds:",
+            _table(("", *names), uncut),
+        ]
+    )
 
 
-def at_their_flops(runs: list[dict[str, Any]]) -> str:
-    """nDCG@10 of ours on every set, between theirs with the next fewer and the next more FLOPS."""
-    lines = ["| trained on | set | theirs, fewer FLOPS | ours | theirs, more FLOPS |", "|---|---|---:|---:|---:|"]
-    for ours in (run for run in runs if run["package"] == "ours" and "sets" in run):
-        others = [run for run in runs if run["package"] == "theirs" and run["trained_on"] == ours["trained_on"]]
-        for name, mine in ours["sets"].items():
-            found = sorted(
-                (run["sets"][name] for run in others if name in run.get("sets", ())), key=itemgetter("flops")
-            )
-            fewer = [one for one in found if one["flops"] <= mine["flops"]][-1:]
-            more = [one for one in found if one["flops"] > mine["flops"]][:1]
-            cells = " | ".join(" ".join(_scored(one) for one in some) for some in (fewer, [mine], more))
-            lines.append(f"| {ours['trained_on']} | {name} | {cells} |")
-    return "\n".join(lines)
+def tests(trial: dict[str, Any]) -> str:
+    """Differences of nDCG@10, with p values."""
+    rows = [
+        (
+            one["asked"],
+            one["set"],
+            f"{one['difference']:+.3f}",
+            f"{one['t_test']:.4f}",
+            f"{one['randomisation']:.4f}",
+            f"{one['corrected']:.4f}" + (" *" if one["corrected"] < 0.05 else ""),
+        )
+        for one in trial["answers"]
+    ]
+    heads = ("question", "set", "difference", "p, t-test", "p, randomisation", "p, Holm over all rows")
+    return _table(heads, rows)
 
 
-def _scored(figures: dict[str, float]) -> str:
-    return f"{figures['ndcg_cut_10']:.4f} ({figures['flops']:.2f})"
+def _best_bold(values: dict[str, float]) -> list[str]:
+    best = max(values.values())
+    return [f"**{value:.4f}**" if value == best else f"{value:.4f}" for value in values.values()]
 
 
-def of_set(results: dict[str, Any], name: str) -> str:
-    """The models that were tried on a set."""
-    head = f"| trained on | λ | model | {' | '.join(HEADS)} |"
-    lines = [f"### {name}", "", head, "|---|---|---" + "|---:" * len(HEADS) + "|"]
-    lines.append(f"| | | BM25 (bm25s, stemmed) | {_cells(results['bm25'][name])} |")
-    for run in results["runs"]:
-        if name in run.get("sets", ()):
-            lines.append(f"| {run['trained_on']} | {weight(run)} | {run['package']} | {_cells(run['sets'][name])} |")
-    return "\n".join(lines)
+def _spread(rows: list[dict[str, Any]], contestant: str, figure: str) -> str:
+    values = [row[figure] for row in rows if row["contestant"] == contestant]
+    return f"{fmean(values):.3f} ({min(values):.3f}–{max(values):.3f})"
 
 
-def weight(run: dict[str, Any]) -> str:
-    """λ, in bold where the sample chose it."""
-    return f"**{run['weight']:g}**" if run.get("chosen") else f"{run['weight']:g}"
+def _mean(rows: list[dict[str, Any]], contestant: str, figure: str) -> float:
+    return fmean(row[figure] for row in rows if row["contestant"] == contestant)
 
 
-def _cells(figures: dict[str, float]) -> str:
-    return " | ".join(format(figures[name], form) if name in figures else "" for name, form in COLUMNS.items())
+def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    heads = list(heads)
+    lines = [f"| {' | '.join(heads)} |", "|---" + "|---:" * (len(heads) - 1) + "|"]
+    return "\n".join(lines + [f"| {' | '.join(row)} |" for row in rows])

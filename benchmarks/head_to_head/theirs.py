@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from splade.data.examples import Pairs
+from splade.data.hard_negatives import HardNegatives
 
 
 def main() -> None:
@@ -40,20 +41,24 @@ def main() -> None:
         logging_steps=10,
         batch_sampler="no_duplicates",
     )
-    rows = Dataset.from_dict(_columns(options.data))
+    rows = Dataset.from_dict(_columns(options.data, options.negatives, options.seed))
     SparseEncoderTrainer(model=model, args=settings, train_dataset=rows, loss=loss).train()
     model.save_pretrained(str(options.out / "model"))
 
 
-def _columns(data: Path) -> dict[str, list[str]]:
-    """Questions and passages, as `splade.train` reads them from the same folder."""
+def _columns(data: Path, negatives: Path | None, seed: int) -> dict[str, list[str]]:
+    """Questions, passages and, where a run is given, a negative of it each, as `splade.train` reads them."""
     import numpy as np
 
     train = f"{data}:train"
-    pairs = Pairs(queries=train, documents=data, qrels=train)
-    rng = np.random.default_rng(0)
+    pairs: Any = Pairs(queries=train, documents=data, qrels=train)
+    if negatives:
+        pairs = HardNegatives(negatives, queries=train, documents=data, qrels=train, with_teacher=False)
+    rng = np.random.default_rng(seed)
     examples: list[Any] = [pairs.example(number, rng) for number in range(len(pairs))]
-    return {"anchor": [one.query.text for one in examples], "positive": [one.documents[0].text for one in examples]}
+    names = ("positive", "negative")[: len(examples[0].documents)]
+    columns = {name: [one.documents[place].text for one in examples] for place, name in enumerate(names)}
+    return {"anchor": [one.query.text for one in examples], **columns}
 
 
 def _options() -> argparse.Namespace:
@@ -66,6 +71,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--batch-size", type=int, required=True)
     parser.add_argument("--max-length", type=int, required=True)
     parser.add_argument("--warmup-steps", type=int, required=True)
+    parser.add_argument("--negatives", type=Path, help="a TREC run: one of its passages is each question's negative")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--lr", type=float, default=5e-5)
     return parser.parse_args()

@@ -8,35 +8,36 @@ import shutil
 import statistics
 from pathlib import Path
 
-from benchmarks.head_to_head.__main__ import OURS, THEIRS, start_from, timed, training
+from benchmarks.head_to_head.recipes import RECIPES, Budget, timed, training
 
 WEIGHT = 2.5e-4
-PACKAGES = (OURS, THEIRS)
 
 
 def main() -> None:
     """The command."""
     options = _options()
-    start = start_from(options.out / "start")
-    took: dict[str, list[dict[str, float]]] = {package: [] for package in PACKAGES}
+    budget = Budget(options.steps, options.batch_size, options.max_length)
+    took: dict[str, list[dict[str, float]]] = {recipe.name: [] for recipe in RECIPES}
     for _ in range(options.rounds):
-        for package in PACKAGES:
-            folder = options.out / "timing" / package
+        for recipe in RECIPES:
+            folder = options.out / "timing" / recipe.folder
             shutil.rmtree(folder, ignore_errors=True)
-            took[package].append(timed(training(start, options, options.trained_on, WEIGHT, package, folder)))
+            command = training(options.out, options.data, options.trained_on, recipe, WEIGHT, 1, budget, folder)
+            took[recipe.name].append(timed(command))
     print(table(took))
 
 
 def table(took: dict[str, list[dict[str, float]]]) -> str:
-    """Medians of the rounds and the ratio of each to ours, which has BM25's negatives, as Markdown."""
+    """Medians of the rounds and the ratio of each to ours on the same data, as Markdown."""
     lines = ["| | wall s | processor s | peak MiB |", "|---|---:|---:|---:|"]
     median = {
-        package: {name: statistics.median(one[name] for one in rounds) for name in rounds[0]}
-        for package, rounds in took.items()
+        name: {unit: statistics.median(one[unit] for one in rounds) for unit in rounds[0]}
+        for name, rounds in took.items()
     }
-    for package, found in median.items():
-        cells = [f"{value:.0f} ({value / median[OURS][name]:.2f}×)" for name, value in found.items()]
-        lines.append(f"| {package} | {' | '.join(cells)} |")
+    for recipe in RECIPES:
+        ours = median[recipe._replace(package="ours").name]
+        cells = [f"{value:.0f} ({value / ours[unit]:.2f}×)" for unit, value in median[recipe.name].items()]
+        lines.append(f"| {recipe.name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

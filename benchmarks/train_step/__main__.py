@@ -40,7 +40,11 @@ def main() -> None:
             contestants["ours, gradient caching"] = _ours(model, columns, options.micro_batch_size)
         peer = sparse_encoder(folder, options.max_length)
         if peer is not None:
-            contestants["sentence-transformers"] = _theirs(peer.train(), columns, Path(temporary) / "theirs")
+            peer.train()
+            contestants["sentence-transformers"] = _theirs(peer, columns, Path(temporary) / "theirs")
+            if options.micro_batch_size:
+                cached = _theirs(peer, columns, Path(temporary) / "cached", options.micro_batch_size)
+                contestants["sentence-transformers, CachedSpladeLoss"] = cached
         print(f"{options.shape}: {options.batch_size} triples, {3 * options.batch_size} texts")
         print("| | seconds a step | texts/s | peak memory, MiB | ours is faster | ours takes less memory |")
         print("|---|---|---|---|---|---|")
@@ -126,17 +130,23 @@ def _stepping(module: torch.nn.Module, loss: Callable[[], torch.Tensor]) -> Call
     return run
 
 
-def _theirs(model: Any, columns: Sequence[Sequence[str]], folder: Path) -> Callable[[], object]:
-    """A step of their own trainer: collating (which tokenises), `training_step`, its optimizer."""
+def _theirs(
+    model: Any, columns: Sequence[Sequence[str]], folder: Path, mini_batch_size: int | None = None
+) -> Callable[[], object]:
+    """A step of their own trainer: collating (which tokenises), `training_step`, its optimizer.
+
+    ``mini_batch_size`` takes their gradient caching, `CachedSpladeLoss`, by so many texts of a column.
+    """
     from datasets import Dataset
     from sentence_transformers import SparseEncoderTrainer, SparseEncoderTrainingArguments
-    from sentence_transformers.sparse_encoder.losses import SparseMultipleNegativesRankingLoss, SpladeLoss
+    from sentence_transformers.sparse_encoder import losses
 
-    loss = SpladeLoss(
-        model,
-        SparseMultipleNegativesRankingLoss(model),
-        document_regularizer_weight=FLOPS_WEIGHT,
-        query_regularizer_weight=FLOPS_WEIGHT,
+    weights = {"document_regularizer_weight": FLOPS_WEIGHT, "query_regularizer_weight": FLOPS_WEIGHT}
+    base = losses.SparseMultipleNegativesRankingLoss(model)
+    loss = (
+        losses.CachedSpladeLoss(model, base, mini_batch_size=mini_batch_size, **weights)
+        if mini_batch_size
+        else losses.SpladeLoss(model, base, **weights)
     )
     names = ("anchor", "positive", "negative")
     rows = Dataset.from_dict(dict(zip(names, map(list, columns), strict=True)))
