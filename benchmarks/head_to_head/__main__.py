@@ -51,8 +51,7 @@ class Trial:
         return {
             "trained_on": self.name,
             "costs": {
-                recipe.name: cost_of(self._model(recipe, chosen[recipe][0], self.options.seeds[0]))
-                for recipe in RECIPES
+                recipe.name: cost_of(self._model(recipe, weight, first)) for recipe, (weight, _) in chosen.items()
             },
             "choice": choice,
             "sets": figures,
