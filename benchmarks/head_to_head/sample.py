@@ -22,9 +22,10 @@ def sampled(data: Path, name: str, split: str, folder: Path, passages: int, ques
     """
     if (folder / "corpus.jsonl").is_file():
         return folder
-    taken = _neighbours(list(open_collection(data / name)), passages)
-    known = {document.id for document in taken}
     qrels = read_qrels(data / name, split=split)
+    answers = {id for judged in qrels.values() for id, grade in judged.items() if grade > 0}
+    taken = _neighbours(list(open_collection(data / name)), answers, passages)
+    known = {document.id for document in taken}
     asked = [query for query in open_queries(data / name, split=split) if known.issuperset(qrels.get(query.id, [""]))]
     if questions:
         asked = asked[:: max(len(asked) // questions, 1)]
@@ -37,11 +38,14 @@ def sampled(data: Path, name: str, split: str, folder: Path, passages: int, ques
     return folder
 
 
-def _neighbours(documents: list[Text], passages: int) -> list[Text]:
+def _neighbours(documents: list[Text], answers: set[str], passages: int) -> list[Text]:
+    """Runs that begin at answers, evenly spaced among them."""
     if len(documents) <= passages:
         return documents
-    starts = range(0, len(documents) - NEIGHBOURS, len(documents) // max(passages // NEIGHBOURS, 1))
-    return [document for start in starts for document in documents[start : start + NEIGHBOURS]]
+    places = [place for place, document in enumerate(documents) if document.id in answers]
+    starts = places[:: max(len(places) * NEIGHBOURS // passages, 1)]
+    taken = sorted({place for start in starts for place in range(start, min(start + NEIGHBOURS, len(documents)))})
+    return [documents[place] for place in taken[:passages]]
 
 
 def bm25_negatives(data: Path, name: str, path: Path) -> Path:
