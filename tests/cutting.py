@@ -58,6 +58,8 @@ def outcomes(folder: Path, modules: Sequence[str], runs: Sequence[Run], *, model
 
 def arm(cut: Cut) -> None:
     """Have this process, which must be one that may end, send itself the signal of ``cut`` at its moment."""
+    if cut.number == signal.SIGINT:  # tests that were launched in the background inherit that it is ignored
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if cut.place.isdigit():
         _arm_texts(cut)
     else:
