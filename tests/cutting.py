@@ -5,19 +5,16 @@ whose run has a `Cut` sends itself the signal at that moment, so that the moment
 busy.
 """
 
-import importlib
 import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.conftest import PATIENCE, ROOT
+from tests.forked import run
 
 
 class Cut(NamedTuple):
@@ -43,17 +40,27 @@ class Outcome(NamedTuple):
 Run = tuple[Sequence[str], Cut | None]
 
 
-def outcomes(folder: Path, modules: Sequence[str], runs: Sequence[Run], *, model: str = "") -> list[Outcome]:
-    """The outcome of each run ``(arguments, cut)`` in ``folder``, one after the other.
+def outcomes(folder: Path, runs: Sequence[Run]) -> list[Outcome]:
+    """The outcome of each run ``(arguments, cut)`` in ``folder``, one after the other."""
+    return [_outcome(folder, *each) for each in runs]
 
-    ``modules``, and the folder of a ``model``, are loaded once for all of them.
-    """
-    given = json.dumps([str(folder), list(modules), model, runs])
-    alone = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}  # threads do not survive a fork
-    command = [sys.executable, "-W", "ignore", "-m", "tests.cutting", given]
-    done = subprocess.run(command, cwd=ROOT, env=alone, capture_output=True, text=True, timeout=PATIENCE, check=False)
-    assert done.returncode == 0, done.stderr
-    return [Outcome(*outcome) for outcome in json.loads(done.stdout.splitlines()[-1])]
+
+def _outcome(folder: Path, arguments: Sequence[str], cut: Cut | None) -> Outcome:
+    (ended,) = run("-c", COMMAND, json.dumps([arguments, cut]), cwd=folder)
+    return Outcome(ended.status, ended.out + ended.err)
+
+
+COMMAND = """
+import json, sys
+from splade.cli import main
+from tests.cutting import Cut, arm
+
+arguments, cut = json.loads(sys.argv[1])
+sys.argv = ["splade"]
+if cut:
+    arm(Cut(*cut))
+main(arguments)
+"""
 
 
 def arm(cut: Cut) -> None:
@@ -99,15 +106,13 @@ def _arm_texts(cut: Cut) -> None:
     FileCollection.iterate = iterated  # type: ignore[method-assign]
 
 
-def in_child(work: Callable[[], Any], cut: Cut | None = None, output: int | None = None) -> int:
-    """The exit status of a forked child that does ``work`` with ``cut`` armed, its output going to ``output``."""
+def in_child(work: Callable[[], Any], cut: Cut | None = None) -> int:
+    """The exit status of a forked child that does ``work`` with ``cut`` armed."""
     child = os.fork()
     if child:
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     status = 1
     try:
-        if output is not None:
-            os.dup2(output, 1), os.dup2(output, 2)
         if cut is not None:
             arm(cut)
         work()
@@ -130,27 +135,3 @@ def killed_everywhere(work: Callable[[], Any]) -> int:
             return killed
         assert status == -signal.SIGKILL, status
         killed += 1
-
-
-def _main(folder: str, modules: Sequence[str], model: str, runs: Sequence[Any]) -> None:
-    os.chdir(folder)
-    from splade.cli import main
-
-    for module in modules:
-        importlib.import_module(module)
-    if model:
-        from splade.models import Splade
-
-        Splade(model)
-    sys.argv = ["splade"]
-    found = []
-    for arguments, cut in runs:
-        told = os.memfd_create("told")
-        status = in_child(lambda given=arguments: main(given), cut and Cut(*cut), told)
-        found.append(Outcome(status, os.pread(told, 1 << 20, 0).decode()))
-        os.close(told)
-    print(json.dumps(found))
-
-
-if __name__ == "__main__":
-    _main(*json.loads(sys.argv[1]))

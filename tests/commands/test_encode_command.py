@@ -127,7 +127,7 @@ def test_an_encoding_killed_at_ten_moments_continues_to_the_same_bytes(place):
         return ("encode", *MODEL, "data.COLLECTION_PATH=kill", f"config.out_dir={folder}", SMALL_BATCHES)
 
     runs = [(encode("straight"), None), *((encode("killed"), cut) for cut in KILLS), (encode("killed"), None)]
-    straight, *killed, last = outcomes(place, ["splade.encode"], runs, model="MODEL")
+    straight, *killed, last = outcomes(place, runs)
     assert straight.status == last.status == 0, straight.told + last.told
     assert [each.status for each in killed] == [-signal.SIGKILL] * len(KILLS), killed
     for before, now in zip((0, 0, 0, 64, 64), killed, strict=False):

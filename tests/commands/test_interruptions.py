@@ -10,7 +10,6 @@ import pytest
 from tests.commands.world import PASSAGES
 from tests.cutting import Cut, Run, outcomes
 
-LOADED = ("splade.retrieve", "splade.train", "torch.utils.tensorboard")  # once for all children
 INDEX = (
     "index",
     "init_dict.model_type_or_dir=MODEL",
@@ -62,7 +61,6 @@ def test_an_interrupted_or_killed_indexing_continues_to_the_same_bytes(many):
     search = ("retrieve", *INDEX[1:], "config.index_dir=cut/killed", "config.out_dir=cut/out")
     straight, early, stopped, stopped_again, killed, searched, killed_again = outcomes(
         many,
-        LOADED,
         [
             index("straight"),
             index("stopped", Cut(signal.SIGINT, "0")),  # the first text is wanted, nothing is stored
@@ -72,7 +70,6 @@ def test_an_interrupted_or_killed_indexing_continues_to_the_same_bytes(many):
             (search, None),
             index("killed"),
         ],
-        model="MODEL",
     )
     assert straight[0] == 0, straight[1]
     for code, told in (early, stopped):
@@ -97,7 +94,6 @@ def test_an_interrupted_or_killed_training_continues_to_the_same_weights(many):
 
     straight, stopped, stopped_again, killed, killed_again, finished = outcomes(
         many,
-        LOADED,
         [
             train("whole"),
             train("halted", signal.SIGINT),
@@ -106,7 +102,6 @@ def test_an_interrupted_or_killed_training_continues_to_the_same_weights(many):
             train("shot"),
             train("shot"),
         ],
-        model="MODEL",
     )
     assert straight[0] == 0, straight[1]
     assert stopped[0] == 130

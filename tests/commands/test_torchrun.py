@@ -1,19 +1,15 @@
 """Several processes train as one."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from splade.files import read_json
+from tests.forked import run_well
 from tests.tiny import tiny_mlm
 
-ROOT = Path(__file__).parents[2]
 TRAIN = (
     "-m",
     "splade.train",
@@ -27,26 +23,18 @@ TRAIN = (
 )
 
 
-TOGETHER = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
-CUTS = {"micro-batches": ((), ("config.micro_batch_size=2",)), "two": (TOGETHER, ())}
-CUTS["two, sharded"] = (TOGETHER, ("config.fsdp=true", "config.micro_batch_tokens=60"))
-CUTS["checkpointing"] = ((), ("config.gradient_checkpointing=true",))
-CUTS["two, in tokens"] = (TOGETHER, ("config.micro_batch_tokens=60",))
+CUTS = {
+    "micro-batches": (1, ("config.micro_batch_size=2",)),
+    "checkpointing": (1, ("config.gradient_checkpointing=true",)),
+    "two": (2, ()),
+    "two, sharded": (2, ("config.fsdp=true", "config.micro_batch_tokens=60")),
+    "two, in tokens": (2, ("config.micro_batch_tokens=60",)),
+}
 
 
-def trained(folder, launcher, model, *overrides):
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    for name in ("SPLADE_CONFIG_NAME", "SPLADE_CONFIG_FULLPATH"):
-        environment.pop(name, None)
+def trained(folder, processes, model, *overrides):
     where = (f"config.checkpoint_dir={folder}", f"init_dict.model_type_or_dir={model}")
-    done = subprocess.run(
-        [sys.executable, *launcher, *TRAIN, *where, *overrides],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=environment,
-    )
-    assert done.returncode == 0, done.stderr
+    run_well(*TRAIN, *where, *overrides, processes=processes)
     return load_file(folder / "model" / "model.safetensors")
 
 
@@ -59,14 +47,14 @@ def alone(request, tmp_path_factory):
     if request.param == "without dropout":
         config |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
         (model / "config.json").write_text(json.dumps(config))
-    return model, trained(folder / "one", (), model)
+    return model, trained(folder / "one", 1, model)
 
 
 @pytest.mark.parametrize("cut", CUTS)
 def test_twenty_steps_write_the_same_weights_however_they_are_launched(tmp_path, alone, cut):
     model, expected = alone
-    launcher, overrides = CUTS[cut]
-    found = trained(tmp_path / "run", launcher, model, *overrides)
+    processes, overrides = CUTS[cut]
+    found = trained(tmp_path / "run", processes, model, *overrides)
     assert expected.keys() == found.keys()
     for name, weight in expected.items():
         torch.testing.assert_close(found[name], weight, atol=1e-4, rtol=1e-4)
@@ -76,7 +64,7 @@ def test_twenty_steps_write_the_same_weights_however_they_are_launched(tmp_path,
 def test_a_mixture_of_data_sets_writes_the_same_weights_on_two_processes(tmp_path):
     model = tiny_mlm(tmp_path / "mlm", hidden=16, layers=1)
     mixture = ("train/data=toy_mixed", "loss=margin_mse", "config.nb_iterations=6", "config.warmup_steps=1")
-    expected = trained(tmp_path / "one", (), model, *mixture)
-    found = trained(tmp_path / "two", TOGETHER, model, *mixture)
+    expected = trained(tmp_path / "one", 1, model, *mixture)
+    found = trained(tmp_path / "two", 2, model, *mixture)
     for name, weight in expected.items():
         torch.testing.assert_close(found[name], weight, atol=1e-4, rtol=1e-4)

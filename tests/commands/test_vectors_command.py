@@ -302,7 +302,7 @@ def test_an_indexing_of_vectors_killed_again_and_again_continues_to_the_same_byt
         return ("index", "data.VECTORS_PATH=docs.jsonl", f"config.index_dir={name}", "config.index_memory_mb=1")
 
     runs = [(index("straight"), None), *((index("killed"), cut) for cut in KILLS), (index("killed"), None)]
-    straight, *killed, last = outcomes(tmp_path, ["splade.index"], runs)
+    straight, *killed, last = outcomes(tmp_path, runs)
     assert straight.status == last.status == 0, straight.told + last.told
     assert [each.status for each in killed] == [-signal.SIGKILL] * len(KILLS), killed
     assert ["continuing after" in each.told for each in killed] == [number >= 4 for number in range(len(KILLS))]

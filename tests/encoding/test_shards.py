@@ -6,6 +6,7 @@ from splade.data.shards import Shard
 from splade.encoding.shards import ShardWriter
 from splade.files import InputError
 from splade.records import SparseBatch
+from tests.forked import run_well
 from tests.kernels.cases import random_batch
 
 TERMS = [f"t{term}" for term in range(30)]
@@ -79,14 +80,15 @@ def test_a_piece_cut_short_is_written_again_with_what_follows(tmp_path):
     assert ShardWriter(tmp_path, FIRST, ABOUT, TERMS).n_docs == 5
 
 
-def test_two_processes_do_not_write_one_shard(tmp_path, run_python):
+def test_two_processes_do_not_write_one_shard(tmp_path):
     writer = ShardWriter(tmp_path, FIRST, ABOUT, TERMS)
-    told = run_python(
+    told = run_well(
+        "-c",
         "from pathlib import Path\nfrom splade.encoding.shards import ShardWriter\n"
         "from splade.data.shards import Shard\nfrom splade.files import InputError\n"
         f"try: ShardWriter(Path({str(tmp_path)!r}), Shard(1, 1), {ABOUT!r}, [])\n"
-        "except InputError as error: print(error)"
-    )
+        "except InputError as error: print(error)",
+    )[0].out
     assert "another process is writing this shard. Wait for it" in told
     writer.finish()
 

@@ -15,6 +15,7 @@ from splade.indexing import IndexBuilder, InvertedIndex
 from splade.indexing.inverted_index import FOLDER, building_folder
 from splade.indexing.segments import JOURNAL, Journal
 from splade.kernels.sparse import to_dense, transpose
+from tests.forked import run
 from tests.kernels.cases import batch, dense_matrices, random_batch
 
 ROOT = Path(__file__).parents[2]
@@ -110,6 +111,7 @@ def test_an_abandoned_build_is_continued_to_the_same_bytes(tmp_path, whole, adde
 BUILD = """
 import sys
 from splade.indexing import IndexBuilder
+from tests.forked import run
 from tests.kernels.cases import random_batch
 builder = IndexBuilder(sys.argv[1], 30, resume=True)
 for seed in range(builder.n_docs // 20, 6):
@@ -291,9 +293,8 @@ def test_two_processes_do_not_build_one_index(tmp_path):
     builder = IndexBuilder(path, V)
     builder.add(PARTS[0])
     code = f"from splade.indexing import IndexBuilder; IndexBuilder({str(path)!r}, {V})"
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
-    assert "another process is writing this index" in done.stderr
+    (ended,) = run("-c", code)
+    assert "another process is writing this index" in ended.err
     assert builder.finish().n_docs == 20
 
 

@@ -1,11 +1,8 @@
 """SIGKILL, which nothing can catch, at any step of building, appending, deleting and merging."""
 
-import subprocess
-import sys
-
 from splade.indexing import IndexAppender, IndexBuilder, InvertedIndex, delete, merge
 from splade.indexing.inverted_index import FOLDER
-from tests.conftest import ROOT
+from tests.forked import run_well
 from tests.kernels.cases import random_batch
 
 V, BATCH, BATCHES = 60, 40, 6
@@ -126,10 +123,8 @@ def content(path):
 def test_whatever_is_killed_can_be_run_again_to_the_same_bytes(tmp_path):
     for name in ("warm", "straight", "killed"):
         (tmp_path / name).mkdir()
-    command = [sys.executable, "-W", "ignore", "-c", KILLED, str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    told = [line.split() for line in done.stdout.splitlines()]
+    (ended,) = run_well("-c", KILLED, tmp_path)
+    told = [line.split() for line in ended.out.splitlines()]
     assert [work for work, _, _ in told] == ["build", "append", "shrink"]
     assert all(int(steps) > 30 and int(killed) >= 5 for _, steps, killed in told), told
     assert content(tmp_path / "killed") == content(tmp_path / "straight") == content(tmp_path / "warm")

@@ -1,9 +1,6 @@
 import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -15,7 +12,7 @@ from splade.mining import Chooser, Ranks, mine
 from splade.mining.pieces import Pieces
 from splade.records import SparseBatch
 from splade.search import Searcher
-from tests.conftest import ROOT
+from tests import forked
 from tests.data.writing import tsv
 
 N_QUERIES, N_DOCS, WIDTH = 40, 120, 30
@@ -205,14 +202,8 @@ def test_two_processes_do_not_write_one_file(world, tmp_path):
         "except InputError as error: print(error)"
     )
     pieces = Pieces(tmp_path / "n.jsonl", {})
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        check=True,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-    )
-    assert "another process is writing this file" in done.stdout
+    (ended,) = forked.run("-c", code)
+    assert "another process is writing this file" in ended.out
     assert pieces.n_queries == 0
 
 
@@ -232,9 +223,8 @@ pieces.finish(dict(pieces.counts))
 
 def test_after_kills_a_file_has_the_bytes_of_an_undisturbed_one(tmp_path):
     def attempt(name, stop):
-        given = json.dumps([str(tmp_path / name / "n.jsonl"), stop])
-        environment = os.environ | {"PYTHONPATH": str(ROOT)}
-        return subprocess.run([sys.executable, "-c", KILLED, given], env=environment, check=False).returncode
+        (ended,) = forked.run("-c", KILLED, json.dumps([str(tmp_path / name / "n.jsonl"), stop]))
+        return ended.status
 
     assert attempt("straight", -1) == 0
     assert [attempt("killed", stop) for stop in (0, 9, 27)] == [-signal.SIGKILL] * 3

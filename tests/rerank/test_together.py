@@ -1,19 +1,15 @@
 """A reranker is trained by several processes as by one."""
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.conftest import ROOT
+from tests.forked import run
 from tests.tiny import tiny_cross_encoder, tiny_t5
 
 STEPS = 8
-TOGETHER = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node")
 KINDS = {"cross_encoder": tiny_cross_encoder, "rankT5": tiny_t5}
 SETTINGS = (
     f"config.nb_iterations={STEPS}",
@@ -28,16 +24,15 @@ SETTINGS = (
 )
 
 
-def trained(folder, launcher, model, kind, *overrides, fails=False):
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    environment.pop("SPLADE_CONFIG_FULLPATH", None)
-    environment["SPLADE_CONFIG_NAME"] = "config_reranker_train_toy"
+def launched(folder, processes, model, kind, *overrides):
     where = (f"config.checkpoint_dir={folder}", f"init_dict.model_type_or_dir={model}", f"config.reranker_type={kind}")
-    command = [sys.executable, *launcher, "-m", "splade.hf_train_reranker", *SETTINGS, *where, *overrides]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-    assert bool(done.returncode) == fails, done.stderr
-    if fails:
-        return done.stderr
+    command = ("-m", "splade.hf_train_reranker", *SETTINGS, *where, *overrides)
+    return run(*command, processes=processes, SPLADE_CONFIG_NAME="config_reranker_train_toy")
+
+
+def trained(folder, processes, model, kind, *overrides):
+    ended = launched(folder, processes, model, kind, *overrides)
+    assert not any(each.status for each in ended), ended
     rows = [json.loads(line) for line in (folder / "training_log.jsonl").read_text().splitlines()]
     return load_file(folder / "model" / "model.safetensors"), rows
 
@@ -47,8 +42,8 @@ def test_three_processes_write_the_weights_and_the_log_of_one(tmp_path, kind):
     model = KINDS[kind](tmp_path / "start", layers=1)
     config = json.loads((model / "config.json").read_text())
     assert config.get("hidden_dropout_prob", config.get("dropout_rate")) == 0.1
-    expected, log = trained(tmp_path / "one", (), model, kind)
-    found, own_log = trained(tmp_path / "three", (*TOGETHER, "3"), model, kind, "config.micro_batch_size=1")
+    expected, log = trained(tmp_path / "one", 1, model, kind)
+    found, own_log = trained(tmp_path / "three", 3, model, kind, "config.micro_batch_size=1")
     for name, weight in expected.items():
         torch.testing.assert_close(found[name], weight, atol=1e-4, rtol=1e-4)
     assert [row["step"] for row in own_log] == list(range(1, STEPS + 1))
@@ -60,5 +55,7 @@ def test_three_processes_write_the_weights_and_the_log_of_one(tmp_path, kind):
 
 def test_more_processes_than_queries_in_a_batch_are_refused(tmp_path):
     model = tiny_cross_encoder(tmp_path / "start", layers=1)
-    said = trained(tmp_path / "run", (*TOGETHER, "2"), model, "cross_encoder", "config.train_batch_size=1", fails=True)
+    ended = launched(tmp_path / "run", 2, model, "cross_encoder", "config.train_batch_size=1")
+    assert all(each.status for each in ended)
+    said = "".join(each.err for each in ended)
     assert "config.train_batch_size=1 counts the queries of all processes, and there are 2 of these" in said

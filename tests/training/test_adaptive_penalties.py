@@ -1,8 +1,6 @@
 """Penalties that learn during training: composed, trained with, continued exactly, the same however batches are cut."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -12,7 +10,7 @@ from splade.config import configure
 from splade.config.wiring import components
 from splade.regularization import FLOPS, ConstantRamp, DocumentFrequencyFLOPS, Penalty, TargetController
 from splade.training import Interrupted
-from tests.conftest import PATIENCE, ROOT
+from tests.forked import run_well
 from tests.training.test_trainer import Interrupting, raise_interrupt
 from tests.training.toy import TOKENIZER, ToyExamples, ToyRetriever, rows, same, saved_weights, state_of, toy_trainer
 
@@ -102,9 +100,7 @@ def test_what_is_learnt_does_not_depend_on_micro_batches(tmp_path, cut):
 
 
 def test_two_processes_learn_what_one_does(tmp_path):
-    command = [sys.executable, "-W", "ignore", "-c", WORKER, str(tmp_path / "two")]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False)
-    assert done.returncode == 0, done.stderr
+    run_well("-c", WORKER, tmp_path / "two")
     alone, two = (toy_trainer(tmp_path / name, penalties=adaptive(), lr=1e-4, ema_decay=0.9) for name in ("one", "two"))
     alone.run()
     assert two.run().steps_now == 0

@@ -1,8 +1,5 @@
 """Which documents of a global batch answer which query, from judgements, equal texts and equal queries."""
 
-import subprocess
-import sys
-
 import pytest
 import torch
 
@@ -13,8 +10,8 @@ from splade.losses import Contrastive, DistilMarginMSE, InBatchPairwiseNLL, KlDi
 from splade.records import Answers, Example, Text
 from splade.training.answers import answer_keys, answers_of, text_hashes
 from splade.training.objective import Objective
-from tests.conftest import ROOT
 from tests.data.writing import jsonl, put, tsv
+from tests.forked import run_well
 from tests.training.test_global_batch import CUTS, agree, gradients, step_of
 from tests.training.toy import ToyExamples, ToyRetriever, rng, toy_trainer
 
@@ -189,9 +186,7 @@ if parent:
 
 
 def test_two_processes_have_the_gradient_of_one_with_answers_of_each_others_queries(tmp_path):
-    command = [sys.executable, "-W", "ignore", "-c", WORKER, str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200, check=False)
-    assert done.returncode == 0, done.stderr
+    run_well("-c", WORKER, tmp_path)
     found = torch.load(tmp_path / "found.pt", weights_only=True)
     batch = judged_batch(7)
     agree(gradients(batch)[0], found["judged"])

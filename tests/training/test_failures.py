@@ -1,14 +1,12 @@
 """A process that fails prints why and ends at once, and the others of its training end with it."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 
 from splade.files import InputError
 from splade.training.processes import LOST, check_own_gpus
-from tests.conftest import ROOT
+from tests.forked import run_well
 
 # Forks pairs of processes, each pair a training; one of the two raises. The end of the group never comes while one
 # rank is elsewhere, as with NCCL, where it is a collective.
@@ -21,6 +19,7 @@ from splade.files import InputError
 from splade.training import checkpoint
 from splade.training.monitoring import TrainingLog
 from splade.training.processes import process_group
+from tests.forked import run_well
 from tests.training.toy import ToyExamples, ToyRetriever, toy_trainer
 
 folder = Path(sys.argv[1])
@@ -80,10 +79,8 @@ CASES = [("example", 0), ("example", 1), ("encode", 1), ("log", 0), ("checkpoint
 @pytest.fixture(scope="module")
 def ends(tmp_path_factory):
     """Exit code and message of both ranks of each case."""
-    command = [sys.executable, "-W", "ignore", "-c", WORKER, str(tmp_path_factory.mktemp("ends")), json.dumps(CASES)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+    (ended,) = run_well("-c", WORKER, tmp_path_factory.mktemp("ends"), json.dumps(CASES))
+    return json.loads(ended.out.splitlines()[-1])
 
 
 @pytest.mark.parametrize(("case", "failing"), CASES[:4])

@@ -1,7 +1,5 @@
 """One step's gradient is the same however the batch is cut."""
 
-import subprocess
-import sys
 from contextlib import nullcontext
 from functools import partial
 
@@ -16,7 +14,7 @@ from splade.records import Text
 from splade.training.global_batch import GlobalStep
 from splade.training.objective import Objective
 from splade.training.share import SIDES
-from tests.conftest import PATIENCE, ROOT
+from tests.forked import run_well
 from tests.tiny import tiny_mlm
 from tests.training.toy import ToyExamples, ToyRetriever, penalties, rng, rows, state_of, toy_trainer
 
@@ -278,9 +276,7 @@ if parent:
 
 
 def test_two_processes_give_the_gradient_and_the_training_of_one(tmp_path):
-    command = [sys.executable, "-W", "ignore", "-c", WORKER, str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False)
-    assert done.returncode == 0, done.stderr
+    run_well("-c", WORKER, tmp_path)
     expected = gradients(examples(7), dropout=0.3)[0]
     for rank in range(2):
         for found in torch.load(tmp_path / f"rank{rank}.pt", weights_only=True).values():

@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -12,7 +10,7 @@ from splade.losses import InBatchPairwiseNLL
 from splade.models import Splade, load_retriever
 from splade.records import Text
 from splade.training import FullRanking, Interrupted, Trainer
-from tests.conftest import PATIENCE, ROOT
+from tests.forked import run_well
 from tests.tiny import tiny_mlm
 from tests.training.test_trainer import Interrupting, assert_same_end, raise_interrupt
 from tests.training.toy import TOPICS, ToyExamples, document, penalties, same, state_of, toy_trainer
@@ -38,10 +36,8 @@ def die():
 
 
 def test_killed_runs_continue_to_the_same_end_bit_for_bit(tmp_path):
-    command = [sys.executable, "-W", "ignore", "-c", KILLED, str(tmp_path), str(CHECKPOINT), str(INSIDE)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False)
-    assert done.returncode == 0, done.stderr
-    assert int(done.stdout) >= 10  # before and after each file got its name, one run continued again and again
+    (ended,) = run_well("-c", KILLED, tmp_path, CHECKPOINT, INSIDE)
+    assert int(ended.out) >= 10  # before and after each file got its name, one run continued again and again
     straight = toy_trainer(tmp_path / "straight")
     summary = straight.run()
     for name, steps_left in ((str(CHECKPOINT), 6), (str(INSIDE), 6), ("everywhere", 0)):

@@ -1,7 +1,5 @@
 """Mid-training: one gradient however the batch is cut, and a folder that any training starts from."""
 
-import subprocess
-import sys
 from contextlib import nullcontext
 
 import numpy as np
@@ -18,7 +16,7 @@ from splade.regularization import FLOPS, L1, Penalty, QuadraticRamp
 from splade.training import Trainer
 from splade.training.masked_tokens import MaskedTokenStep
 from splade.training.objective import DocumentObjective
-from tests.conftest import PATIENCE, ROOT
+from tests.forked import run_well
 from tests.tiny import tiny_decoder, tiny_encoder, tiny_mlm
 from tests.training.test_global_batch import agree, still
 from tests.training.toy import TOPICS, document, rng, rows, same, state_of, toy_trainer
@@ -218,9 +216,7 @@ def trainer(checkpoint_dir, folder, texts, **settings):
 
 
 def test_two_processes_give_the_gradient_of_one_and_train_to_the_same_end_spread_or_whole(tmp_path, folder, texts):
-    command = [sys.executable, "-W", "ignore", "-c", WORKER, str(tmp_path), str(folder), str(texts)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False)
-    assert done.returncode == 0, done.stderr
+    run_well("-c", WORKER, tmp_path, folder, texts)
     expected, _ = gradients(Splade(folder, max_length=32), batch_of(texts))
     for rank in range(2):
         for found in torch.load(tmp_path / f"rank{rank}.pt", weights_only=True).values():

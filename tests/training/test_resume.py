@@ -1,12 +1,9 @@
 """A training killed in the middle goes on with any number of processes and micro-batches, to the same end."""
 
-import subprocess
-import sys
-
 import pytest
 import torch
 
-from tests.conftest import PATIENCE, ROOT
+from tests import forked
 from tests.training.toy import rows, saved_weights, state_of, toy_trainer
 
 SETTINGS = {"nb_iterations": 10, "train_batch_size": 5, "lr": 1e-4, "record_frequency": 5, "warmup_steps": 3}
@@ -48,9 +45,8 @@ os._exit(0)
 
 
 def run(folder, processes, kill_at=-1):
-    command = [sys.executable, "-W", "ignore", "-c", WORKER, str(folder), str(processes), str(kill_at)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False)
-    assert done.returncode == (0 if kill_at < 0 else -9), done.stderr
+    (ended,) = forked.run("-c", WORKER, folder, processes, kill_at)
+    assert ended.status == (0 if kill_at < 0 else -9), ended.err
 
 
 def assert_same(folder, straight, tolerance):

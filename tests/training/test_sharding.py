@@ -1,8 +1,6 @@
 """Weights spread over two processes train as whole ones on one, and are written whole."""
 
 import logging
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -11,7 +9,7 @@ from splade.files import InputError
 from splade.losses import InBatchPairwiseNLL
 from splade.models import Splade, load_retriever
 from splade.training import Trainer
-from tests.conftest import PATIENCE, ROOT
+from tests.forked import run_well
 from tests.tiny import tiny_mlm
 from tests.training.toy import ToyExamples, penalties, rows, state_of, toy_trainer
 
@@ -62,9 +60,7 @@ def two_encoders(folder, name, *, fsdp=True, **settings):
 
 def test_two_processes_with_spread_weights_train_continue_and_save_as_one_with_whole_weights(tmp_path):
     tiny_mlm(tmp_path / "mlm", hidden=16, layers=1)
-    command = [sys.executable, "-W", "ignore", "-c", WORKER, str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False)
-    assert done.returncode == 0, done.stderr
+    run_well("-c", WORKER, tmp_path)
     alone = two_encoders(tmp_path, "alone", fsdp=False, nb_iterations=3)
     alone.run()
     left = two_encoders(tmp_path, "left", fsdp=False, nb_iterations=6)

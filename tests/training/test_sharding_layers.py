@@ -1,8 +1,5 @@
 """Weights are spread layer by layer, whatever the processes' texts, and gathered one tensor at a time."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import torch
@@ -13,7 +10,7 @@ from splade.models import Splade
 from splade.records import Text
 from splade.training import Trainer, sharding
 from splade.training.sharding import in_one_order, layers, whole
-from tests.conftest import ROOT
+from tests.forked import run_well
 from tests.tiny import tiny_mlm
 from tests.training.toy import TOPICS, ToyExamples, penalties, state_of
 
@@ -75,9 +72,7 @@ def uneven(folder, name, **settings):
 
 def test_layers_are_spread_each_by_itself_and_train_as_whole_ones(tmp_path):
     tiny_mlm(tmp_path / "mlm", hidden=16, layers=3)
-    command = [sys.executable, "-W", "ignore", "-c", WORKER, str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=400, check=False)
-    assert done.returncode == 0, done.stderr
+    run_well("-c", WORKER, tmp_path)
     alone, spread = uneven(tmp_path, "alone"), uneven(tmp_path, "spread")
     alone.run()
     assert spread.run().steps_now == 0

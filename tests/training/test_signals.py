@@ -2,14 +2,12 @@
 
 import os
 import signal
-import subprocess
-import sys
 
 import pytest
 
 from splade.config.command import in_words
 from splade.training import Interrupted
-from tests.conftest import ROOT
+from tests.forked import run_well
 from tests.training.test_trainer import Interrupting, assert_same_end
 from tests.training.toy import state_of, toy_trainer
 
@@ -92,9 +90,7 @@ def test_the_command_that_a_signal_ends_has_the_exit_code_of_ctrl_c(tmp_path, ca
     ids=["between steps", "validation"],
 )
 def test_a_signal_to_one_of_two_processes_ends_both_after_the_same_step(tmp_path, straight, case, name, step):
-    command = [sys.executable, "-W", "ignore", "-c", WORKER, case, str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200, check=False)
-    assert done.returncode == 0, done.stderr
+    run_well("-c", WORKER, case, tmp_path)
     told = [(tmp_path / f"{case}{rank}").read_text() for rank in range(2)]
     assert all(f"after step {step}; the same command continues from there" in words for words in told)
     assert any(f"interrupted by {name}" in words for words in told)

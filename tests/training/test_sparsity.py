@@ -1,8 +1,5 @@
 """Sparsity does not depend on hardware: 200 steps end with the same non-zeros on one process and on two."""
 
-import subprocess
-import sys
-
 import pytest
 import torch
 
@@ -10,7 +7,7 @@ from splade.encoding import Encoder
 from splade.losses import InBatchPairwiseNLL
 from splade.models import Splade, load_retriever
 from splade.training import Trainer
-from tests.conftest import PATIENCE, ROOT
+from tests.forked import run_well
 from tests.tiny import tiny_mlm
 from tests.training.toy import ToyExamples, document, penalties
 
@@ -60,8 +57,6 @@ def test_two_processes_end_as_sparse_as_one(tmp_path):
     tiny_mlm(tmp_path / "mlm", hidden=16, layers=1)
     before = non_zeros(tmp_path / "mlm")
     alone = non_zeros(trained(tmp_path, "one"))
-    command = [sys.executable, "-W", "ignore", "-c", WORKER, str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False)
-    assert done.returncode == 0, done.stderr
+    run_well("-c", WORKER, tmp_path)
     assert alone < 0.9 * before
     assert non_zeros(tmp_path / "two" / "model") == pytest.approx(alone, rel=0.02)
