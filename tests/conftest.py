@@ -1,11 +1,15 @@
 """Fixtures that several parts share."""
 
+import functools
 import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import omegaconf._utils
+import omegaconf.base
+import omegaconf.grammar_parser
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -14,6 +18,11 @@ PATIENCE = 1000.0  # seconds that a test waits for another process: a safety net
 
 # Before transformers is imported: where a name is no folder, a test needs no hub to say so, nor its retries.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+# Hundreds of configs are composed of the same texts here: what OmegaConf's grammar reads in a text depends on it alone.
+parse = functools.cache(omegaconf.grammar_parser.parse)
+for reader in (omegaconf.base, omegaconf._utils):
+    reader.parse = parse
 
 # A slow machine makes no test fail.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -43,15 +43,21 @@ def test_a_wheel_holds_the_configs_the_toy_data_and_the_console_script(installed
     assert "splade = splade.cli:main" in entry_points.read_text()
 
 
-def test_commands_run_from_a_wheel_in_an_empty_folder(installed, tmp_path):
+SMALL = ("config.nb_iterations=1", "config.warmup_steps=0", "config.train_batch_size=2", "config.record_frequency=1")
+
+
+def test_a_training_runs_from_a_wheel_in_an_empty_folder(installed, tmp_path):
+    small = (*SMALL, "config.checkpoint_dir=run", "validation=none")
+    done = run(installed, tmp_path, "splade.train", *small)
+    assert done.returncode == 0, done.stderr
+    assert str(installed / "splade" / "toy") in (tmp_path / "run" / "config.yaml").read_text()
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+@pytest.mark.slow  # every kernel is compiled anew, as after an installation
+def test_all_runs_from_a_wheel_in_an_empty_folder(installed, tmp_path):
     where = [f"config.{kind}_dir=run/{kind}" for kind in ("checkpoint", "index", "out")]
-    small = [
-        "config.nb_iterations=1",
-        "config.warmup_steps=0",
-        "config.train_batch_size=2",
-        "config.record_frequency=1",
-    ]
-    done = run(installed, tmp_path, "splade.all", *where, *small)
+    done = run(installed, tmp_path, "splade.all", *where, *SMALL)
     assert done.returncode == 0, done.stderr
     assert str(installed / "splade" / "toy") in (tmp_path / "run/out/TOY/details.json").read_text()
     assert [path.name for path in tmp_path.iterdir()] == ["run"]

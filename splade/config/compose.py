@@ -10,7 +10,8 @@ Nothing is written anywhere. On top of what Hydra does:
 """
 
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +122,7 @@ class Groups:
             for directory in self.directories:
                 file = directory / group / f"{option}.yaml"
                 if file.is_file():
-                    found |= set(_set_by(file, group))
+                    found |= _set_by(file, file.stat().st_mtime_ns, group)
         return found
 
 
@@ -208,19 +209,25 @@ def _follow_moved_checkpoint(saved: DictConfig, choice: Choice) -> None:
         OmegaConf.update(saved, "config.checkpoint_dir", str(choice.directory))
 
 
-def _set_by(file: Path, group: str) -> Iterator[str]:
-    """Addresses that an option file sets, below the package that its first lines name."""
+@lru_cache(maxsize=1024)
+def _set_by(file: Path, _modified: int, group: str) -> frozenset[str]:
+    """The addresses that an option file sets, below the package that its first lines name.
+
+    Every option of a group is read whenever one is chosen, so what a file says is kept until it is modified.
+    """
     package = group.replace("/", ".")
     for line in file.read_text(encoding="utf-8").splitlines():
         if line.startswith("# @package "):
             package = line.removeprefix("# @package ").strip().replace("_global_", "")
     values: Any = OmegaConf.to_container(OmegaConf.load(file), resolve=False)
     prefix = package.split(".") if package else []
+    found = set()
     for name, value in values.items():
         if name != "defaults":
             inner = list(value) if isinstance(value, dict) and not prefix else [None]
             for child in inner:
-                yield ".".join([*prefix, str(name), *([str(child)] if child is not None else [])][:2])
+                found.add(".".join([*prefix, str(name), *([str(child)] if child is not None else [])][:2]))
+    return frozenset(found)
 
 
 def _first_line(error: BaseException) -> str:

@@ -43,7 +43,7 @@ def reads(cfg: DictConfig, nodes: Iterable[str], wired: Collection[str]) -> Read
     ``wired`` are the top-level names of the wiring: only what stands elsewhere is a value, and a value
     that is needed must not be null.
     """
-    walk = _Walk(cfg, OmegaConf.to_container(cfg, resolve=False), wired, Reads({}, {}))
+    walk = _Walk(cfg, OmegaConf.to_container(cfg, resolve=False), wired, {}, Reads({}, {}))
     for node in nodes:
         walk.follow(node, node, set())
     return walk.result
@@ -124,6 +124,7 @@ class _Walk(NamedTuple):
     cfg: DictConfig
     raw: Any
     wired: Collection[str]
+    known: dict[str, list[Reference] | str]  # by the address of a text: several nodes read the same ones
     result: Reads
 
     def follow(self, address: str, reader: str, seen: set[str]) -> None:
@@ -132,16 +133,24 @@ class _Walk(NamedTuple):
             return
         seen.add(address)
         for place, text in _texts(raw_at(self.raw, address), address):
-            try:
-                found = list(references(text, self.cfg, place))
-            except OmegaConfBaseException as error:
-                self.result.missing.setdefault(_unresolved(error), set()).add(reader)
+            found = self._references(place, text)
+            if isinstance(found, str):
+                self.result.missing.setdefault(found, set()).add(reader)
                 continue
             for reference in found:
                 self.result.readers.setdefault(reference.address, set()).add(reader)
                 if not reference.optional and self._lacks(reference.address):
                     self.result.missing.setdefault(reference.address, set()).add(reader)
                 self.follow(reference.address, reader, seen)
+
+    def _references(self, place: str, text: str) -> list[Reference] | str:
+        """What the text at ``place`` refers to, or the address that cannot be resolved."""
+        if place not in self.known:
+            try:
+                self.known[place] = list(references(text, self.cfg, place))
+            except OmegaConfBaseException as error:
+                self.known[place] = _unresolved(error)
+        return self.known[place]
 
     def _lacks(self, address: str) -> bool:
         value = raw_at(self.raw, address)

@@ -19,7 +19,7 @@ from splade.config.errors import ConfigError, hint, nearest
 from splade.config.reads import ABSENT, Reads, evaluate, raw_at, reads
 from splade.config.settings import WRONG, Settings, complaint, read_value
 from splade.config.signatures import complaints
-from splade.config.wiring import NAMED, PATCHES, components, join, patch, wired_names
+from splade.config.wiring import NAMED, PATCHES, join, patch, unresolved_components, wired_names
 
 HF_TRAINING = "config.hf_training"
 NOT_NODES = ("catalog", "traits", "kinds", PATCHES, NAMED)
@@ -79,8 +79,7 @@ def unknown_keys(cfg: DictConfig, settings: Settings) -> Iterator[str]:
             groups = [] if "." in address else Groups([conf_dir()]).names()
             near = nearest(address, groups) or settings.nearest(address)
             yield f"{address}: there is no such setting" + (f"; did you mean {near}?" if near else "")
-    base = OmegaConf.to_container(components(), resolve=False)
-    assert isinstance(base, dict)
+    base = unresolved_components()
     for name, change in cfg[PATCHES].items():
         yield from _unknown_in_node(str(name), change, base[name])
 

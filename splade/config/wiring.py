@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from copy import deepcopy
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -23,19 +24,25 @@ def components() -> DictConfig:
     return deepcopy(_loaded(conf_dir() / "components.yaml"))
 
 
+@lru_cache(maxsize=1)
+def unresolved_components() -> Mapping[str, Any]:
+    """What `components` holds, with its interpolations as they are written; not to be changed."""
+    return MappingProxyType(_raw(_loaded(conf_dir() / "components.yaml")))
+
+
 def join(values: DictConfig) -> DictConfig:
     """The wiring with ``values`` beside it and the user's catalog entries in it.
 
     What the user changed of wired nodes waits under ``patches`` for ``patch``; no component has been
     looked up yet.
     """
-    base = components()
-    own = _raw(values)
+    register()
+    base, own = _loaded(conf_dir() / "components.yaml"), _raw(values)
     patches = {name: own.pop(name) for name in list(own) if name in base and name != PATCHES}
     cfg = OmegaConf.merge(base, OmegaConf.create(own))
     assert isinstance(cfg, DictConfig)
     if isinstance(patches.get("catalog"), Mapping):
-        cfg.catalog = OmegaConf.merge(cfg.catalog, OmegaConf.create(_entries(base, patches["catalog"])))
+        cfg.catalog = OmegaConf.merge(cfg.catalog, OmegaConf.create(_entries(patches["catalog"])))
     cfg[PATCHES] = patches
     return cfg
 
@@ -81,9 +88,9 @@ def _names(path: Path) -> frozenset[str]:
     return frozenset(str(name) for name in _loaded(path))
 
 
-def _entries(base: DictConfig, own: Mapping[str, Any]) -> dict[str, Any]:
+def _entries(own: Mapping[str, Any]) -> dict[str, Any]:
     """The user's catalog entries; a dotted path is wired as the first entry of its table."""
-    raw, found = _raw(base)["catalog"], {}
+    raw, found = unresolved_components()["catalog"], {}
     for kind, entries in own.items():
         template = next(iter(raw.get(kind, {}).values()), None)
         found[kind] = entries

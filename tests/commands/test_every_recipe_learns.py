@@ -13,6 +13,16 @@ OWN = {"config_hf_dense_sigir23_32neg_nodistil": ("3e-2", 8), "config_reranker_t
 a cross-encoder from a fresh head."""
 TOY = {"config_default", *(name for name in TRAINED if "toy" in name)}  # from an encoder that knows the toy texts
 
+SLOW = {
+    "config_hf_dense_sigir23_32neg_distil", "config_hf_splade_sigir23_32neg_distil", "config_hf_toy", "config_llm_8b",
+    "config_hf_splade_sigir23_32neg_nodistil", "config_mid_training", "config_rerank_train_T5_3b", "config_splade",
+    "config_splade++_cocondenser_ensembledistil_monogpu", "config_splade++_cocondenser_selfdistil",
+    "config_splade++_ensembledistil", "config_splade++_msedistil", "config_splade++_selfdistil",
+    "config_splade_v3_distilbert", "efficient_splade/config_BT_VI_large", "efficient_splade/config_BT_VI_medium",
+    "efficient_splade/config_VI_doc_medium", "efficient_splade/config_V_large", "efficient_splade/config_V_medium",
+}  # fmt: skip
+"""Recipes that differ from another one in sizes and names alone, for tiny models in nothing."""
+
 
 def settings(name: str) -> list[str]:
     """Little data, all of it in each step, and a high rate; the rest is the recipe's."""
@@ -33,7 +43,11 @@ def settings(name: str) -> list[str]:
     return given if name == "config_default" else [*given, "data.VALIDATION_SIZE_FOR_LOSS=2"]
 
 
-@pytest.mark.parametrize("name", sorted({*TRAINED, *HF, *RERANKERS}))
+RECIPES = sorted({*TRAINED, *HF, *RERANKERS})
+assert set(RECIPES) > SLOW
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in RECIPES])
 def test_the_loss_of_a_recipe_falls_in_twenty_steps(name, splade, workplace, tmp_path):
     command = "hf_train" if name in HF else "hf_train_reranker" if name in RERANKERS else "train"
     splade(command, f"config.checkpoint_dir={tmp_path}", *settings(name), cwd=workplace, SPLADE_CONFIG_NAME=name)
