@@ -112,6 +112,7 @@ def _serve() -> Child | None:
 
     for name in LOADED:
         importlib.import_module(name)
+    _compile()
     gc.freeze()
     for line in sys.stdin:
         asked = json.loads(line)
@@ -120,6 +121,17 @@ def _serve() -> Child | None:
         if child is not None:
             return child
     return None
+
+
+def _compile() -> None:
+    """Have the machine code of an index and its search at hand in every child, made in one thread."""
+    from splade.indexing import InvertedIndex
+    from splade.search import Searcher
+    from tests.kernels.cases import random_batch
+
+    batch = random_batch(0, 200, 30)
+    index = InvertedIndex.from_csr(batch, cluster=True)
+    list(Searcher(index).search(batch, 5))
 
 
 def _answer(arguments: list[str], cwd: str, environment: dict[str, str], processes: int) -> Child | None:

@@ -11,7 +11,7 @@ from tests.conftest import PATIENCE, ROOT
 
 FREE = Processors(8)
 # What libgomp has read, it prints when it is loaded; a wrong setting ends the command, long after its imports.
-LIBGOMP = [("-um", "splade.train"), ("-m", "splade", "train")]
+LIBGOMP = [("-um", "splade.train"), pytest.param(("-m", "splade", "train"), marks=pytest.mark.slow)]
 
 
 def displayed(*command, cwd, **environment):
@@ -110,7 +110,7 @@ def test_importing_the_package_sets_nothing(run_python):
     assert run_python(code).split() == ["True"]
 
 
-@pytest.mark.parametrize("command", LIBGOMP, ids=" ".join)
+@pytest.mark.parametrize("command", LIBGOMP, ids=["a module", "a sub-command"])
 def test_openmp_reads_the_choice_of_a_command_when_torch_loads_it(command, tmp_path):
     found, done = displayed(*command, "init_dict.model_type_or_dir=nothing/here", cwd=tmp_path)
     if not found:

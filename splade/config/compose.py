@@ -10,7 +10,7 @@ Nothing is written anywhere. On top of what Hydra does:
 """
 
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -132,7 +132,8 @@ def _compose(choice: Choice, parsed: Sequence[Override], groups: Groups) -> Dict
     try:
         with hydra.initialize_config_dir(str(choice.directory), version_base="1.3"):
             chosen = any(groups.is_group(override) for override in parsed)
-            listed = _listed_groups(choice.name, elsewhere) if chosen else set()
+            states = (_state(choice.directory), _state(conf_dir()))
+            listed = _listed_groups(choice.name, tuple(elsewhere), states) if chosen else frozenset()
             texts = [_rewritten(override, groups, listed) for override in parsed]
             return hydra.compose(choice.name, overrides=[*elsewhere, *texts])
     except HydraException as error:
@@ -141,14 +142,25 @@ def _compose(choice: Choice, parsed: Sequence[Override], groups: Groups) -> Dict
         raise ConfigError(f"{choice.path}: {_first_line(error)}") from error
 
 
-def _listed_groups(name: str, overrides: list[str]) -> set[str]:
-    """The groups that the config ``name`` chooses from, through other files too."""
+def _state(directory: Path) -> tuple[str, int, int]:
+    """A folder of configs, how many files it has and when the last one was modified."""
+    modified = [file.stat().st_mtime_ns for file in directory.rglob("*.yaml")]
+    return str(directory), len(modified), max(modified, default=0)
+
+
+@lru_cache(maxsize=64)
+def _listed_groups(name: str, overrides: tuple[str, ...], _states: Any) -> frozenset[str]:
+    """The groups that the config ``name`` chooses from, through other files too.
+
+    Hydra reads all these files for it and once more to compose them: what is found is kept while ``_states``, those of
+    the folders that the running Hydra searches, are the same.
+    """
     loader = GlobalHydra.instance().config_loader()
-    defaults = loader.compute_defaults_list(name, overrides, RunMode.RUN).defaults
-    return {str(entry.config_path).rpartition("/")[0] for entry in defaults if "/" in str(entry.config_path)}
+    defaults = loader.compute_defaults_list(name, list(overrides), RunMode.RUN).defaults
+    return frozenset(str(entry.config_path).rpartition("/")[0] for entry in defaults if "/" in str(entry.config_path))
 
 
-def _rewritten(override: Override, groups: Groups, listed: set[str]) -> str:
+def _rewritten(override: Override, groups: Groups, listed: Collection[str]) -> str:
     text = str(override.input_line).lstrip()
     if override.is_delete() or override.key_or_group.startswith("hydra"):
         return text

@@ -41,6 +41,8 @@ class Settings:
 
     def __init__(self, rows: Iterable[Setting]) -> None:
         self.rows = list(rows)
+        self._plain = {row.address: row for row in self.rows}
+        self._starred = sorted((row for row in self.rows if "*" in row.address), key=lambda row: row.address.count("*"))
 
     @classmethod
     def shipped(cls) -> "Settings":
@@ -49,8 +51,7 @@ class Settings:
 
     def find(self, address: str) -> Setting | None:
         """The setting at ``address``; a plain one before one with ``*``."""
-        found = [row for row in self.rows if row.matches(address)]
-        return min(found, key=lambda row: row.address.count("*"), default=None)
+        return self._plain.get(address) or next((row for row in self._starred if row.matches(address)), None)
 
     def above(self, address: str) -> bool:
         """Whether ``address`` is a group of settings."""

@@ -118,6 +118,7 @@ def test_torchrun_shares_out_the_collection_or_the_shard():
     assert shard_of("3/8", second) == Shard(10, 32)
 
 
+@pytest.mark.slow
 def test_an_encoding_killed_at_ten_moments_continues_to_the_same_bytes(place):
     (place / "kill").mkdir()
     lines = (f"k{number}\t{PASSAGES[number % 12]} {PASSAGES[number % 7]} {number}\n" for number in range(1000))

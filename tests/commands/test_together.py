@@ -15,8 +15,9 @@ from splade.together import forget_shares, vectors_of_all
 from tests.commands.test_encode_command import MODEL, QUERIES, TEXTS
 from tests.commands.world import PASSAGES, SMALL
 from tests.conftest import ROOT
+from tests.forked import run_well
 
-TOGETHER = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m")
+TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m")
 TRAINING = (
     "init_dict.model_type_or_dir=MODEL",
     "data.type=triplets",
@@ -36,11 +37,16 @@ def place(workplace, tmp_path):
 
 
 def run_together(folder, *command):
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    for name in ("SPLADE_CONFIG_NAME", "SPLADE_CONFIG_FULLPATH"):
-        environment.pop(name, None)
+    """What two processes that run ``command`` as ``torchrun`` has them print, one after the other."""
+    return "".join(ended.err for ended in run_well("-m", *command, cwd=folder, processes=2))
+
+
+def torchrun(folder, *command):
+    """What two processes print that ``torchrun`` itself has launched."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SPLADE_CONFIG")}
+    environment |= {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [*TOGETHER, *command], cwd=folder, env=environment, capture_output=True, text=True, timeout=400, check=False
+        [*TORCHRUN, *command], cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stderr
@@ -69,7 +75,7 @@ def test_all_trains_and_encodes_on_both_processes_and_searches_on_the_first(plac
 
 @pytest.mark.slow
 def test_index_encodes_on_both_processes(place):
-    told = run_together(place, "splade.index", *MODEL, TEXTS, "config.index_dir=index")
+    told = torchrun(place, "splade.index", *MODEL, TEXTS, "config.index_dir=index")
     assert told.count("6 documents in .index.vectors-") == 2
     assert told.count("index: 12 documents") == 1
     check_index(place, "index")

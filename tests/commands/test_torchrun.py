@@ -50,7 +50,10 @@ def alone(request, tmp_path_factory):
     return model, trained(folder / "one", 1, model)
 
 
-@pytest.mark.parametrize("cut", CUTS)
+SLOW = ("checkpointing", "two, sharded", "two, in tokens")  # what the others do as well, one thing less at a time
+
+
+@pytest.mark.parametrize("cut", [pytest.param(cut, marks=[pytest.mark.slow] * (cut in SLOW)) for cut in CUTS])
 def test_twenty_steps_write_the_same_weights_however_they_are_launched(tmp_path, alone, cut):
     model, expected = alone
     processes, overrides = CUTS[cut]

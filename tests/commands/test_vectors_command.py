@@ -287,6 +287,7 @@ def test_queries_of_other_qrels_are_refused_before_the_search(place, splade, ref
     assert not (place / "OUT").exists()
 
 
+@pytest.mark.slow
 def test_an_indexing_of_vectors_killed_again_and_again_continues_to_the_same_bytes(tmp_path):
     chance = random.Random(0)
     terms = [f"t{number}" for number in range(3000)]
