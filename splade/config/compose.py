@@ -117,7 +117,7 @@ class Groups:
 
     def addresses(self, group: str) -> set[str]:
         """What the options of ``group`` set, to a depth of two names (``config.loss``)."""
-        found = set()
+        found: set[str] = set()
         for option in self.options(group):
             for directory in self.directories:
                 file = directory / group / f"{option}.yaml"

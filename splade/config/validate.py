@@ -19,7 +19,7 @@ from splade.config.errors import ConfigError, hint, nearest
 from splade.config.reads import ABSENT, Reads, evaluate, raw_at, reads
 from splade.config.settings import WRONG, Settings, complaint, read_value
 from splade.config.signatures import complaints
-from splade.config.wiring import NAMED, PATCHES, join, patch, unresolved_components, wired_names
+from splade.config.wiring import NAMED, PATCHES, join, patch, unresolved_components, unresolved_values, wired_names
 
 HF_TRAINING = "config.hf_training"
 NOT_NODES = ("catalog", "traits", "kinds", PATCHES, NAMED)
@@ -197,10 +197,7 @@ def leaves(value: Any, address: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _values(cfg: DictConfig) -> Iterator[tuple[str, Any]]:
-    wired = wired_names()
-    raw = OmegaConf.to_container(cfg, resolve=False)
-    assert isinstance(raw, dict)
-    return leaves({name: value for name, value in raw.items() if name not in wired})
+    return leaves(unresolved_values(cfg))
 
 
 def _unknown_in_node(name: str, change: Any, node: Any) -> Iterator[str]:

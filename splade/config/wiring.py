@@ -53,7 +53,7 @@ def patch(cfg: DictConfig) -> DictConfig:
     A node that is a choice from the catalog is first replaced by what is chosen, so that a change of one
     argument leaves the others as they are. With a new ``_target_`` go the arguments that it does not take.
     """
-    for name, change in _raw(cfg)[PATCHES].items():
+    for name, change in _raw(cfg[PATCHES]).items():
         if name == "catalog":
             continue
         node = _expanded(cfg, name)
@@ -67,8 +67,16 @@ def patch(cfg: DictConfig) -> DictConfig:
 
 def values_of(cfg: DictConfig) -> dict[str, Any]:
     """The values alone, unresolved, with the user's changes to wired nodes: what composes to ``cfg`` again."""
-    wired, raw = wired_names(), _raw(cfg)
-    return {name: value for name, value in raw.items() if name not in wired} | raw[PATCHES]
+    return unresolved_values(cfg) | _raw(cfg[PATCHES])
+
+
+def unresolved_values(cfg: DictConfig) -> dict[str, Any]:
+    """The values alone as they are written: what stands at the top of a config and is not of the wiring."""
+    return {
+        str(name): OmegaConf.to_container(node, resolve=False) if OmegaConf.is_config(node) else node._value()
+        for name, node in cfg.items_ex(resolve=False)
+        if name not in wired_names()
+    }
 
 
 def wired_names() -> Collection[str]:
