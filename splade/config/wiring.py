@@ -72,11 +72,13 @@ def values_of(cfg: DictConfig) -> dict[str, Any]:
 
 def unresolved_values(cfg: DictConfig) -> dict[str, Any]:
     """The values alone as they are written: what stands at the top of a config and is not of the wiring."""
-    return {
-        str(name): OmegaConf.to_container(node, resolve=False) if OmegaConf.is_config(node) else node._value()
-        for name, node in cfg.items_ex(resolve=False)
-        if name not in wired_names()
-    }
+    found = {}
+    for name in cfg:
+        if name not in wired_names():
+            node: Any = cfg._get_node(name)
+            raw = OmegaConf.to_container(node, resolve=False) if OmegaConf.is_config(node) else node._value()
+            found[str(name)] = raw
+    return found
 
 
 def wired_names() -> Collection[str]:
