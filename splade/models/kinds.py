@@ -44,6 +44,12 @@ class MlmRetriever(SparseRetriever):
 class Splade(MlmRetriever):
     """Both sides weigh every term with a masked language model's head (SPLADE v2, arXiv 2109.10086).
 
+    For a text of tokens i and a vocabulary of terms j::
+
+        logit[i, j] = head(transformer(text)[i])[j]
+        w[j] = max over i of log(1 + relu(logit[i, j]))
+        score(query, document) = sum over j of w_query[j] * w_document[j]
+
     ``model_type_or_dir`` is a folder or hub name of a masked language model; ``model_type_or_dir_q`` a
     second one for queries, over the same vocabulary (one encoder serves both sides where None or empty).
     ``freeze_d_model`` trains the query encoder alone. ``tokenizer`` is a folder or name, by default the

@@ -1,0 +1,64 @@
+"""The commands of the pages for newcomers run as they are written, in an empty folder."""
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import PATIENCE, ROOT
+from tests.forked import run_well
+
+PAGES = ("start.md", "concepts.md")
+BLOCK = re.compile(r"```(bash|python)\n(.*?)```", re.S)
+COMMAND = re.compile(r"((?:\w+=\S+ )*)python (-m splade\..*)")
+# What the pages train takes a minute; that it runs is seen in a few steps.
+FEWER = ("config.nb_iterations=4", "config.warmup_steps=1", "config.record_frequency=4", "validation=none")
+
+
+def blocks(page: str) -> list[tuple[str, str]]:
+    """Language and text of each block of a page, but for those whose first line says that they are not run."""
+    found = BLOCK.findall((ROOT / "docs" / page).read_text())
+    return [(language, text) for language, text in found if not text.startswith("# not run")]
+
+
+def run_block(language: str, text: str, folder: Path) -> str:
+    """What a block prints in ``folder``: Python and the package's commands in forks, anything else in bash."""
+    if language == "python":
+        return run_well("-c", text, cwd=folder)[0].out
+    match = COMMAND.fullmatch(text.strip())
+    if match is None:
+        done = subprocess.run(
+            ["bash", "-e"], input=text, cwd=folder, capture_output=True, text=True, timeout=PATIENCE, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+    given = dict(assignment.split("=", 1) for assignment in match[1].split())
+    arguments = shlex.split(match[2])
+    trains = arguments[1] in ("splade.train", "splade.all")
+    return run_well(*arguments, *(FEWER if trains else ()), cwd=folder, **given)[0].err
+
+
+def test_the_commands_of_the_concepts_run(tmp_path):
+    told = [run_block(language, text, tmp_path) for language, text in blocks("concepts.md")]
+    assert "mrr_10" in (tmp_path / "experiments/concepts/out/TOY/perf.json").read_text()
+    assert len(told) == 1
+
+
+def test_start_ends_with_titles_of_ones_own_documents(tmp_path):
+    told = [run_block(language, text, tmp_path) for language, text in blocks("start.md")]
+    of_run, of_library = told[-2:]
+    assert re.match(r"q1 \[.*\]\nq2 \[.*\]\n", of_run)
+    titles = {"Heart attack", "Eclipse", "Honey", "Engines"}
+    assert set(re.findall(r"\('([^']+)', ", of_run)) <= titles
+    assert re.match(r"\(|\[", of_library)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_is_short_says_for_whom_it_is_and_links_to_what_exists(page):
+    text = (ROOT / "docs" / page).read_text()
+    assert len(text.splitlines()) <= 120
+    assert text.splitlines()[2].startswith("*For ")
+    for target in re.findall(r"\]\(([\w./-]+)", text):
+        assert (ROOT / "docs" / target).exists(), target
