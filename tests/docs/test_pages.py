@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import PATIENCE, ROOT
 from tests.forked import run_well
 
-PAGES = ("start.md", "concepts.md")
+PAGES = ("start.md", "concepts.md", "from-naver.md", "from-sentence-transformers.md")
 BLOCK = re.compile(r"```(bash|python)\n(.*?)```", re.S)
 COMMAND = re.compile(r"((?:\w+=\S+ )*)python (-m splade\..*)")
 # What the pages train takes a minute; that it runs is seen in a few steps.
@@ -40,10 +40,11 @@ def run_block(language: str, text: str, folder: Path) -> str:
     return run_well(*arguments, *(FEWER if trains else ()), cwd=folder, **given)[0].err
 
 
-def test_the_commands_of_the_concepts_run(tmp_path):
-    told = [run_block(language, text, tmp_path) for language, text in blocks("concepts.md")]
-    assert "mrr_10" in (tmp_path / "experiments/concepts/out/TOY/perf.json").read_text()
-    assert len(told) == 1
+@pytest.mark.parametrize(("page", "folder"), [("concepts.md", "concepts"), ("from-naver.md", "debug")])
+def test_the_command_of_a_page_goes_all_the_way(page, folder, tmp_path):
+    (block,) = blocks(page)
+    run_block(*block, tmp_path)
+    assert "mrr_10" in (tmp_path / "experiments" / folder / "out/TOY/perf.json").read_text()
 
 
 def test_start_ends_with_titles_of_ones_own_documents(tmp_path):
@@ -53,6 +54,12 @@ def test_start_ends_with_titles_of_ones_own_documents(tmp_path):
     titles = {"Heart attack", "Eclipse", "Honey", "Engines"}
     assert set(re.findall(r"\('([^']+)', ", of_run)) <= titles
     assert re.match(r"\(|\[", of_library)
+
+
+def test_a_model_trained_as_the_page_says_is_a_folder_of_sentence_transformers(tmp_path):
+    (block,) = blocks("from-sentence-transformers.md")
+    run_block(*block, tmp_path)
+    assert "SpladePooling" in (tmp_path / "st/checkpoint/model/modules.json").read_text()
 
 
 @pytest.mark.parametrize("page", PAGES)
