@@ -2,23 +2,29 @@
 
 An OpenMP thread that has done its part of a loop spins until the others have done theirs. Where another program has a
 core, each of the many short loops of a small model then waits for that program's time slice, and a training step takes
-a hundred times as long. Threads that spin for some ten microseconds and then sleep cost a quiet machine nothing
-(``benchmarks/threads``). OpenMP reads its environment once, when its library is loaded, and that is with torch.
+a hundred times as long. Threads that spin for some ten microseconds and then sleep cure it. Where it is quiet they cost
+a quarter of the time and more (``benchmarks/threads``), since each sleeping thread must be woken. So a command looks
+whether other programs use the processors. OpenMP reads its environment once, when its library is loaded with torch.
 """
 
+import functools
 import math
 import os
 import re
 import sys
-from collections.abc import Container, Iterator, Mapping, MutableMapping, Sequence
+import time
+from collections.abc import Collection, Container, Iterator, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 SPINS = "1000"
+BUSY = 0.25  # processors that other programs use, from which on waiting threads sleep early
+LOOK = 0.1  # seconds to look at the processors for
 WAITING = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY", "KMP_BLOCKTIME", "KMP_LIBRARY")
 THREADS = ("OMP_NUM_THREADS", "OMP_THREAD_LIMIT", "MKL_NUM_THREADS")
 GROUPS = Path("/sys/fs/cgroup")
 MEMBERSHIP = Path("/proc/self/cgroup")
+TICKS = Path("/proc/stat")
 
 
 class Processors(NamedTuple):
@@ -26,16 +32,18 @@ class Processors(NamedTuple):
 
     listed: int
     quota: float | None = None  # None: no limit
+    taken: float = 0.0  # of those listed, how many other programs use
 
 
 def policy(environment: Mapping[str, str], processors: Processors) -> dict[str, str]:
     """The variables to set for OpenMP, by name; none that the user has chosen already.
 
-    How threads wait is left alone where any of ``WAITING`` is set, their number where any of ``THREADS`` is. OpenMP
-    itself counts the listed processors; it does not know the quota of a container, and is told where that is less.
+    How threads wait is left alone where any of ``WAITING`` is set or nobody else uses the processors, their number
+    where any of ``THREADS`` is set. OpenMP itself counts the listed processors; it does not know the quota of a
+    container, and is told where that is less.
     """
     chosen = {}
-    if not any(name in environment for name in WAITING):
+    if processors.taken >= BUSY and not any(name in environment for name in WAITING):
         chosen["GOMP_SPINCOUNT"] = SPINS
     usable = math.ceil(processors.quota) if processors.quota is not None else processors.listed
     if usable < processors.listed and not any(name in environment for name in THREADS):
@@ -47,7 +55,7 @@ def settle(environment: MutableMapping[str, str], loaded: Container[str] = sys.m
     """Set in ``environment`` what `policy` chooses, and return it; nothing where torch is loaded, which is too late."""
     if "torch" in loaded:
         return {}
-    chosen = policy(environment, processors())
+    chosen = policy(environment, processors()._replace(taken=taken()))
     environment.update(chosen)
     return chosen
 
@@ -70,6 +78,33 @@ def processors(groups: Path = GROUPS, membership: Path = MEMBERSHIP) -> Processo
         return Processors(listed, min(_quotas(groups, membership), default=None))
     except OSError:  # another system, or groups that may not be read
         return Processors(listed)
+
+
+@functools.cache
+def taken() -> float:
+    """The number of this process's processors that are in use while it sleeps for a moment; 0 where nothing tells.
+
+    Processors of one machine that another one has taken (*steal*) are in use.
+    """
+    try:
+        listed = os.sched_getaffinity(0)
+        before, start = busy_ticks(TICKS.read_text(), listed), time.monotonic()
+        time.sleep(LOOK)
+        ticks = busy_ticks(TICKS.read_text(), listed) - before
+        return ticks / os.sysconf("SC_CLK_TCK") / (time.monotonic() - start)
+    except (OSError, AttributeError, ValueError):  # another system than Linux, or files that may not be read
+        return 0.0
+
+
+def busy_ticks(table: str, listed: Collection[int]) -> int:
+    """Clock ticks since the start of the machine that ``listed`` processors were not idle, from ``/proc/stat``."""
+    ticks = 0
+    for line in table.splitlines():
+        name, *columns = line.split()
+        if name.removeprefix("cpu").isdigit() and int(name.removeprefix("cpu")) in listed:
+            user, nice, system, _idle, _waiting, *interrupts = map(int, columns[:8])
+            ticks += user + nice + system + sum(interrupts)
+    return ticks
 
 
 def _quotas(groups: Path, membership: Path) -> Iterator[float]:

@@ -6,10 +6,23 @@ import sys
 
 import pytest
 
-from splade.threads import SPINS, THREADS, WAITING, Processors, policy, processors, settle, starts_command
+from splade.threads import (
+    BUSY,
+    SPINS,
+    THREADS,
+    TICKS,
+    WAITING,
+    Processors,
+    busy_ticks,
+    policy,
+    processors,
+    settle,
+    starts_command,
+)  # fmt: skip
 from tests.conftest import PATIENCE, ROOT
 
 FREE = Processors(8)
+TAKEN = FREE._replace(taken=BUSY)
 # What libgomp has read, it prints when it is loaded; a wrong setting ends the command, long after its imports.
 LIBGOMP = [("-um", "splade.train"), pytest.param(("-m", "splade", "train"), marks=pytest.mark.slow)]
 
@@ -26,24 +39,35 @@ def displayed(*command, cwd, **environment):
     return found, done
 
 
-def test_threads_spin_briefly_unless_the_user_has_said_how_they_wait():
-    assert policy({}, FREE) == {"GOMP_SPINCOUNT": SPINS}
-    assert policy({"OMP_NUM_THREADS": "1"}, FREE) == {"GOMP_SPINCOUNT": SPINS}
+def test_beside_other_programs_threads_spin_briefly_unless_the_user_has_said_how_they_wait():
+    assert policy({}, TAKEN) == {"GOMP_SPINCOUNT": SPINS}
+    assert policy({"OMP_NUM_THREADS": "1"}, TAKEN) == {"GOMP_SPINCOUNT": SPINS}
     for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY", "KMP_BLOCKTIME", "KMP_LIBRARY"):
-        assert policy({name: "infinite"}, FREE) == {}
+        assert policy({name: "infinite"}, TAKEN) == {}
+
+
+def test_on_a_quiet_machine_threads_wait_as_they_would_without_the_package():
+    assert policy({}, FREE) == policy({}, FREE._replace(taken=0.9 * BUSY)) == {}
+
+
+def test_ticks_are_those_of_the_listed_processors_less_their_idle_and_waiting_ones():
+    table = "cpu  11 22 33 44 55 66 77 88 0 0\ncpu0 1 2 3 400 500 6 7 8 90 90\ncpu1 10 20 30 4 5 60 70 80 0 0\nintr 5\n"
+    assert busy_ticks(table, {0}) == 1 + 2 + 3 + 6 + 7 + 8
+    assert busy_ticks(table, {0, 1}) == 27 + 270
+    assert busy_ticks("cpu3 1 2 3 4 5 6 7 8\n", {0, 1}) == 0
 
 
 def test_a_containers_quota_bounds_the_threads_and_a_wider_one_does_not():
-    spin = {"GOMP_SPINCOUNT": SPINS}
-    assert policy({}, Processors(64, 2.0)) == spin | {"OMP_NUM_THREADS": "2"}
-    assert policy({}, Processors(64, 2.5)) == spin | {"OMP_NUM_THREADS": "3"}
-    assert policy({}, Processors(64, 0.1)) == spin | {"OMP_NUM_THREADS": "1"}
-    assert policy({}, Processors(2, 4.0)) == policy({}, Processors(2, 2.0)) == spin
+    assert policy({}, Processors(64, 2.0)) == {"OMP_NUM_THREADS": "2"}
+    assert policy({}, Processors(64, 2.5)) == {"OMP_NUM_THREADS": "3"}
+    assert policy({}, Processors(64, 0.1)) == {"OMP_NUM_THREADS": "1"}
+    assert policy({}, Processors(2, 4.0)) == policy({}, Processors(2, 2.0)) == {}
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OMP_THREAD_LIMIT"):
-        assert policy({name: "5"}, Processors(64, 2.0)) == spin
+        assert policy({name: "5"}, Processors(64, 2.0)) == {}
 
 
-def test_nothing_is_set_once_torch_is_loaded():
+def test_nothing_is_set_once_torch_is_loaded(monkeypatch):
+    monkeypatch.setattr("splade.threads.taken", lambda: 1.0)
     environment = {}
     assert settle(environment, loaded={"torch"}) == {}
     assert environment == {}
@@ -78,7 +102,7 @@ def test_control_groups_of_version_1_and_a_container_that_sees_its_own_as_the_ro
 
 def test_processors_are_those_of_the_affinity_and_a_system_without_groups_has_no_quota(tmp_path):
     found = processors(tmp_path, tmp_path / "nothing")
-    assert found == (len(os.sched_getaffinity(0)), None)
+    assert found == (len(os.sched_getaffinity(0)), None, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -110,6 +134,21 @@ def test_importing_the_package_sets_nothing(run_python):
     assert run_python(code).split() == ["True"]
 
 
+@pytest.fixture
+def busy():
+    """Another program on each processor, from before the test until after it."""
+    loop = [sys.executable, "-c", "print(flush=True)\nwhile True: pass"]
+    others = [subprocess.Popen(loop, stdout=subprocess.PIPE) for _ in os.sched_getaffinity(0)]
+    for other in others:
+        other.stdout.readline()
+    yield
+    for other in others:
+        other.kill()
+        other.communicate()
+
+
+@pytest.mark.skipif(not TICKS.exists(), reason="processors are read from Linux's /proc")
+@pytest.mark.usefixtures("busy")
 @pytest.mark.parametrize("command", LIBGOMP, ids=["a module", "a sub-command"])
 def test_openmp_reads_the_choice_of_a_command_when_torch_loads_it(command, tmp_path):
     found, done = displayed(*command, "init_dict.model_type_or_dir=nothing/here", cwd=tmp_path)
