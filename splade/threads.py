@@ -13,7 +13,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Collection, Container, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,18 +32,18 @@ class Processors(NamedTuple):
 
     listed: int
     quota: float | None = None  # None: no limit
-    taken: float = 0.0  # of those listed, how many other programs use
 
 
-def policy(environment: Mapping[str, str], processors: Processors) -> dict[str, str]:
+def policy(environment: Mapping[str, str], processors: Processors, taken: Callable[[], float]) -> dict[str, str]:
     """The variables to set for OpenMP, by name; none that the user has chosen already.
 
-    How threads wait is left alone where any of ``WAITING`` is set or nobody else uses the processors, their number
-    where any of ``THREADS`` is set. OpenMP itself counts the listed processors; it does not know the quota of a
-    container, and is told where that is less.
+    How threads wait is left alone where any of ``WAITING`` is set, and where other programs use less than ``BUSY``
+    processors (``taken()``, which is asked only if it matters). The number of threads is left alone where any of
+    ``THREADS`` is set. OpenMP itself counts the listed processors; it does not know the quota of a container, and is
+    told where that is less.
     """
     chosen = {}
-    if processors.taken >= BUSY and not any(name in environment for name in WAITING):
+    if not any(name in environment for name in WAITING) and taken() >= BUSY:
         chosen["GOMP_SPINCOUNT"] = SPINS
     usable = math.ceil(processors.quota) if processors.quota is not None else processors.listed
     if usable < processors.listed and not any(name in environment for name in THREADS):
@@ -55,7 +55,7 @@ def settle(environment: MutableMapping[str, str], loaded: Container[str] = sys.m
     """Set in ``environment`` what `policy` chooses, and return it; nothing where torch is loaded, which is too late."""
     if "torch" in loaded:
         return {}
-    chosen = policy(environment, processors()._replace(taken=taken()))
+    chosen = policy(environment, processors(), taken)
     environment.update(chosen)
     return chosen
 
@@ -84,7 +84,7 @@ def processors(groups: Path = GROUPS, membership: Path = MEMBERSHIP) -> Processo
 def taken() -> float:
     """The number of this process's processors that are in use while it sleeps for a moment; 0 where nothing tells.
 
-    Processors of one machine that another one has taken (*steal*) are in use.
+    Processors of one machine that another one has taken (*steal*) are in use. A process looks once.
     """
     try:
         listed = os.sched_getaffinity(0)

@@ -18,11 +18,24 @@ from splade.threads import (
     processors,
     settle,
     starts_command,
-)  # fmt: skip
+)
 from tests.conftest import PATIENCE, ROOT
 
 FREE = Processors(8)
-TAKEN = FREE._replace(taken=BUSY)
+
+
+def taken():
+    return BUSY
+
+
+def quiet():
+    return 0.9 * BUSY
+
+
+def never():
+    pytest.fail("the processors are looked at for nothing")
+
+
 # What libgomp has read, it prints when it is loaded; a wrong setting ends the command, long after its imports.
 LIBGOMP = [("-um", "splade.train"), pytest.param(("-m", "splade", "train"), marks=pytest.mark.slow)]
 
@@ -40,14 +53,14 @@ def displayed(*command, cwd, **environment):
 
 
 def test_beside_other_programs_threads_spin_briefly_unless_the_user_has_said_how_they_wait():
-    assert policy({}, TAKEN) == {"GOMP_SPINCOUNT": SPINS}
-    assert policy({"OMP_NUM_THREADS": "1"}, TAKEN) == {"GOMP_SPINCOUNT": SPINS}
+    assert policy({}, FREE, taken) == {"GOMP_SPINCOUNT": SPINS}
+    assert policy({"OMP_NUM_THREADS": "1"}, FREE, taken) == {"GOMP_SPINCOUNT": SPINS}
     for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY", "KMP_BLOCKTIME", "KMP_LIBRARY"):
-        assert policy({name: "infinite"}, TAKEN) == {}
+        assert policy({name: "infinite"}, FREE, never) == {}
 
 
 def test_on_a_quiet_machine_threads_wait_as_they_would_without_the_package():
-    assert policy({}, FREE) == policy({}, FREE._replace(taken=0.9 * BUSY)) == {}
+    assert policy({}, FREE, quiet) == {}
 
 
 def test_ticks_are_those_of_the_listed_processors_less_their_idle_and_waiting_ones():
@@ -58,12 +71,12 @@ def test_ticks_are_those_of_the_listed_processors_less_their_idle_and_waiting_on
 
 
 def test_a_containers_quota_bounds_the_threads_and_a_wider_one_does_not():
-    assert policy({}, Processors(64, 2.0)) == {"OMP_NUM_THREADS": "2"}
-    assert policy({}, Processors(64, 2.5)) == {"OMP_NUM_THREADS": "3"}
-    assert policy({}, Processors(64, 0.1)) == {"OMP_NUM_THREADS": "1"}
-    assert policy({}, Processors(2, 4.0)) == policy({}, Processors(2, 2.0)) == {}
+    assert policy({}, Processors(64, 2.0), quiet) == {"OMP_NUM_THREADS": "2"}
+    assert policy({}, Processors(64, 2.5), quiet) == {"OMP_NUM_THREADS": "3"}
+    assert policy({}, Processors(64, 0.1), quiet) == {"OMP_NUM_THREADS": "1"}
+    assert policy({}, Processors(2, 4.0), quiet) == policy({}, Processors(2, 2.0), quiet) == {}
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OMP_THREAD_LIMIT"):
-        assert policy({name: "5"}, Processors(64, 2.0)) == {}
+        assert policy({name: "5"}, Processors(64, 2.0), quiet) == {}
 
 
 def test_nothing_is_set_once_torch_is_loaded(monkeypatch):
@@ -102,7 +115,7 @@ def test_control_groups_of_version_1_and_a_container_that_sees_its_own_as_the_ro
 
 def test_processors_are_those_of_the_affinity_and_a_system_without_groups_has_no_quota(tmp_path):
     found = processors(tmp_path, tmp_path / "nothing")
-    assert found == (len(os.sched_getaffinity(0)), None, 0.0)
+    assert found == (len(os.sched_getaffinity(0)), None)
 
 
 @pytest.mark.parametrize(

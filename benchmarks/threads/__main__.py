@@ -18,7 +18,7 @@ from splade.threads import THREADS, WAITING, policy, processors, taken
 DEFAULT, COMMAND, ALONE = "torch's default", "as a command chooses", "one thread"
 WAYS: dict[str, dict[str, str]] = {
     DEFAULT: {},
-    COMMAND: {},  # what `policy` chooses when it is started
+    COMMAND: {},  # and what `policy` chooses at the moment
     ALONE: {"OMP_NUM_THREADS": "1"},
     "PASSIVE": {"OMP_WAIT_POLICY": "PASSIVE"},
     "1,000 spins": {"GOMP_SPINCOUNT": "1000"},
@@ -106,10 +106,11 @@ def busy(loops: int) -> Iterator[None]:
 def _in_process(work: str, way: str, folder: Path, limit: float) -> float:
     environment = {name: value for name, value in os.environ.items() if name not in (*WAITING, *THREADS)}
     command = [sys.executable, "-W", "ignore", "-m", "benchmarks.threads", "--worker", work, "--folder", str(folder)]
-    way_of_it = policy({}, processors()._replace(taken=taken.__wrapped__())) if way == COMMAND else WAYS[way]
+    taken.cache_clear()  # a command looks when it is started
+    chosen = policy({}, processors(), taken) if way == COMMAND else WAYS[way]
     try:
         done = subprocess.run(
-            command, env=environment | way_of_it, capture_output=True, text=True, timeout=limit, check=True
+            command, env=environment | chosen, capture_output=True, text=True, timeout=limit, check=True
         )
     except subprocess.TimeoutExpired:
         return limit

@@ -1,11 +1,13 @@
 """The group of a training's processes, and what is left of it afterwards."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.forked import run_well
-
+ROOT = Path(__file__).parents[2]
 SCRIPT = """
 import os
 from pathlib import Path
@@ -25,7 +27,7 @@ with process_group(os.environ):
 assert not any("gloo" in name for name in threads()), threads()
 """
 WORK = {
-    "a sum": "torch.distributed.all_reduce(torch.ones(1))",
+    "dynamo": "import torch._dynamo  # as optimizers do, in the middle of a training",
     "sharded": """
     model = torch.nn.Linear(4, 4)
     spread = Sharded(model, torch.device("cpu"))
@@ -40,5 +42,10 @@ WORK = {
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are read from Linux's /proc")
 @pytest.mark.parametrize("work", WORK)
-def test_no_thread_of_the_group_is_left_that_could_abort_the_process_at_its_end(work):
-    run_well("-c", SCRIPT.replace("WORK", WORK[work]), processes=2)
+def test_no_thread_of_the_group_is_left_that_could_abort_the_process_at_its_end(tmp_path, work):
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT.replace("WORK", WORK[work]))
+    launcher = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([*launcher, str(script)], capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
