@@ -132,8 +132,10 @@ def _compose(choice: Choice, parsed: Sequence[Override], groups: Groups) -> Dict
     try:
         with hydra.initialize_config_dir(str(choice.directory), version_base="1.3"):
             chosen = any(groups.is_group(override) for override in parsed)
-            states = (_state(choice.directory), _state(conf_dir()))
-            listed = _listed_groups(choice.name, tuple(elsewhere), states) if chosen else frozenset()
+            listed: Collection[str] = ()
+            if chosen:
+                states = (_state(choice.directory), _state(conf_dir()))
+                listed = _listed_groups(choice.name, tuple(elsewhere), states)
             texts = [_rewritten(override, groups, listed) for override in parsed]
             return hydra.compose(choice.name, overrides=[*elsewhere, *texts])
     except HydraException as error:
