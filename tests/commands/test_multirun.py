@@ -53,8 +53,8 @@ def test_one_job_writes_where_the_config_says():
 
 def test_values_of_like_names_are_told_apart():
     address = "config.regularizer.FLOPS"
-    sweep = planned("config.lr=1,2", f"{address}.lambda_q=1", f"{address}.T=3,4", "regularizer=flops_toy", writes=[])
-    assert sweep.jobs[0].name == "lr=1,T=3"
+    sweep = planned("config.lr=1,2", f"{address}.lambda_q=1,2", f"{address}.T=3,4", "regularizer=flops_toy", writes=[])
+    assert sweep.jobs[0].name == "lr=1,lambda_q=1,T=3"
     both = [f"config.regularizer.{name}.lambda_q=1,2" for name in ("FLOPS", "L1")]
     assert planned(*both, writes=[]).jobs[1].name == (
         "config.regularizer.FLOPS.lambda_q=1,config.regularizer.L1.lambda_q=2"

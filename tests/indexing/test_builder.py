@@ -111,7 +111,6 @@ def test_an_abandoned_build_is_continued_to_the_same_bytes(tmp_path, whole, adde
 BUILD = """
 import sys
 from splade.indexing import IndexBuilder
-from tests.forked import run
 from tests.kernels.cases import random_batch
 builder = IndexBuilder(sys.argv[1], 30, resume=True)
 for seed in range(builder.n_docs // 20, 6):

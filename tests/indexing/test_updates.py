@@ -196,7 +196,9 @@ def test_damaged_updates_are_named(path):
 def test_an_index_that_another_process_updates_is_left_alone(path):
     code = f"from splade.indexing import IndexAppender; IndexAppender({str(path)!r})"
     appender = IndexAppender(path)
-    assert "another process is writing this index" in run("-c", code)[0].err
+    (refused,) = run("-c", code)
+    assert refused.status
+    assert "another process is writing this index" in refused.err
     appender.finish()
 
 

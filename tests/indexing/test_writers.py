@@ -86,7 +86,9 @@ def test_the_refused_writer_does_not_let_go_of_the_lock_of_the_first(path):
     with pytest.raises(InputError):
         delete(path, ["d1"])
     code = f"from splade.indexing import delete; delete({str(path)!r}, ['d1'])"
-    assert "another process is writing this index" in run("-c", code)[0].err
+    (refused,) = run("-c", code)
+    assert refused.status
+    assert "another process is writing this index" in refused.err
     appender.finish()
 
 

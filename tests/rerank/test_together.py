@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.forked import run
+from tests.forked import run, run_well
 from tests.tiny import tiny_cross_encoder, tiny_t5
 
 STEPS = 8
@@ -24,15 +24,14 @@ SETTINGS = (
 )
 
 
-def launched(folder, processes, model, kind, *overrides):
+def launched(folder, processes, model, kind, *overrides, run=run_well):
     where = (f"config.checkpoint_dir={folder}", f"init_dict.model_type_or_dir={model}", f"config.reranker_type={kind}")
     command = ("-m", "splade.hf_train_reranker", *SETTINGS, *where, *overrides)
     return run(*command, processes=processes, SPLADE_CONFIG_NAME="config_reranker_train_toy")
 
 
 def trained(folder, processes, model, kind, *overrides):
-    ended = launched(folder, processes, model, kind, *overrides)
-    assert not any(each.status for each in ended), ended
+    launched(folder, processes, model, kind, *overrides)
     rows = [json.loads(line) for line in (folder / "training_log.jsonl").read_text().splitlines()]
     return load_file(folder / "model" / "model.safetensors"), rows
 
@@ -55,7 +54,7 @@ def test_three_processes_write_the_weights_and_the_log_of_one(tmp_path, kind):
 
 def test_more_processes_than_queries_in_a_batch_are_refused(tmp_path):
     model = tiny_cross_encoder(tmp_path / "start", layers=1)
-    ended = launched(tmp_path / "run", 2, model, "cross_encoder", "config.train_batch_size=1")
+    ended = launched(tmp_path / "run", 2, model, "cross_encoder", "config.train_batch_size=1", run=run)
     assert all(each.status for each in ended)
     said = "".join(each.err for each in ended)
     assert "config.train_batch_size=1 counts the queries of all processes, and there are 2 of these" in said
