@@ -31,6 +31,7 @@ LOADED = (
     "torch",
     "torch.distributed.fsdp",
     "torch.utils.checkpoint",
+    "torch._dynamo",
     "transformers.models.bert.modeling_bert",
     "transformers.models.distilbert.modeling_distilbert",
     "pytest",
@@ -112,7 +113,7 @@ def _serve() -> Child | None:
 
     for name in LOADED:
         importlib.import_module(name)
-    _compile()
+    _prepare()
     gc.freeze()
     for line in sys.stdin:
         asked = json.loads(line)
@@ -123,11 +124,14 @@ def _serve() -> Child | None:
     return None
 
 
-def _compile() -> None:
-    """Have the machine code of an index and its search at hand in every child, made in one thread."""
+def _prepare() -> None:
+    """Have the machine code of an index and its search, and the shipped configs, at hand in every child."""
+    from splade.config import configure
     from splade.indexing import InvertedIndex
     from splade.search import Searcher
     from tests.kernels.cases import random_batch
+
+    configure("train")  # whose files are then known
 
     batch = random_batch(0, 200, 30)
     index = InvertedIndex.from_csr(batch, cluster=True)

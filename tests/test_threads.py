@@ -171,6 +171,7 @@ def test_openmp_reads_the_choice_of_a_command_when_torch_loads_it(command, tmp_p
     assert found["GOMP_SPINCOUNT"] == SPINS
 
 
+@pytest.mark.slow
 def test_openmp_reads_the_users_own_choice(tmp_path):
     where = ("-m", "splade.train", "init_dict.model_type_or_dir=nothing/here")
     found, _ = displayed(*where, cwd=tmp_path, GOMP_SPINCOUNT="20000", OMP_NUM_THREADS="3")

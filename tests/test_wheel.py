@@ -46,6 +46,7 @@ def test_a_wheel_holds_the_configs_the_toy_data_and_the_console_script(installed
 SMALL = ("config.nb_iterations=1", "config.warmup_steps=0", "config.train_batch_size=2", "config.record_frequency=1")
 
 
+@pytest.mark.slow
 def test_a_training_runs_from_a_wheel_in_an_empty_folder(installed, tmp_path):
     small = (*SMALL, "config.checkpoint_dir=run", "validation=none")
     shown = run(installed, tmp_path, "splade.train", *small, "--cfg", "job", "--resolve")

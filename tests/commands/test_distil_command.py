@@ -31,7 +31,7 @@ def check_trained(folder):
     assert (folder / "config.yaml").is_file()
 
 
-@pytest.mark.parametrize("teacher", ["minilm", "self"])
+@pytest.mark.parametrize("teacher", ["minilm", pytest.param("self", marks=pytest.mark.slow)])
 def test_one_command_mines_scores_and_trains_and_run_again_does_nothing(teacher, splade, workplace, tmp_path):
     def distil():
         splade(

@@ -14,7 +14,9 @@ a cross-encoder from a fresh head."""
 TOY = {"config_default", *(name for name in TRAINED if "toy" in name)}  # from an encoder that knows the toy texts
 
 SLOW = {
-    "config_default", "config_mid_training_toy",
+    "config_default", "config_mid_training_toy", "config_reranker_train_toy", "config_llm_1b", "config_splade_v3_doc",
+    "config_hf_splade_l1q", "config_splade++_cocondenser_ensembledistil", "config_splade_v3_lexical",
+    "efficient_splade/config_V_small",
     "config_hf_dense_sigir23_32neg_distil", "config_hf_splade_sigir23_32neg_distil", "config_hf_toy", "config_llm_8b",
     "config_hf_splade_sigir23_32neg_nodistil", "config_mid_training", "config_rerank_train_T5_3b", "config_splade",
     "config_splade++_cocondenser_ensembledistil_monogpu", "config_splade++_cocondenser_selfdistil",
@@ -22,8 +24,8 @@ SLOW = {
     "config_splade_v3_distilbert", "efficient_splade/config_BT_VI_large", "efficient_splade/config_BT_VI_medium",
     "efficient_splade/config_VI_doc_medium", "efficient_splade/config_V_large", "efficient_splade/config_V_medium",
 }  # fmt: skip
-"""Recipes that differ from another one in sizes and names alone, for tiny models in nothing; and those of the toy data,
-which other tests train."""
+"""Recipes that differ from another one in sizes and names alone, for tiny models in nothing; those of the toy data; and
+those whose model, loss and penalties other tests train."""
 
 
 def settings(name: str) -> list[str]:

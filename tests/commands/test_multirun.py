@@ -20,8 +20,8 @@ def composed(overrides):
     return configured(*overrides)
 
 
-def planned(*overrides, writes=WRITES):
-    return plan(overrides, writes, composed)
+def planned(*overrides):
+    return plan(overrides, WRITES, composed)
 
 
 def folders(sweep, address="config.checkpoint_dir"):
@@ -52,13 +52,15 @@ def test_one_job_writes_where_the_config_says():
 
 
 def test_values_of_like_names_are_told_apart():
-    address = "config.regularizer.FLOPS"
-    sweep = planned("config.lr=1,2", f"{address}.lambda_q=1,2", f"{address}.T=3,4", "regularizer=flops_toy", writes=[])
+    address, one = "config.regularizer.FLOPS", composed([])
+
+    def planned(*overrides):
+        return plan(overrides, [], lambda _: one)  # nothing is written, so a name depends on the overrides alone
+
+    sweep = planned("config.lr=1,2", f"{address}.lambda_q=1,2", f"{address}.T=3,4", "regularizer=flops_toy")
     assert sweep.jobs[0].name == "lr=1,lambda_q=1,T=3"
     both = [f"config.regularizer.{name}.lambda_q=1,2" for name in ("FLOPS", "L1")]
-    assert planned(*both, writes=[]).jobs[1].name == (
-        "config.regularizer.FLOPS.lambda_q=1,config.regularizer.L1.lambda_q=2"
-    )
+    assert planned(*both).jobs[1].name == ("config.regularizer.FLOPS.lambda_q=1,config.regularizer.L1.lambda_q=2")
 
 
 def test_jobs_that_no_folder_can_tell_apart_are_refused():
@@ -135,6 +137,7 @@ def test_a_launcher_that_is_not_installed_is_an_error_in_words(tmp_path, model):
     assert "pip install 'splade[slurm]'" in done.err
 
 
+@pytest.mark.slow
 def test_hydras_own_launcher_runs_the_jobs_too(tmp_path, model):
     folder = tmp_path / "sweep"
     done = train(folder, model, "config.lr=1e-3,2e-3", "hydra/launcher=basic")

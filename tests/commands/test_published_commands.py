@@ -128,7 +128,23 @@ def test_the_readme_has_its_commands_where_the_tests_look():
     assert len(readme_commands()) >= 14
 
 
-@pytest.mark.parametrize("line", readme_commands(), ids=lambda line: re.sub(r".*splade\.", "", line)[:48])
+LONG = re.compile(r"splade\.(all|distil|rerank)\b|--multirun")
+"""What takes several trainings, or training, index and search; their tests have smaller ones of each."""
+
+
+def rows_of_the_readme():
+    """All of them to be run, the long ones when there is time."""
+    for line in readme_commands():
+        marks = [pytest.mark.slow] * bool(LONG.search(line))
+        yield pytest.param(line, id=re.sub(r".*splade\.", "", line)[:48], marks=marks)
+
+
+@pytest.mark.parametrize("line", [line for line in readme_commands() if LONG.search(line)])
+def test_a_long_command_of_the_readme_is_composed_of_what_there_is(line, splade, workplace):
+    run_line(splade, line.replace("--multirun", "").replace("=1e-5,2e-5", "=1e-5"), workplace, "--cfg", "job")
+
+
+@pytest.mark.parametrize("line", list(rows_of_the_readme()))
 def test_a_command_of_the_readme_runs_and_names_its_data(line, splade, workplace, ran, caplog):
     prepared(splade, workplace, ran)
     more = ["config.checkpoint_dir=experiments/plain/checkpoint"] if line == "python -m splade.all" else []

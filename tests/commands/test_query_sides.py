@@ -78,7 +78,10 @@ def vectors(model, side, texts):
     return matrix
 
 
-@pytest.mark.parametrize("kind", KINDS)
+FAST = ("splade_doc", "splade_mlp", "splade_bm25")  # no query encoder, one beside it, and weights that are no head's
+
+
+@pytest.mark.parametrize("kind", [pytest.param(kind, marks=[pytest.mark.slow] * (kind not in FAST)) for kind in KINDS])
 def test_a_kind_of_the_catalog_trains_and_searches_with_what_it_saved(kind, splade, place):
     chosen = [f"config.matching_type={kind}", *OPTIONS.get(kind, [])]
     run(splade, place, "train", *chosen, *TRAINING)

@@ -50,7 +50,12 @@ def alone(request, tmp_path_factory):
     return model, trained(folder / "one", 1, model)
 
 
-SLOW = ("checkpointing", "two, sharded", "two, in tokens")  # what the others do as well, one thing less at a time
+SLOW = (
+    "micro-batches",
+    "checkpointing",
+    "two, sharded",
+    "two, in tokens",
+)  # what the others do as well, one thing less at a time
 
 
 @pytest.mark.parametrize("cut", [pytest.param(cut, marks=[pytest.mark.slow] * (cut in SLOW)) for cut in CUTS])

@@ -121,7 +121,9 @@ def test_both_passes_of_a_micro_batch_meet_the_same_dropout():
     assert not torch.equal(first[0], first[2])
 
 
-@pytest.mark.parametrize("arch", ["bert", "distilbert", "roberta"])
+@pytest.mark.parametrize(
+    "arch", ["bert", *(pytest.param(arch, marks=pytest.mark.slow) for arch in ("distilbert", "roberta"))]
+)
 def test_a_transformer_with_dropout_has_one_gradient_however_its_texts_are_cut_and_bucketed(
     tmp_path, monkeypatch, arch, caplog
 ):

@@ -96,7 +96,9 @@ def test_the_gradient_is_that_of_the_mean_over_hidden_tokens_plus_flops_of_texts
     assert float(outcome.total) == pytest.approx(loss + 0.1 * flops, rel=1e-5)
 
 
-@pytest.mark.parametrize("arch", ["bert", "distilbert", "roberta"])
+@pytest.mark.parametrize(
+    "arch", ["bert", *(pytest.param(arch, marks=pytest.mark.slow) for arch in ("distilbert", "roberta"))]
+)
 def test_micro_batches_and_buckets_do_not_change_the_gradient_of_a_model_with_dropout(
     tmp_path, texts, arch, monkeypatch, caplog
 ):
@@ -215,6 +217,7 @@ def trainer(checkpoint_dir, folder, texts, **settings):
     return Trainer(model, MaskedLanguageModel(), PENALTIES, Texts(texts), **(chosen | settings))
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_gradient_of_one_and_train_to_the_same_end_spread_or_whole(tmp_path, folder, texts):
     run_well("-c", WORKER, tmp_path, folder, texts)
     expected, _ = gradients(Splade(folder, max_length=32), batch_of(texts))

@@ -58,6 +58,7 @@ def two_encoders(folder, name, *, fsdp=True, **settings):
     return Trainer(model, InBatchPairwiseNLL(), penalties(1e-4, 1e-4), examples, fsdp=fsdp, **(chosen | settings))
 
 
+@pytest.mark.slow  # that layers are spread and train as whole ones is tested in test_sharding_layers.py, too
 def test_two_processes_with_spread_weights_train_continue_and_save_as_one_with_whole_weights(tmp_path):
     tiny_mlm(tmp_path / "mlm", hidden=16, layers=1)
     run_well("-c", WORKER, tmp_path)
