@@ -23,6 +23,7 @@ quickstart: $(VENV)/.runtime
 	$(BIN)/python -m splade.all config.checkpoint_dir=$(OUT)/checkpoint config.index_dir=$(OUT)/index config.out_dir=$(OUT)/out
 
 test: $(VENV)/.tests
+	$(BIN)/python -m tests.kernels.warm
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q $(PYTEST_ARGS)
 
 test-slow: $(VENV)/.tests

@@ -41,7 +41,7 @@ WORK = {
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are read from Linux's /proc")
-@pytest.mark.parametrize("work", WORK)
+@pytest.mark.parametrize("work", [pytest.param("dynamo", marks=pytest.mark.slow), "sharded"])
 def test_no_thread_of_the_group_is_left_that_could_abort_the_process_at_its_end(tmp_path, work):
     script = tmp_path / "script.py"
     script.write_text(SCRIPT.replace("WORK", WORK[work]))
