@@ -2,7 +2,8 @@
 
     python -m tests.kernels.warm
 
-Nothing is tested. Code is kept for every way of keeping weights and every strategy; where it is there, this takes seconds.
+Nothing is tested. Code is kept for every way of keeping weights and every strategy; where it is there already, this
+takes seconds.
 """
 
 import subprocess
