@@ -37,7 +37,7 @@ def never():
 
 
 # What libgomp has read, it prints when it is loaded; a wrong setting ends the command, long after its imports.
-LIBGOMP = [("-um", "splade.train"), pytest.param(("-m", "splade", "train"), marks=pytest.mark.slow)]
+COMMANDS = {"a module": ("-um", "splade.train"), "a sub-command": ("-m", "splade", "train")}
 
 
 def displayed(*command, cwd, **environment):
@@ -157,11 +157,43 @@ def busy():
         other.kill()
 
 
+@pytest.fixture
+def met_by_torch(tmp_path):
+    """``met_by_torch(command, **environment)`` is the number of spins that stands when a command imports torch."""
+    (tmp_path / "torch").mkdir()
+    (tmp_path / "torch" / "__init__.py").write_text(
+        "import os\nprint(os.environ['GOMP_SPINCOUNT'])\nraise SystemExit(3)"
+    )
+
+    def run(command, **environment):
+        clean = {name: value for name, value in os.environ.items() if name not in (*WAITING, *THREADS)}
+        clean |= {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])} | environment
+        asked = [sys.executable, *COMMANDS[command], "config.lr=1e-3"]
+        done = subprocess.run(asked, env=clean, capture_output=True, text=True, timeout=PATIENCE, check=False)
+        assert done.returncode == 3, done.stderr
+        return done.stdout.strip()
+
+    return run
+
+
 @pytest.mark.skipif(not TICKS.exists(), reason="processors are read from Linux's /proc")
 @pytest.mark.usefixtures("busy")
-@pytest.mark.parametrize("command", LIBGOMP, ids=["a module", "a sub-command"])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_chooses_before_torch_is_loaded(command, met_by_torch):
+    assert met_by_torch(command) == SPINS
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_users_own_choice_stands_when_torch_is_loaded(command, met_by_torch):
+    assert met_by_torch(command, GOMP_SPINCOUNT="20000") == "20000"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not TICKS.exists(), reason="processors are read from Linux's /proc")
+@pytest.mark.usefixtures("busy")
+@pytest.mark.parametrize("command", COMMANDS)
 def test_openmp_reads_the_choice_of_a_command_when_torch_loads_it(command, tmp_path):
-    found, done = displayed(*command, "init_dict.model_type_or_dir=nothing/here", cwd=tmp_path)
+    found, done = displayed(*COMMANDS[command], "init_dict.model_type_or_dir=nothing/here", cwd=tmp_path)
     if not found:
         pytest.skip("this torch has no libgomp that tells what it has read")
     assert done.returncode == 2, done.stderr

@@ -9,7 +9,8 @@ from tests.commands.world import SMALL
 from tests.tiny import tiny_decoder
 
 
-@pytest.mark.parametrize("group", [pytest.param("decoder", marks=pytest.mark.slow), "decoder_lora"])
+@pytest.mark.slow
+@pytest.mark.parametrize("group", ["decoder", "decoder_lora"])
 def test_a_decoder_is_trained_saved_indexed_and_searched(group, splade, workplace, tmp_path):
     tiny_decoder(tmp_path / "llama")
     where = [f"config.{name}_dir={tmp_path / name}" for name in ("checkpoint", "index", "out")]

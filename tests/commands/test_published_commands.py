@@ -42,6 +42,19 @@ PUBLISHED = [
 COMMAND = re.compile(r"(?P<environment>(?:\w+=\S+ )*)python3? -m splade\.(?P<name>[\w.]+)(?P<arguments>.*)")
 
 
+LONG = re.compile(r"splade\.(all|distil|rerank)\b|--multirun")
+"""What takes several trainings, or training, index and search; their tests have smaller ones of each."""
+
+
+def rows_of(lines, *long):
+    """Command lines as parameters of a test; the ``long`` ones run when there is time."""
+    ids = [re.sub(r".*splade\.", "", line)[:48] for line in lines]
+    return [
+        pytest.param(line, id=id, marks=[pytest.mark.slow] * (line in long))
+        for line, id in zip(lines, ids, strict=True)
+    ]
+
+
 def run_line(splade, line: str, workplace: Path, *more: str) -> str:
     """Run one command line; the name of its command."""
     match = COMMAND.fullmatch(line)
@@ -63,7 +76,7 @@ def prepared(splade, workplace, ran):
         ran.add(run_line(splade, PUBLISHED[0], workplace))
 
 
-@pytest.mark.parametrize("line", PUBLISHED, ids=lambda line: re.sub(r".*splade\.", "", line)[:48])
+@pytest.mark.parametrize("line", rows_of(PUBLISHED, PUBLISHED[1]))
 def test_a_published_command_runs_word_for_word(line, splade, workplace, ran):
     prepared(splade, workplace, ran)
     run_line(splade, line, workplace)
@@ -128,23 +141,12 @@ def test_the_readme_has_its_commands_where_the_tests_look():
     assert len(readme_commands()) >= 14
 
 
-LONG = re.compile(r"splade\.(all|distil|rerank)\b|--multirun")
-"""What takes several trainings, or training, index and search; their tests have smaller ones of each."""
-
-
-def rows_of_the_readme():
-    """All of them to be run, the long ones when there is time."""
-    for line in readme_commands():
-        marks = [pytest.mark.slow] * bool(LONG.search(line))
-        yield pytest.param(line, id=re.sub(r".*splade\.", "", line)[:48], marks=marks)
-
-
 @pytest.mark.parametrize("line", [line for line in readme_commands() if LONG.search(line)])
 def test_a_long_command_of_the_readme_is_composed_of_what_there_is(line, splade, workplace):
     run_line(splade, line.replace("--multirun", "").replace("=1e-5,2e-5", "=1e-5"), workplace, "--cfg", "job")
 
 
-@pytest.mark.parametrize("line", list(rows_of_the_readme()))
+@pytest.mark.parametrize("line", rows_of(readme_commands(), *filter(LONG.search, readme_commands())))
 def test_a_command_of_the_readme_runs_and_names_its_data(line, splade, workplace, ran, caplog):
     prepared(splade, workplace, ran)
     more = ["config.checkpoint_dir=experiments/plain/checkpoint"] if line == "python -m splade.all" else []

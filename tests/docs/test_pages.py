@@ -40,9 +40,8 @@ def run_block(language: str, text: str, folder: Path) -> str:
     return run_well(*arguments, *(FEWER if trains else ()), cwd=folder, **given)[0].err
 
 
-@pytest.mark.parametrize(
-    ("page", "folder"), [pytest.param("concepts.md", "concepts", marks=pytest.mark.slow), ("from-naver.md", "debug")]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("page", "folder"), [("concepts.md", "concepts"), ("from-naver.md", "debug")])
 def test_the_command_of_a_page_goes_all_the_way(page, folder, tmp_path):
     (block,) = blocks(page)
     run_block(*block, tmp_path)

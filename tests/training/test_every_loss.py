@@ -11,7 +11,10 @@ from tests.training.toy import ToyExamples, ToyRetriever, rows, toy_trainer
 
 MIX = {"KlDiv": 0.9, "DistilMarginMSE": 0.05, "ScoreAwareInBatchNLL": 0.1}
 LOSSES = [("loss", name) for name in components().catalog.loss]
-LOSSES += [("training_loss", name) for name in components().catalog.training_loss]
+LOSSES += [
+    pytest.param("training_loss", name, marks=[pytest.mark.slow] * (name in components().catalog.loss))  # once more
+    for name in components().catalog.training_loss
+]
 
 
 def composed(kind, name):

@@ -40,8 +40,9 @@ WORK = {
 }
 
 
+@pytest.mark.slow  # real torchrun
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are read from Linux's /proc")
-@pytest.mark.parametrize("work", [pytest.param("dynamo", marks=pytest.mark.slow), "sharded"])
+@pytest.mark.parametrize("work", WORK)
 def test_no_thread_of_the_group_is_left_that_could_abort_the_process_at_its_end(tmp_path, work):
     script = tmp_path / "script.py"
     script.write_text(SCRIPT.replace("WORK", WORK[work]))
