@@ -5,11 +5,13 @@ hold every value under the name of the argument it becomes; see ``conf/component
 """
 
 from splade.config.choose import Choice, choose, conf_dir, config_names, toy_dir
-from splade.config.command import command, commands, configure, in_words
+from splade.config.command import command
 from splade.config.compose import compose
 from splade.config.errors import ConfigError
+from splade.config.execution import commands, configure
 from splade.config.saved import save_config
 from splade.config.validate import require, wire
+from splade.config.words import in_words
 
 __all__ = [
     "Choice",

@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from splade.config.compose import parse_overrides
 from splade.config.errors import ConfigError
+from splade.config.execution import run_one
 from splade.config.processes import is_first, one_of_several
 from splade.files import InputError, whole_file
 
@@ -129,8 +130,6 @@ def tell(sweep: Sweep, rows: Sequence[Mapping[str, Any]]) -> None:
 
 def in_launcher(command: tuple[str, str], choice: Any, jobs: Sequence[Job], cfg: DictConfig) -> dict[str, Any]:
     """In a launcher's process: run job number ``cfg.job`` and return its figures; as one of several where asked."""
-    from splade.config.command import run_one
-
     _as_torchrun_says()
     module, name = command
     running = GlobalHydra.instance()

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from splade.config.choose import choose
-from splade.config.command import commands, run_one
+from splade.config.execution import commands, run_one
 from splade.files import InputError
 from splade.models import gpu
 from splade.models.gpu import Gpu

@@ -8,8 +8,8 @@ from omegaconf import OmegaConf
 
 from splade.config import command
 from splade.config.choose import choose, toy_dir
-from splade.config.command import _needs, commands, configure
 from splade.config.compose import compose, parse_overrides
+from splade.config.execution import commands, configure, needs_of
 from splade.config.toy_data import toy_by_default
 from splade.config.validate import wire
 from splade.config.wiring import values_of
@@ -21,7 +21,7 @@ def told(name, *overrides, env=None, config_dir=None, config_name=None):
     choice = choose(env or {}, config_name, config_dir)
     cfg = wire(compose(choice, overrides))
     writes = commands()[name].get("writes", [])
-    return toy_by_default(cfg, choice, parse_overrides(overrides), _needs(name, cfg), writes)
+    return toy_by_default(cfg, choice, parse_overrides(overrides), needs_of(name, cfg), writes)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ WORKER = """
 import functools, json, os, signal, sys
 from pathlib import Path
 from torch import distributed
-from splade.config.command import in_words
+from splade.config.words import in_words
 from splade.files import InputError
 from splade.training import checkpoint
 from splade.training.monitoring import TrainingLog

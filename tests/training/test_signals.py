@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from splade.config.command import in_words
+from splade.config.words import in_words
 from splade.training import Interrupted
 from tests.forked import run_well
 from tests.training.test_trainer import Interrupting, assert_same_end

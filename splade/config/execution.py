@@ -1,0 +1,99 @@
+"""One run of a command: its config chosen, composed, wired and checked, and its function called."""
+
+import functools
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from splade.config.blame import addresses, names_a_setting
+from splade.config.choose import choose, conf_dir
+from splade.config.compose import compose, parse_overrides
+from splade.config.errors import ConfigError
+from splade.config.named import named
+from splade.config.owners import foreign
+from splade.config.toy_data import toy_by_default
+from splade.config.validate import require, wire
+from splade.config.words import told_of
+from splade.files import InputError
+
+logger = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+
+@functools.lru_cache(maxsize=1)
+def commands() -> dict[str, dict[str, Any]]:
+    """The table ``conf/commands.yaml``: what each command does and needs."""
+    table: Any = OmegaConf.to_container(OmegaConf.load(conf_dir() / "commands.yaml"))
+    return {str(name): row for name, row in table.items()}
+
+
+def configure(name: str, overrides: Sequence[str] = (), env: Mapping[str, str] | None = None) -> DictConfig:
+    """The config that the command ``name`` would run with: chosen, composed, wired and checked."""
+    return ready(name, choose(env or {}), overrides)
+
+
+def run_one(function: Callable[[DictConfig], Result], choice: Any, overrides: Sequence[str]) -> Result:
+    """What the command ``function`` returns for the chosen config with ``overrides``."""
+    name = name_of(function)
+    cfg = ready(name, choice, overrides)
+    writes = commands().get(name, {}).get("writes", [])
+    told = toy_by_default(cfg, choice, parse_overrides(overrides), needs_of(name, cfg), writes)
+    if told and os.environ.get("RANK", "0") == "0":
+        logger.warning("splade %s: %s", name, told)
+    return _blaming(cfg, lambda cfg: _run_on_gpus(function, cfg) if "gpu" in needs_of(name, cfg) else function(cfg))
+
+
+def _run_on_gpus(function: Callable[[DictConfig], Result], cfg: DictConfig) -> Result:
+    """What ``function`` returns, once the GPUs are checked and set as the config says."""
+    instantiate(cfg.gpu)
+    return function(cfg)
+
+
+def _blaming(cfg: DictConfig, function: Callable[[DictConfig], Result]) -> Result:
+    """What ``function`` returns; an error about a file says which setting named the file.
+
+    A ValueError of a constructor that names a setting is about its value, and is told in words as well.
+    """
+    try:
+        return function(cfg)
+    except (InputError, OSError, InstantiationException) as error:
+        told = told_of(error)
+        named = addresses(told, cfg) if told else []
+        if not named:
+            raise
+        raise InputError(f"{told} (named by {' and '.join(named)})") from error
+    except ValueError as error:
+        if not names_a_setting(str(error)):
+            raise
+        raise InputError(str(error)) from error
+
+
+def ready(name: str, choice: Any, overrides: Sequence[str]) -> DictConfig:
+    cfg = wire(compose(choice, overrides), named(choice, overrides))
+    if problems := list(foreign(name, overrides, commands())):
+        raise ConfigError.all_of(problems)
+    require(cfg, needs_of(name, cfg))
+    return cfg
+
+
+def needs_of(name: str, cfg: DictConfig) -> Sequence[str]:
+    """The wired nodes that the command ``name`` reads of ``cfg``."""
+    row = commands().get(name, {})
+    instead = [nodes for address, nodes in row.get("instead", {}).items() if OmegaConf.select(cfg, address)]
+    needs: Sequence[str] = instead[0] if instead else row.get("needs", [])
+    return needs
+
+
+def name_of(function: Callable[..., Any]) -> str:
+    """``index`` for a function of ``splade.index``, run as a module or imported."""
+    module = function.__module__
+    if module == "__main__":
+        spec = function.__globals__.get("__spec__")
+        module = spec.name if spec is not None else module
+    return module.removeprefix("splade.")
