@@ -8,7 +8,8 @@ from omegaconf import DictConfig
 
 from splade.chosen_model import retriever_from
 from splade.config import command
-from splade.data.collections import Collection, open_collection, open_queries
+from splade.data.collection import Collection
+from splade.data.collections import open_collection, open_queries
 from splade.data.qrels import read_qrels, split_file
 from splade.data.sources import PREFIX, NotDownloadedError, is_known
 from splade.dense_vectors import answer_dense, build

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from omegaconf import DictConfig
 
-from splade.data.collections import Collection
+from splade.data.collection import Collection
 from splade.data.shards import Shard
 from splade.encoding import Encoder
 from splade.encoding.precision import has_int8

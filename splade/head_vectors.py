@@ -11,7 +11,7 @@ from itertools import islice
 import numpy as np
 import torch
 
-from splade.data.collections import Collection
+from splade.data.collection import Collection
 from splade.data.shards import differences
 from splade.data.tokenize import tokenize
 from splade.data.vectors import VectorCollection

@@ -7,7 +7,8 @@ from typing import Any
 from omegaconf import DictConfig
 
 from splade.config import command
-from splade.data.collections import Collection, open_collection
+from splade.data.collection import Collection
+from splade.data.collections import open_collection
 from splade.data.frequencies import document_frequencies
 from splade.encoded import collection_state
 from splade.files import InputError, check_writable, read_json, write_json

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from splade.data.collections import Collection, open_collection, open_queries
+from splade.data.collection import Collection
+from splade.data.collections import open_collection, open_queries
 from splade.data.qrels import read_qrels
 from splade.data.vectors import VectorCollection, open_vectors
 from splade.evaluate import QuerySet, query_sets

@@ -11,7 +11,8 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, ListConfig
 
 from splade.config import command
-from splade.data.collections import Collection, open_collection, open_queries
+from splade.data.collection import Collection
+from splade.data.collections import open_collection, open_queries
 from splade.data.qrels import read_qrels
 from splade.data.shards import Stored
 from splade.evaluation.metrics import check_metrics, evaluate

@@ -1,6 +1,7 @@
 """From files to texts and training examples: collections, queries, qrels, negatives, tokens."""
 
-from splade.data.collections import Collection, open_collection, open_queries
+from splade.data.collection import Collection
+from splade.data.collections import open_collection, open_queries
 from splade.data.examples import ExampleSource, HardNegatives, Pairs, Texts, Triplets, TripletsWithTeacher
 from splade.data.mixing import Mixed, mixed_from
 from splade.data.negatives import iterate_scores, read_scores, write_scores

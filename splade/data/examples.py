@@ -11,7 +11,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from splade.data.collections import Collection, open_collection, open_queries
+from splade.data.collection import Collection
+from splade.data.collections import open_collection, open_queries
 from splade.data.hard_negatives import HardNegatives
 from splade.data.lines import Chunk, LineFile
 from splade.data.qrels import read_qrels

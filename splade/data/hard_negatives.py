@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splade.data.candidates import NO_SCORE, Candidates, iterate_candidates, lists_systems
-from splade.data.collections import Collection, open_collection, open_queries
+from splade.data.collection import Collection
+from splade.data.collections import open_collection, open_queries
 from splade.data.false_negatives import FalseNegatives
 from splade.data.qrels import read_qrels
 from splade.data.teachers import Files, TeacherScores, paths_of

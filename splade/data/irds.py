@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from splade.data.collections import Collection
+from splade.data.collection import Collection
 from splade.data.ids import IdTable, SeenHashes, hash_ids
 from splade.data.sources import downloading
 from splade.files import InputError

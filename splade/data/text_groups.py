@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splade.data.candidates import NO_SCORE, Candidates
-from splade.data.collections import Collection
+from splade.data.collection import Collection
 from splade.data.formats import JsonLines, json_object
 from splade.data.lines import LineFile
 from splade.data.negatives import SCORE_FILES, identifier

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from splade.data.collections import Collection, Selection
+from splade.data.collection import Collection, Selection
 from splade.data.shards import Stored
 from splade.mining.choosing import Chooser, Positives
 from splade.mining.pieces import Pieces

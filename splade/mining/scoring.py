@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from splade.data.candidates import iterate_candidates
-from splade.data.collections import Collection
+from splade.data.collection import Collection
 from splade.data.shards import Stored
 from splade.files import InputError
 from splade.mining.choosing import Positives

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from splade.data.collections import FileCollection, open_collection, open_queries
+from splade.data.collections import open_collection, open_queries
+from splade.data.file_collection import FileCollection
 from splade.files import InputError
 from splade.records import Text
 from tests.data.writing import jsonl, put, tsv
