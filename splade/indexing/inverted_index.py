@@ -14,8 +14,9 @@ from splade.files import InputError, standing, whole_folder
 from splade.indexing.blocked import PREFIX, STORED, blocks_from, lay_out
 from splade.indexing.choices import Layout
 from splade.indexing.doc_ids import DocIds, refuse_too_many
+from splade.indexing.parts import Part
 from splade.indexing.pruning import Pruned, prune_documents
-from splade.indexing.segmented import Part, SegmentedIndex
+from splade.indexing.segmented import SegmentedIndex
 from splade.indexing.sources import InMemory
 from splade.indexing.storage import (
     DTYPES,

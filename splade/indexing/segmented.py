@@ -2,27 +2,16 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from splade.indexing.doc_ids import Ids
+from splade.indexing.parts import Part, Segment
 from splade.indexing.vocabulary import Vocabulary
 from splade.kernels.compiled import read_only
 from splade.kernels.sparse import concatenate, take_rows
 from splade.records import SparseRows
-
-if TYPE_CHECKING:
-    from splade.indexing.inverted_index import InvertedIndex
-
-
-class Part(NamedTuple):
-    """An immutable index whose documents are numbered from ``first``."""
-
-    segment: "InvertedIndex"
-    first: int
-    live: NDArray[np.uint8]  # [n_docs], 0 for deleted documents; empty where there are none
 
 
 class SegmentedIndex:
@@ -33,7 +22,7 @@ class SegmentedIndex:
     """
 
     def __init__(
-        self, indexes: Sequence["InvertedIndex"], deleted: NDArray[np.integer], updates: int, path: Path | None
+        self, indexes: Sequence[Segment], deleted: NDArray[np.integer], updates: int, path: Path | None
     ) -> None:
         sizes = [index.n_docs for index in indexes]
         self.n_docs = sum(sizes)

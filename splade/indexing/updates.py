@@ -18,8 +18,9 @@ from splade.indexing.assembly import write_index
 from splade.indexing.builder import IndexBuilder
 from splade.indexing.doc_ids import DocIds
 from splade.indexing.inverted_index import FOLDER, Index, InvertedIndex, base_folder
+from splade.indexing.parts import Part
 from splade.indexing.pruning import Pruned
-from splade.indexing.segmented import Part, SegmentedIndex
+from splade.indexing.segmented import SegmentedIndex
 from splade.indexing.sources import Stored
 from splade.indexing.storage import disk_errors, write_table
 from splade.indexing.update_list import FOLDER as UPDATES
