@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from splade.models import gpu, max_pooling, sum_pooling, torch_head
-from splade.models.fused_head import differentiable
 from splade.models.packed import Packed
+from splade.models.plain_head import differentiable
 
 
 @torch.library.custom_op("splade::pool_tokens", mutates_args=())

@@ -6,7 +6,8 @@ from torch.nn import functional as F
 
 from splade.models import Splade, buckets, heads, max_pooling, packed
 from splade.models.activations import ACTIVATIONS
-from splade.models.fused_head import POOLINGS, plain_head, splade_head
+from splade.models.fused_head import POOLINGS, splade_head
+from splade.models.plain_head import plain_head
 from tests.models.support import TEXTS, tokens
 
 LENGTHS = (3, 1, 0, 5, 5, 5, 2, 0)

@@ -5,8 +5,9 @@ import torch
 from torch import nn
 
 from splade.models import cuda_head, packed, screening
-from splade.models.fused_head import POOLINGS, plain_head, splade_head
+from splade.models.fused_head import POOLINGS, splade_head
 from splade.models.heads import pool_logits
+from splade.models.plain_head import plain_head
 
 INF, NAN = float("inf"), float("nan")
 LENGTHS = (2, 3, 1)
