@@ -18,6 +18,9 @@ Run = dict[str, dict[str, float]]
 Qrels = dict[str, dict[str, int]]
 """Judgements by query id and document id; above 0 is relevant, larger is better."""
 
+SIDES = ("query", "document")
+"""The two sides of a retriever."""
+
 
 class Text(NamedTuple):
     """A query or a document: an opaque string id and its text."""

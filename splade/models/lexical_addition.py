@@ -8,7 +8,7 @@ from splade.files import InputError
 from splade.models.bm25 import SpladeBm25
 from splade.models.checkpoint import description_of
 from splade.models.kinds import Splade
-from splade.models.retriever import SIDES
+from splade.records import SIDES
 
 
 def with_bm25(path: str | Path, **lexical: Any) -> SpladeBm25:

@@ -18,9 +18,7 @@ from splade.models.lower_case import lower_casing
 from splade.models.neighbours import Reader
 from splade.models.sparse_head import sparse_rows
 from splade.models.tops import keep_largest, largest_entries
-from splade.records import SparseRows
-
-SIDES = ("query", "document")
+from splade.records import SIDES, SparseRows
 
 
 class SparseRetriever(nn.Module):

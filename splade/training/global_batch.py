@@ -24,13 +24,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from splade.models.second_pass import Memory
-from splade.records import Example
+from splade.records import SIDES, Example
 from splade.training.answers import answers_of
 from splade.training.masks import Masks
 from splade.training.objective import Objective, Outcome
 from splade.training.processes import gather_rows
-from splade.training.sharding import Sharded, in_one_order
-from splade.training.share import SIDES, Cut, Part, Share, encode_part, make_share
+from splade.training.sharding import Sharded
+from splade.training.share import Cut, Part, Share, encode_part, in_one_order, make_share
 
 
 class GlobalStep:

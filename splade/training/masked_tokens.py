@@ -19,12 +19,13 @@ from splade.data.masking import Hidden, TokenHiding
 from splade.files import InputError
 from splade.models.encoders import MlmEncoder
 from splade.models.loading import is_causal_lm
+from splade.records import SIDES
 from splade.training.global_batch import GlobalStep, trimmed
 from splade.training.masks import text_keys
 from splade.training.objective import DocumentObjective, Outcome
 from splade.training.processes import gather_rows
 from splade.training.sampling import HIDING, random_stream
-from splade.training.share import SIDES, Share
+from splade.training.share import Share
 
 SIDE, ADDRESS = "document", "config.loss=MLM"
 PASS = len(SIDES)  # this pass has dropout masks of its own, as if it were a third side

@@ -8,14 +8,14 @@ takes it to its CPU, tensor by tensor.
 """
 
 import copy
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from splade.records import SIDES
 from splade.training.processes import mesh_of_all, world
-from splade.training.share import SIDES, Part
 
 
 class Sharded:
@@ -62,15 +62,6 @@ class Sharded:
             if held:
                 held[name].copy_(weight)
         return self.alone
-
-
-def in_one_order(parts: Sequence[Part]) -> list[Part]:
-    """``parts`` so ordered that processes gather and reduce the units of both sides in one order, however they cut.
-
-    Documents come before queries: in a part, among the first parts that have any, and among the last ones.
-    """
-    ordered = [{side: part[side] for side in reversed(SIDES) if side in part} for part in parts]
-    return sorted(ordered, key=lambda part: (len(part.get("query", ())) > 0, len(part["document"]) == 0))
 
 
 def whole(state: Any) -> Any:

@@ -18,11 +18,9 @@ from splade.models.buckets import Budget, budget_for, length_buckets
 from splade.models.dropout import only
 from splade.models.encoders import MlmEncoder
 from splade.models.layouts import find_head
-from splade.records import Example, Text, TokenBatch
+from splade.records import SIDES, Example, Text, TokenBatch
 from splade.training.answers import AnswerKeys, answer_keys, text_hashes
 from splade.training.masks import text_keys
-
-SIDES = ("query", "document")
 
 Part = dict[str, NDArray[np.int64]]
 """Texts that are encoded at once: by side, their numbers within the share."""
@@ -113,6 +111,15 @@ def cut_parts(
                 side: rows[chosen[bounds[number] : bounds[number + 1]] - firsts[number]]
                 for number, (side, rows) in enumerate(part.items())
             }
+
+
+def in_one_order(parts: Sequence[Part]) -> list[Part]:
+    """``parts`` so ordered that processes gather and reduce the units of both sides in one order, however they cut.
+
+    Documents come before queries: in a part, among the first parts that have any, and among the last ones.
+    """
+    ordered = [{side: part[side] for side in reversed(SIDES) if side in part} for part in parts]
+    return sorted(ordered, key=lambda part: (len(part.get("query", ())) > 0, len(part["document"]) == 0))
 
 
 def encode_part(model: nn.Module, inputs: dict[str, tuple[Tensor, Tensor]]) -> dict[str, Tensor]:

@@ -30,7 +30,7 @@ from splade.training.assembly import check_early_stopping, check_loss, check_pro
 from splade.training.full_ranking import FullRanking
 from splade.training.global_batch import GlobalStep
 from splade.training.interrupts import Interrupted, Interrupts
-from splade.training.monitoring import Health, TrainingLog, Window
+from splade.training.monitoring import Health, TrainingLog
 from splade.training.processes import anywhere, on_first_rank, world
 from splade.training.sampling import GlobalBatches, split_validation
 from splade.training.settings import TrainingSettings, plain
@@ -38,6 +38,7 @@ from splade.training.several_rankings import SeveralRankings
 from splade.training.summary import ALL_STEPS, EARLY, TrainingSummary
 from splade.training.update import Updates
 from splade.training.validation import Best, Validation, ValidationLoss
+from splade.training.window import Window
 
 logger = logging.getLogger(__name__)
 

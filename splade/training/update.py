@@ -16,7 +16,6 @@ from splade.regularization.penalties import Penalty
 from splade.training.global_batch import GlobalStep
 from splade.training.masked_tokens import MaskedTokenStep
 from splade.training.memory import checkpoint_activations
-from splade.training.monitoring import Window
 from splade.training.objective import DocumentObjective, Objective
 from splade.training.optimizer import (
     Precision,
@@ -30,6 +29,7 @@ from splade.training.sampling import DOCUMENTS, GlobalBatches, random_stream
 from splade.training.settings import TrainingSettings
 from splade.training.sharding import Sharded, spread, spread_optimizer, whole
 from splade.training.weight_average import WeightAverage
+from splade.training.window import Window
 
 KINDS: dict[str, tuple[Callable[..., Objective], Callable[..., GlobalStep]]] = {
     "scores": (Objective, GlobalStep),

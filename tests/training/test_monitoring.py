@@ -6,7 +6,8 @@ import logging
 
 import pytest
 
-from splade.training.monitoring import Health, TrainingLog, Window
+from splade.training.monitoring import Health, TrainingLog
+from splade.training.window import Window
 
 
 def table(folder):

@@ -9,7 +9,8 @@ from splade.losses import InBatchPairwiseNLL
 from splade.models import Splade
 from splade.records import Text
 from splade.training import Trainer, sharding
-from splade.training.sharding import in_one_order, layers, whole
+from splade.training.sharding import layers, whole
+from splade.training.share import in_one_order
 from tests.forked import run_well
 from tests.tiny import tiny_mlm
 from tests.training.toy import TOPICS, ToyExamples, penalties, state_of
