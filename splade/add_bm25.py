@@ -8,6 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from splade.config import command, save_config
 from splade.files import check_writable
+from splade.models import save_retriever
 from splade.models.lexical_addition import with_bm25
 
 logger = logging.getLogger(__name__)
@@ -22,7 +23,7 @@ def add_bm25(cfg: DictConfig) -> Path:
     target = Path(cfg.checkpoint.dir) / "model"
     lexical: Any = OmegaConf.to_container(cfg.add_bm25.lexical, resolve=True)
     model = with_bm25(cfg.add_bm25.model, **lexical)
-    model.save_pretrained(target)
+    save_retriever(model, target)
     save_config(cfg, f"{cfg.checkpoint.dir}/config.yaml")
     logger.info("%s with lexical weights of %s in %s", cfg.add_bm25.model, cfg.add_bm25.lexical.idf, target)
     return target

@@ -7,6 +7,7 @@ from omegaconf import DictConfig
 
 from splade.config import command, save_config
 from splade.files import check_writable
+from splade.models import save_retriever
 from splade.models.averaging import average_models
 
 logger = logging.getLogger(__name__)
@@ -20,7 +21,7 @@ def average(cfg: DictConfig) -> Path:
     check_writable(cfg.checkpoint.dir)
     target = Path(cfg.checkpoint.dir) / "model"
     model = average_models(cfg.average.checkpoints, cfg.average.weights)
-    model.save_pretrained(target)
+    save_retriever(model, target)
     save_config(cfg, f"{cfg.checkpoint.dir}/config.yaml")
     logger.info("average of %d models in %s", len(cfg.average.checkpoints), target)
     return target

@@ -5,7 +5,7 @@ model. Every retriever has a query side and a document side, and may use one enc
 """
 
 from splade.models.bm25 import SpladeBm25
-from splade.models.checkpoint import load_retriever
+from splade.models.checkpoint import load_retriever, save_retriever
 from splade.models.inference_free import SpladeDoc, SpladeIdf, SpladeTable
 from splade.models.kinds import Dense, Splade, SpladeLexical, SpladeTopK
 from splade.models.mlp_queries import SpladeMlp
@@ -23,4 +23,5 @@ __all__ = [
     "SpladeTable",
     "SpladeTopK",
     "load_retriever",
+    "save_retriever",
 ]

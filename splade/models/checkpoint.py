@@ -30,9 +30,11 @@ KINDS: dict[str, type[SparseRetriever]] = {
 }
 
 
-def save_retriever(model: SparseRetriever, folder: str | Path, extra: Mapping[str, Any]) -> None:
+def save_retriever(model: SparseRetriever, folder: str | Path, *, extra: Mapping[str, Any] | None = None) -> None:
     """Write ``model`` to ``folder``, which appears whole or not at all and replaces an older model.
 
+    ``extra`` holds JSON values to keep beside the weights (the training step), on top of those that the model came
+    with; they come back as ``.extra``.
     Raises InputError where the folder holds something else than a model of ours.
     """
     folder = Path(folder)
@@ -53,7 +55,7 @@ def save_retriever(model: SparseRetriever, folder: str | Path, extra: Mapping[st
             "vocab_size": model.vocab_size,
             "settings": model.settings(),
             "sentence_transformers": unsaid or "the same vectors",
-            "extra": dict(extra),
+            "extra": {**model.extra, **(extra or {})},
         }
         write_json(temporary / DESCRIPTION, description)
 

@@ -155,15 +155,6 @@ class SparseRetriever(nn.Module):
         """Names and parameters that a document's vector depends on, each once."""
         yield from self._document.weights_in_use()
 
-    def save_pretrained(self, folder: str | Path, *, extra: Mapping[str, Any] | None = None) -> None:
-        """Write the retriever as a folder that appears whole: see :func:`splade.models.checkpoint.save_retriever`.
-
-        ``extra`` holds JSON values to keep beside the weights (the training step); they come back as ``.extra``.
-        """
-        from splade.models.checkpoint import save_retriever  # the two modules need each other
-
-        save_retriever(self, folder, {**self.extra, **(extra or {})})
-
     @property
     def pools_alike(self) -> bool:
         """Whether a shared encoder pools queries and documents in the same way."""

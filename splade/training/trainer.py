@@ -20,7 +20,7 @@ from tqdm import tqdm
 from splade.data.examples import ExampleSource
 from splade.files import InputError
 from splade.losses import Loss, MaskedLanguageModel
-from splade.models import SparseRetriever
+from splade.models import SparseRetriever, save_retriever
 from splade.models.checkpoint import check_replaceable
 from splade.models.devices import own_device
 from splade.progress import progress
@@ -280,7 +280,7 @@ class Trainer(TrainingSettings):
                 finished = EARLY
             if best.step == step or self._keeps_last(best, finished):
                 extra = {"training_step": step}
-                on_first_rank(lambda: model.save_pretrained(self.model_dir, extra=extra))
+                on_first_rank(lambda: save_retriever(model, self.model_dir, extra=extra))
         self.progress = Progress(step, step, best, figures, finished)
         if figures and self.log is not None:
             self.log.write(step, figures)

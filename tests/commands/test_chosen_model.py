@@ -6,7 +6,7 @@ from splade.chosen_model import retriever_from
 from splade.config import configure
 from splade.encoding import Encoder
 from splade.files import InputError
-from splade.models import Splade, SpladeDoc, SpladeTopK
+from splade.models import Splade, SpladeDoc, SpladeTopK, save_retriever
 from splade.records import Text
 from tests.tiny import tiny_mlm
 
@@ -24,7 +24,7 @@ def folders(tmp_path_factory):
         "unpooled": Splade(mlm[0], pool_special_tokens=False),
     }
     for name, model in saved.items():
-        model.save_pretrained(root / name / "model")
+        save_retriever(model, root / name / "model")
     return root
 
 

@@ -8,7 +8,7 @@ import pytest
 from splade.chosen_model import retriever_from
 from splade.config import configure
 from splade.files import InputError
-from splade.models import Splade, SpladeTopK, loading
+from splade.models import Splade, SpladeTopK, loading, save_retriever
 from tests.tiny import tiny_mlm
 
 MODELS = "sentence_transformers.sparse_encoder.models"
@@ -44,7 +44,7 @@ def ours(mlm, tmp_path_factory):
     """A trained model of 40 tokens, below a checkpoint folder."""
     checkpoint = tmp_path_factory.mktemp("ours")
     model = SpladeTopK(mlm, agg="sum", max_length=40, prompt_q="find ", prompt_d="text ", top_q=3)
-    model.save_pretrained(checkpoint / "model")
+    save_retriever(model, checkpoint / "model")
     return checkpoint
 
 
@@ -100,7 +100,7 @@ def test_a_trained_folder_keeps_its_own_under_a_config_that_is_not_its(ours, cap
 
 
 def test_where_nothing_differs_nothing_is_said(mlm, tmp_path, caplog):
-    Splade(mlm, max_length=128).save_pretrained(tmp_path / "model")
+    save_retriever(Splade(mlm, max_length=128), tmp_path / "model")
     retriever_from(configure("index", [f"config.checkpoint_dir={tmp_path}"]))
     assert caplog.text == ""
 

@@ -19,6 +19,7 @@ from splade.models import (
     SpladeTable,
     SpladeTopK,
     load_retriever,
+    save_retriever,
 )
 from splade.models.checkpoint import described_tokenizer
 from splade.train import train
@@ -46,7 +47,7 @@ def folders(tmp_path_factory):
         "plain": Splade(mlm, agg="sum", prompt_d="text "),
     }
     for name, model in made.items():
-        model.save_pretrained(root / name)
+        save_retriever(model, root / name)
     return root
 
 

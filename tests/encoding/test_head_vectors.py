@@ -13,7 +13,7 @@ from splade.encoded import encode_shard
 from splade.encoding import Encoder
 from splade.files import InputError
 from splade.head_vectors import documents_from_head
-from splade.models import Splade, load_retriever
+from splade.models import Splade, load_retriever, save_retriever
 from splade.models.encoders import MlmEncoder
 from splade.models.lexical_addition import with_bm25
 from tests.encoding.test_encoder import WORDS, dense
@@ -30,7 +30,7 @@ def place(tmp_path_factory):
     lines = [f"d{n}\t{WORDS[n % len(WORDS)] or 'sea'}{' heat' * (n % 4)}\n" for n in range(N)]
     (place / "raw.tsv").write_text("".join(lines))
     (place / "idf.json").write_text(json.dumps(IDF))
-    Splade(tiny_mlm(place / "mlm"), max_length=16).save_pretrained(place / "before")
+    save_retriever(Splade(tiny_mlm(place / "mlm"), max_length=16), place / "before")
     encoder = Encoder(load_retriever(place / "before"), "document")
     for number in (1, 2):
         encode_shard(encoder, open_collection(place), Shard(number, 2), place / "vectors")
@@ -54,7 +54,7 @@ def test_vectors_are_the_models_own_and_its_transformer_is_not_asked(place, sett
     folder = place / "after"
     model = with_weight(place, settings["expansion"], **({"k1": settings["k1"]} if "k1" in settings else {}))
     model.tops["document"] = settings.get("top_d", -1)
-    model.save_pretrained(folder)
+    save_retriever(model, folder)
     model = load_retriever(folder)
     expected = Encoder(model, "document").encode_all(open_collection(place))
 

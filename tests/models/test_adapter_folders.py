@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from transformers import AutoModelForSequenceClassification
 
 from splade.files import InputError
-from splade.models import Dense, Splade, load_retriever
+from splade.models import Dense, Splade, load_retriever, save_retriever
 from splade.models.lora import save_adapter
 from splade.models.rerankers import load_reranker
 from tests.models.support import TEXTS, vectors
@@ -65,7 +65,7 @@ def test_adapters_are_merged_and_all_weights_train(folder, mlm):
 
 
 def test_a_merged_model_is_saved_as_a_plain_one_and_takes_new_adapters(folder, mlm, tmp_path):
-    load_retriever(folder).save_pretrained(tmp_path / "saved")
+    save_retriever(load_retriever(folder), tmp_path / "saved")
     torch.testing.assert_close(vectors(load_retriever(tmp_path / "saved"), TEXTS), expected(mlm), atol=1e-4, rtol=1e-4)
     new = Splade(folder, lora={"r": 2, "alpha": 4.0})
     torch.testing.assert_close(vectors(new, TEXTS), expected(mlm), atol=1e-4, rtol=1e-4)

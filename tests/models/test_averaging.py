@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from splade.files import InputError
-from splade.models import Splade, SpladeDoc, load_retriever
+from splade.models import Splade, SpladeDoc, load_retriever, save_retriever
 from splade.models.averaging import average_models
 from tests.tiny import tiny_mlm
 
@@ -17,7 +17,7 @@ def saved(folder, seed, *, kind=Splade, **options):
     with torch.no_grad():
         for weight in model.parameters():
             weight.add_(torch.randn(weight.shape, generator=generator))
-    model.save_pretrained(folder / "model")
+    save_retriever(model, folder / "model")
     return folder
 
 
@@ -54,7 +54,7 @@ def test_the_order_does_not_matter(three):
 
 def test_an_average_is_saved_and_loaded_as_any_model_and_says_what_it_is_of(three, tmp_path):
     model = average_models(three[:2], [3, 1])
-    model.save_pretrained(tmp_path / "model")
+    save_retriever(model, tmp_path / "model")
     again = load_retriever(tmp_path / "model")
     assert [part["weight"] for part in again.extra["averaged"]] == [0.75, 0.25]
     assert again.fingerprint() == model.fingerprint()

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from splade.files import InputError
-from splade.models import Splade, SpladeBm25, SpladeDoc, load_retriever
+from splade.models import Splade, SpladeBm25, SpladeDoc, load_retriever, save_retriever
 from splade.models.bm25 import EXPANSION, STRENGTH
 from splade.models.lexical_addition import with_bm25
 from splade.models.lexical_weights import Saturation
@@ -97,7 +97,7 @@ def test_the_fingerprint_knows_the_lexical_weights_and_what_saturates_them(model
 def test_a_saved_model_needs_no_file_of_idf(model, tmp_path):
     model.lexical.weight.data.add_(0.25)
     model.lexical.expansion.data.fill_(0.75)
-    model.save_pretrained(tmp_path / "model")
+    save_retriever(model, tmp_path / "model")
     again = load_retriever(tmp_path / "model")
     assert again.lexical.expansion.item() == 0.75
     assert again.lexical.weight.equal(model.lexical.weight)
@@ -114,7 +114,7 @@ def test_the_mean_length_comes_from_what_lies_beside_the_idf(mlm, json_file):
 
 def test_a_trained_model_gets_lexical_weights_and_keeps_its_own_settings(mlm, tmp_path, json_file):
     trained = Splade(mlm, activation="log1p_log1p_relu", max_length=9, max_length_q=7, top_d=8)
-    trained.save_pretrained(tmp_path / "model", extra={"step": 3})
+    save_retriever(trained, tmp_path / "model", extra={"step": 3})
     lexical = {"idf": json_file(IDF), "mean_length": 4.0, "expansion": 0.2}
     model = with_bm25(tmp_path / "model", **lexical)
     made = SpladeBm25(mlm, activation="log1p_log1p_relu", max_length=9, max_length_q=7, top_d=8, **lexical)
@@ -125,7 +125,7 @@ def test_a_trained_model_gets_lexical_weights_and_keeps_its_own_settings(mlm, tm
 
 
 def test_lexical_weights_are_exchanged_for_those_of_another_collection(model, tmp_path, json_file):
-    model.save_pretrained(tmp_path / "model")
+    save_retriever(model, tmp_path / "model")
     other = json_file(IDF | {"sun": 7.0})
     again = with_bm25(tmp_path / "model", idf=other, mean_length=9.0)
     assert again.saturation.mean_length == 9.0
@@ -133,7 +133,7 @@ def test_lexical_weights_are_exchanged_for_those_of_another_collection(model, tm
 
 
 def test_a_model_without_one_head_for_both_sides_gets_none(mlm, tmp_path, json_file):
-    SpladeDoc(mlm).save_pretrained(tmp_path / "model")
+    save_retriever(SpladeDoc(mlm), tmp_path / "model")
     with pytest.raises(InputError, match=r"init_dict\.model_type_or_dir=.*model is a SpladeDoc: .* Splade model"):
         with_bm25(tmp_path / "model", idf=json_file(IDF), mean_length=9.0)
 
@@ -156,7 +156,7 @@ def test_what_cannot_be_is_refused(mlm, json_file, options, told):
 
 @pytest.mark.parametrize("side", ["query", "document"])
 def test_a_model_with_prompts_is_not_given_lexical_weights_and_its_prompt_is_named(mlm, json_file, tmp_path, side):
-    Splade(mlm, **{f"prompt_{side[0]}": "find the "}).save_pretrained(tmp_path / "prompted")
+    save_retriever(Splade(mlm, **{f"prompt_{side[0]}": "find the "}), tmp_path / "prompted")
     told = rf"init_dict\.model_type_or_dir=.*prompted: this model puts the prompt 'find the ' before every {side}"
     with pytest.raises(InputError, match=told):
         with_bm25(tmp_path / "prompted", idf=json_file(IDF), mean_length=4.0)

@@ -18,6 +18,7 @@ from splade.models import (
     SpladeTable,
     SpladeTopK,
     load_retriever,
+    save_retriever,
 )
 from tests.models.support import TEXTS, vectors
 
@@ -54,7 +55,7 @@ def test_a_saved_retriever_comes_back_with_the_same_vectors_and_fingerprint(mlm,
     model = kind(mlm, **options)
     for weight in model.parameters():
         weight.data.add_(torch.randn(weight.shape, generator=torch.Generator().manual_seed(3)), alpha=0.01)
-    model.save_pretrained(tmp_path / "model", extra={"step": 12})
+    save_retriever(model, tmp_path / "model", extra={"step": 12})
     again = load_retriever(tmp_path / "model")
     assert type(again) is kind
     assert again.settings() == model.settings()
@@ -68,7 +69,7 @@ def test_a_saved_retriever_comes_back_with_the_same_vectors_and_fingerprint(mlm,
 
 def test_two_encoders_are_saved_apart_and_each_comes_back_on_its_side(mlm, other_mlm, tmp_path):
     model = Splade(mlm, model_type_or_dir_q=other_mlm, freeze_d_model=True)
-    model.save_pretrained(tmp_path / "model")
+    save_retriever(model, tmp_path / "model")
     again = load_retriever(tmp_path / "model")
     for side in ("query", "document"):
         assert vectors(again, TEXTS, side).equal(vectors(model, TEXTS, side))
@@ -80,7 +81,7 @@ def test_two_encoders_are_saved_apart_and_each_comes_back_on_its_side(mlm, other
 
 def test_the_root_is_a_plain_masked_language_model(mlm, other_mlm, tmp_path):
     model = Splade(mlm, model_type_or_dir_q=other_mlm)
-    model.save_pretrained(tmp_path / "model")
+    save_retriever(model, tmp_path / "model")
     plain, report = AutoModelForMaskedLM.from_pretrained(tmp_path / "model", output_loading_info=True)
     assert not report["missing_keys"]
     assert not report["unexpected_keys"]
@@ -98,17 +99,17 @@ def test_a_plain_masked_language_model_loads_as_a_default_splade(mlm):
 
 
 def test_settings_can_be_replaced_when_loading(mlm, tmp_path):
-    Splade(mlm, max_length=100).save_pretrained(tmp_path / "model")
+    save_retriever(Splade(mlm, max_length=100), tmp_path / "model")
     model = load_retriever(tmp_path / "model", max_length=33, agg="sum")
     assert model.max_length("document") == 33
     assert vectors(model, TEXTS).equal(vectors(Splade(mlm, agg="sum"), TEXTS))
 
 
 def test_saving_replaces_an_older_model_and_keeps_extra_values(mlm, other_mlm, tmp_path):
-    Splade(mlm, model_type_or_dir_q=other_mlm).save_pretrained(tmp_path / "model", extra={"step": 1})
+    save_retriever(Splade(mlm, model_type_or_dir_q=other_mlm), tmp_path / "model", extra={"step": 1})
     model = load_retriever(mlm)
     model.extra = {"step": 2}
-    model.save_pretrained(tmp_path / "model")
+    save_retriever(model, tmp_path / "model")
     assert not (tmp_path / "model" / "query").exists()
     assert load_retriever(tmp_path / "model").extra == {"step": 2}
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
@@ -117,16 +118,16 @@ def test_saving_replaces_an_older_model_and_keeps_extra_values(mlm, other_mlm, t
 def test_saving_over_a_folder_of_something_else_is_refused(mlm, tmp_path):
     (tmp_path / "thesis.txt").write_text("three years")
     with pytest.raises(InputError, match="holds files that are not a model"):
-        Splade(mlm).save_pretrained(tmp_path)
+        save_retriever(Splade(mlm), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
 def test_a_save_that_fails_leaves_the_older_model(mlm, tmp_path, monkeypatch):
     model = Splade(mlm)
-    model.save_pretrained(tmp_path / "model", extra={"step": 1})
+    save_retriever(model, tmp_path / "model", extra={"step": 1})
     monkeypatch.setattr(model, "settings", lambda: {"unwritable": object()})
     with pytest.raises(TypeError):
-        model.save_pretrained(tmp_path / "model", extra={"step": 2})
+        save_retriever(model, tmp_path / "model", extra={"step": 2})
     assert load_retriever(tmp_path / "model").extra == {"step": 1}
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
@@ -140,7 +141,7 @@ def test_a_save_that_fails_leaves_the_older_model(mlm, tmp_path, monkeypatch):
     ],
 )
 def test_a_description_that_cannot_be_used_is_refused_with_its_path(mlm, tmp_path, change, message):
-    Splade(mlm).save_pretrained(tmp_path / "model")
+    save_retriever(Splade(mlm), tmp_path / "model")
     path = tmp_path / "model" / "splade.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(InputError, match=message):
@@ -148,7 +149,7 @@ def test_a_description_that_cannot_be_used_is_refused_with_its_path(mlm, tmp_pat
 
 
 def test_a_damaged_description_is_refused_with_file_and_line(mlm, tmp_path):
-    Splade(mlm).save_pretrained(tmp_path / "model")
+    save_retriever(Splade(mlm), tmp_path / "model")
     path = tmp_path / "model" / "splade.json"
     path.write_text(path.read_text()[:40])
     with pytest.raises(InputError, match=r"splade\.json:\d+: not valid JSON"):
@@ -172,14 +173,14 @@ def test_a_damaged_description_is_refused_with_file_and_line(mlm, tmp_path):
     ],
 )
 def test_what_sentence_transformers_cannot_do_is_said_and_its_files_are_left_out(mlm, tmp_path, kind, options, reason):
-    kind(mlm, **options).save_pretrained(tmp_path / "model")
+    save_retriever(kind(mlm, **options), tmp_path / "model")
     assert json.loads((tmp_path / "model/splade.json").read_text())["sentence_transformers"] == reason
     assert (tmp_path / "model/modules.json").exists() == (reason == "the same vectors")
 
 
 def test_a_folder_that_lost_our_description_is_read_as_a_sparse_encoder(mlm, other_mlm, tmp_path):
     model = Splade(mlm, model_type_or_dir_q=other_mlm, agg_q="sum", max_length_q=9, prompt_q="find the ")
-    model.save_pretrained(tmp_path / "model")
+    save_retriever(model, tmp_path / "model")
     (tmp_path / "model" / "splade.json").unlink()
     again = load_retriever(tmp_path / "model")
     for side in ("query", "document"):

@@ -7,7 +7,7 @@ import torch
 
 from splade.encoding import Encoder
 from splade.files import InputError
-from splade.models import Dense, Splade, SpladeDoc, SpladeLexical, SpladeTopK, load_retriever
+from splade.models import Dense, Splade, SpladeDoc, SpladeLexical, SpladeTopK, load_retriever, save_retriever
 from splade.models.own_tokens import TokenBag
 from splade.models.tops import keep_largest
 from splade.records import Text
@@ -275,7 +275,7 @@ def test_a_prompt_is_read_before_every_text_of_its_side_and_saved(mlm, tmp_path)
 
 
 def saved_and_loaded(model, folder):
-    model.save_pretrained(folder / "model")
+    save_retriever(model, folder / "model")
     return load_retriever(folder / "model")
 
 

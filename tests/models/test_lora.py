@@ -7,7 +7,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM
 
 from splade.files import InputError
-from splade.models import Splade, load_retriever
+from splade.models import Splade, load_retriever, save_retriever
 from splade.models.lora import Lora, lora_from, merged
 from splade.training import Trainer
 from tests.models.support import TEXTS, tokens, vectors
@@ -65,7 +65,7 @@ def test_the_adapters_alone_receive_gradients_and_few_numbers_are_trained(folder
 
 def test_the_saved_model_is_a_plain_one_with_the_vectors_of_the_adapted(folder, tmp_path):
     model = moved(Splade(folder, lora=SMALL))
-    model.save_pretrained(tmp_path / "model")
+    save_retriever(model, tmp_path / "model")
     again = load_retriever(tmp_path / "model")
     torch.testing.assert_close(vectors(again, TEXTS), vectors(model, TEXTS), atol=1e-5, rtol=1e-4)
     assert again.fingerprint() == model.fingerprint() != Splade(folder).fingerprint()
@@ -79,7 +79,7 @@ def test_the_saved_model_is_a_plain_one_with_the_vectors_of_the_adapted(folder, 
 def test_peft_puts_the_saved_adapter_on_the_model_it_was_trained_for(folder, tmp_path):
     peft = pytest.importorskip("peft")
     model = moved(Splade(folder, lora=SMALL))
-    model.save_pretrained(tmp_path / "model")
+    save_retriever(model, tmp_path / "model")
     kind = AutoModelForMaskedLM if "Bert" in type(model.encoders["document"].mlm).__name__ else AutoModelForCausalLM
     theirs = peft.PeftModel.from_pretrained(kind.from_pretrained(folder), tmp_path / "model" / "adapter").eval()
     ids, mask = tokens(model, TEXTS[:1])

@@ -5,7 +5,7 @@ import torch
 import transformers
 
 from splade.encoding import Encoder
-from splade.models import Splade, SpladeDoc, SpladeIdf, SpladeTable, SpladeTopK, load_retriever
+from splade.models import Splade, SpladeDoc, SpladeIdf, SpladeTable, SpladeTopK, load_retriever, save_retriever
 from splade.records import Text
 from tests.models.support import TEXTS
 
@@ -58,7 +58,7 @@ def test_what_we_save_gives_the_same_vectors_there(mlm, other_mlm, tmp_path, jso
     model = kind(mlm, **{name: places.get(value, value) for name, value in options.items()})
     if kind is SpladeTable:
         torch.nn.init.normal_(model.encoders["query"].projection.weight, generator=torch.Generator().manual_seed(1))
-    model.save_pretrained(tmp_path / "model")
+    save_retriever(model, tmp_path / "model")
     limit = {"max_active_dims": 4} if "top_d" in options and st.__version__ < "6" else {}  # 5 does not read it
     there = st.SparseEncoder(str(tmp_path / "model"), device="cpu", **limit)
     agree(model, there)
@@ -80,7 +80,7 @@ def test_a_head_with_more_rows_than_the_tokenizer_has_tokens_gives_the_same_vect
     wide = _with_rows(mlm, 320, tmp_path / "wide")
     model = kind(wide, **{name: places.get(value, value) for name, value in options.items()})
     assert model.vocab_size == 320 > len(model.tokenizer("query"))
-    model.save_pretrained(tmp_path / "model")
+    save_retriever(model, tmp_path / "model")
     there = st.SparseEncoder(str(tmp_path / "model"), device="cpu")
     agree(model, there)
     agree(load_retriever(tmp_path / "model"), there)

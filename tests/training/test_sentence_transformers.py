@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from splade.losses import InBatchPairwiseNLL
-from splade.models import Splade
+from splade.models import Splade, save_retriever
 from splade.records import Example, Text
 from splade.regularization import FLOPS, ConstantRamp, Penalty
 from splade.training import Trainer
@@ -59,7 +59,7 @@ def test_a_batch_has_their_loss_and_gradient(tmp_path, lambda_q, lambda_d):
     step = trainer.updates.global_step
     logged = step.backward(step.share([Given().example(n, None) for n in range(len(PAIRS))], 0), batch=0, step=0).logged
 
-    model.save_pretrained(tmp_path / "saved")
+    save_retriever(model, tmp_path / "saved")
     there = st.SparseEncoder(str(tmp_path / "saved"), device="cpu").train()
     loss = losses.SpladeLoss(
         there,
