@@ -16,6 +16,7 @@ from splade.config.compose import compose, parse_overrides
 from splade.config.errors import ConfigError
 from splade.config.named import named
 from splade.config.owners import foreign
+from splade.config.reads import Known
 from splade.config.toy_data import toy_by_default
 from splade.config.validate import require, wire
 from splade.config.words import told_of
@@ -75,10 +76,11 @@ def _blaming(cfg: DictConfig, function: Callable[[DictConfig], Result]) -> Resul
 
 
 def ready(name: str, choice: Any, overrides: Sequence[str]) -> DictConfig:
-    cfg = wire(compose(choice, overrides), named(choice, overrides))
+    known: Known = {}
+    cfg = wire(compose(choice, overrides), named(choice, overrides), known)
     if problems := list(foreign(name, overrides, commands())):
         raise ConfigError.all_of(problems)
-    require(cfg, needs_of(name, cfg))
+    require(cfg, needs_of(name, cfg), known)
     return cfg
 
 

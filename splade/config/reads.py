@@ -14,6 +14,9 @@ from omegaconf.errors import OmegaConfBaseException
 RESOLVER = re.compile(r"\s*([A-Za-z_][\w.]*)\s*:(.*)", re.DOTALL)
 ABSENT = object()
 
+Known = dict[str, "list[Reference] | str"]
+"""What the texts of one config refer to, by address; several looks at a config share it."""
+
 
 class Reference(NamedTuple):
     """One address that a text refers to; ``optional`` where it has a default."""
@@ -37,13 +40,14 @@ class Reads(NamedTuple):
         return found
 
 
-def reads(cfg: DictConfig, nodes: Iterable[str], wired: Collection[str]) -> Reads:
+def reads(cfg: DictConfig, nodes: Iterable[str], wired: Collection[str], known: Known | None = None) -> Reads:
     """All that ``nodes`` read, directly or through other interpolations.
 
     ``wired`` are the top-level names of the wiring: only what stands elsewhere is a value, and a value
-    that is needed must not be null.
+    that is needed must not be null. ``known`` is filled; it holds for as long as ``cfg`` stays as it is.
     """
-    walk = _Walk(cfg, OmegaConf.to_container(cfg, resolve=False), wired, {}, Reads({}, {}))
+    known = {} if known is None else known
+    walk = _Walk(cfg, OmegaConf.to_container(cfg, resolve=False), wired, known, Reads({}, {}))
     for node in nodes:
         walk.follow(node, node, set())
     return walk.result
@@ -124,7 +128,7 @@ class _Walk(NamedTuple):
     cfg: DictConfig
     raw: Any
     wired: Collection[str]
-    known: dict[str, list[Reference] | str]  # by the address of a text: several nodes read the same ones
+    known: Known
     result: Reads
 
     def follow(self, address: str, reader: str, seen: set[str]) -> None:

@@ -16,7 +16,7 @@ from splade.config.choose import conf_dir
 from splade.config.compose import Groups
 from splade.config.conflicts import conflicts
 from splade.config.errors import ConfigError, hint, nearest
-from splade.config.reads import ABSENT, Reads, evaluate, raw_at, reads
+from splade.config.reads import ABSENT, Known, Reads, evaluate, raw_at, reads
 from splade.config.settings import WRONG, Settings, complaint, read_value
 from splade.config.signatures import complaints
 from splade.config.wiring import NAMED, PATCHES, join, patch, unresolved_components, unresolved_values, wired_names
@@ -25,28 +25,29 @@ HF_TRAINING = "config.hf_training"
 NOT_NODES = ("catalog", "traits", "kinds", PATCHES, NAMED)
 
 
-def wire(values: DictConfig, named: Collection[str] = ()) -> DictConfig:
+def wire(values: DictConfig, named: Collection[str] = (), known: Known | None = None) -> DictConfig:
     """``values`` joined with the wiring and checked, but for what single commands need.
 
     ``named`` are the addresses that the user named; commands find them in the node of this name.
-    ConfigError names every key that is unknown, wrong, read by nothing or in conflict.
+    ``known`` is filled with what its texts refer to. ConfigError names every key that is unknown, wrong, read by
+    nothing or in conflict.
     """
     settings = Settings.shipped()
     cfg = join(values)
     _refuse(unknown_keys(cfg, settings))
     _refuse(wrong_values(cfg, settings))
     patch(cfg)
-    _refuse(unread_keys(cfg))
+    _refuse(unread_keys(cfg, known))
     _refuse(unknown_arguments(cfg))
     _refuse(conflicts(cfg))
     cfg[NAMED] = sorted(named)
     return cfg
 
 
-def require(cfg: DictConfig, needs: Sequence[str]) -> None:
-    """ConfigError unless all that the wired nodes ``needs`` read is there."""
+def require(cfg: DictConfig, needs: Sequence[str], known: Known | None = None) -> None:
+    """ConfigError unless all that the wired nodes ``needs`` read is there; ``known`` is as `wire` leaves it."""
     raw = OmegaConf.to_container(cfg, resolve=False)
-    found = reads(cfg, needs, wired_names())
+    found = reads(cfg, needs, wired_names(), known)
     problems = [
         f"{address} is needed by {', '.join(sorted(readers))} and not set: give {address}=VALUE"
         for address, readers in sorted(found.missing.items())
@@ -103,13 +104,13 @@ def wrong_values(cfg: DictConfig, settings: Settings) -> Iterator[str]:
             OmegaConf.update(cfg, address, found, merge=False)
 
 
-def unread_keys(cfg: DictConfig) -> Iterator[str]:
+def unread_keys(cfg: DictConfig, known: Known | None = None) -> Iterator[str]:
     """A sentence for every value that is set and that no component of this config reads.
 
     A value that is the default of the components that would read it is let pass: it changes nothing. Those that are
     of the other trainer, by steps or with many negatives, are told in one sentence.
     """
-    found = _all_reads(cfg)
+    found = _all_reads(cfg, known)
     unread = dict(_unread(cfg, found))
     others = _read_by_the_other_trainer(cfg, list(unread))
     if others:
@@ -117,11 +118,11 @@ def unread_keys(cfg: DictConfig) -> Iterator[str]:
     yield from (sentence for address, sentence in unread.items() if address not in others)
 
 
-def _all_reads(cfg: DictConfig) -> Reads:
+def _all_reads(cfg: DictConfig, known: Known | None = None) -> Reads:
     """What all wired nodes of ``cfg`` read."""
     nodes = [str(name) for name in cfg if name in wired_names() and name not in NOT_NODES]
     nodes += [f"kinds.{name}" for name in cfg.kinds if not str(name).endswith("_of")]  # of nodes that were patched, too
-    return reads(cfg, nodes, wired_names())
+    return reads(cfg, nodes, wired_names(), known)
 
 
 def _unread(cfg: DictConfig, found: Reads) -> Iterator[tuple[str, str]]:
