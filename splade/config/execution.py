@@ -76,6 +76,7 @@ def _blaming(cfg: DictConfig, function: Callable[[DictConfig], Result]) -> Resul
 
 
 def ready(name: str, choice: Any, overrides: Sequence[str]) -> DictConfig:
+    """The chosen config with ``overrides``, composed, wired and checked for the command ``name``; or ConfigError."""
     known: Known = {}
     cfg = wire(compose(choice, overrides), named(choice, overrides), known)
     if problems := list(foreign(name, overrides, commands())):
