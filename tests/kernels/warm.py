@@ -18,7 +18,10 @@ SHARES = (("float32",), ("uint8", "float16"))
 
 
 def warm(share: int) -> None:
-    """Build and search an index of each of these ways of keeping weights; the first share has all strategies, and clusters and prunes."""
+    """Build and search an index of each of these ways of keeping weights.
+
+    The first share has all strategies, and clusters and prunes.
+    """
     batch = random_batch(0, 200, 30)
     for weights in SHARES[share]:
         index = InvertedIndex.from_csr(batch, weights=weights, cluster=not share, prune_top_terms=None if share else 3)
