@@ -34,9 +34,14 @@ def save_retriever(model: SparseRetriever, folder: str | Path, *, extra: Mapping
     """Write ``model`` to ``folder``, which appears whole or not at all and replaces an older model.
 
     ``extra`` holds JSON values to keep beside the weights (the training step), on top of those that the model came
-    with; they come back as ``.extra``.
-    Raises InputError where the folder holds something else than a model of ours.
+    with; they come back as ``.extra``. A model that keeps more than its sides and its settings writes itself: one with
+    a method ``save_pretrained(folder, extra=…)`` is asked to. Raises InputError where the folder holds something else
+    than a model of ours.
     """
+    own: Any = getattr(model, "save_pretrained", None)
+    if own is not None:
+        own(folder, extra=extra)
+        return
     folder = Path(folder)
     check_replaceable(folder)
     unsaid = obstacle(model)
