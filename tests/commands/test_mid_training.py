@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from splade.files import read_json
 from splade.models import Splade
 from tests.training.toy import same
@@ -14,6 +16,7 @@ def losses(folder):
     return [row["loss"] for row in rows if "loss" in row]
 
 
+@pytest.mark.slow
 def test_the_toy_config_lowers_its_loss_and_the_quick_start_goes_on_from_its_folder(splade, tmp_path):
     mid, tuned = tmp_path / "mid", tmp_path / "tuned"
     toy = {"cwd": tmp_path, "SPLADE_CONFIG_NAME": "config_mid_training_toy"}

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 from safetensors.torch import load_file
 
 from splade.config.errors import ConfigError
 from splade.config.multirun import Job, Sweep, figures, plan, tell
-from tests.config.support import configured
 from tests.forked import run
 from tests.tiny import tiny_mlm
 
@@ -17,7 +17,9 @@ WRITES = ["config.checkpoint_dir", "config.index_dir"]
 
 
 def composed(overrides):
-    return configured(*overrides)
+    """What planning asks of a config: the addresses that are given, and the folders."""
+    folders = {"config.checkpoint_dir": "checkpoint", "config.index_dir": "index"}
+    return OmegaConf.from_dotlist([f"{name}={value}" for name, value in folders.items()] + list(overrides))
 
 
 def planned(*overrides):

@@ -38,7 +38,7 @@ def trained(folder, processes, model, *overrides):
     return load_file(folder / "model" / "model.safetensors")
 
 
-@pytest.fixture(scope="module", params=[pytest.param("without dropout", marks=pytest.mark.slow), "with dropout"])
+@pytest.fixture(scope="module", params=["without dropout", "with dropout"])
 def alone(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("alone")
     model = tiny_mlm(folder / "mlm", hidden=16, layers=1)
@@ -50,15 +50,8 @@ def alone(request, tmp_path_factory):
     return model, trained(folder / "one", 1, model)
 
 
-SLOW = (
-    "micro-batches",
-    "checkpointing",
-    "two, sharded",
-    "two, in tokens",
-)  # what the others do as well, one thing less at a time
-
-
-@pytest.mark.parametrize("cut", [pytest.param(cut, marks=[pytest.mark.slow] * (cut in SLOW)) for cut in CUTS])
+@pytest.mark.slow
+@pytest.mark.parametrize("cut", CUTS)
 def test_twenty_steps_write_the_same_weights_however_they_are_launched(tmp_path, alone, cut):
     model, expected = alone
     processes, overrides = CUTS[cut]

@@ -12,6 +12,7 @@ from splade.rerank import rerank
 from tests.tiny import tiny_mlm
 
 
+@pytest.mark.slow
 def test_the_trained_toy_reranker_reranks_the_toy_run(tmp_path):
     paths = [
         f"config.checkpoint_dir={tmp_path / 'checkpoint'}",
