@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from splade.files import InputError
 from splade.indexing.dense import DenseIndex, refuse_not_finite
 from splade.records import Ranking
-from splade.search.filters import Allowed, bitmap_of
+from splade.search.strategies.filters import Allowed, bitmap_of
 
 QUERIES = 32  # that one product takes at most; between products Ctrl-C is heard
 HELD = 1 << 24  # results that `search` holds at a time, but for those of a few queries

@@ -14,13 +14,13 @@ from splade.kernels.compiled import read_only_rows
 from splade.kernels.sparse import from_matrix, slice_rows
 from splade.kernels.topk import decode, score_bits
 from splade.records import Ranking, SparseBatch, SparseRows
-from splade.search.approximate import Approximate
-from splade.search.blocked import Auto, BlockMax, Exhaustive
-from splade.search.filters import Allowed, bitmap_of
-from splade.search.in_parts import InParts
-from splade.search.reference import Reference
-from splade.search.two_step import TwoStep
-from splade.search.work import Strategy, Work
+from splade.search.strategies.approximate import Approximate
+from splade.search.strategies.blocked import Auto, BlockMax, Exhaustive
+from splade.search.strategies.filters import Allowed, bitmap_of
+from splade.search.strategies.in_parts import InParts
+from splade.search.strategies.reference import Reference
+from splade.search.strategies.two_step import TwoStep
+from splade.search.strategies.work import Strategy, Work
 
 TASK = 32  # queries at most that one thread takes at a time; between tasks Ctrl-C is heard
 TASKS_PER_THREAD = 16  # so that none waits long for the last task of another

@@ -5,7 +5,7 @@ from splade.files import InputError
 from splade.indexing import IndexBuilder, InvertedIndex
 from splade.indexing.choices import Shape
 from splade.search import Searcher
-from splade.search.two_step import shortened
+from splade.search.strategies.two_step import shortened
 from tests.kernels.cases import batch, random_batch
 
 N, V = 6000, 200

@@ -10,7 +10,7 @@ from splade.indexing.parts import Part
 from splade.kernels.compiled import read_only, read_only_rows
 from splade.kernels.sparse import keep_entries, slice_rows
 from splade.records import SparseRows
-from splade.search.work import Strategy, Work
+from splade.search.strategies.work import Strategy, Work
 
 
 class InParts:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from splade.indexing import InvertedIndex
 from splade.kernels.block_max import BOUND, CHOOSE, STREAM, Scratch, new_scratch, pool_size, search_all
 from splade.kernels.compiled import machine_code, read_only
-from splade.search.work import Work
+from splade.search.strategies.work import Work
 
 DOCS_PER_RESULT = 256
 LENGTHS = 33  # bit lengths of a uint32

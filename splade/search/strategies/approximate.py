@@ -14,7 +14,7 @@ from splade.kernels.block_max import STREAM
 from splade.kernels.compiled import read_only, read_only_rows
 from splade.kernels.sparse import from_matrix
 from splade.records import SparseRows
-from splade.search.blocked import LENGTHS, Auto
+from splade.search.strategies.blocked import LENGTHS, Auto
 
 logger = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ from splade.indexing import InvertedIndex
 from splade.kernels.compiled import read_only
 from splade.kernels.two_step import rescore_all
 from splade.records import SparseRows
-from splade.search.blocked import BlockMax
-from splade.search.work import Work
+from splade.search.strategies.blocked import BlockMax
+from splade.search.strategies.work import Work
 
 
 class TwoStep(BlockMax):

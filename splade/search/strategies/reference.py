@@ -3,7 +3,7 @@
 from splade.indexing import InvertedIndex
 from splade.kernels.compiled import read_only_rows
 from splade.kernels.reference import score_all
-from splade.search.work import Work
+from splade.search.strategies.work import Work
 
 
 class Reference:
