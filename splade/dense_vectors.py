@@ -16,8 +16,8 @@ from splade.encoding import Encoder
 from splade.evaluation.efficiency import latency_summary
 from splade.evaluation.runs import write_run
 from splade.files import InputError, write_json
-from splade.indexing import inverted_index
 from splade.indexing.dense import FOLDER, DenseIndex, in_matrix, write_dense
+from splade.indexing.index import inverted_index
 from splade.models import SparseRetriever
 from splade.records import Ranking, Run
 from splade.search.dense import DenseSearcher

@@ -14,9 +14,10 @@ from splade.evaluation.metrics import evaluate as measure
 from splade.evaluation.report import stored_facts, table, write_performance, write_summary
 from splade.evaluation.runs import read_run
 from splade.files import InputError
-from splade.indexing import Index, InvertedIndex, inverted_index
+from splade.indexing import Index, InvertedIndex
 from splade.indexing import dense as dense_index
 from splade.indexing.dense import DenseIndex
+from splade.indexing.index import inverted_index
 from splade.records import Qrels, Run
 
 logger = logging.getLogger(__name__)

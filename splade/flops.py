@@ -12,7 +12,7 @@ from splade.encoded import QueryEncoder, encoder_from
 from splade.evaluation.efficiency import term_counts
 from splade.files import InputError, write_json
 from splade.indexing import InvertedIndex
-from splade.indexing.statistics import expected_flops, posting_counts
+from splade.indexing.index.statistics import expected_flops, posting_counts
 
 logger = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from splade.data.shards import Stored
 from splade.encoded import QueryEncoder, check_fingerprint, encoded_documents, encoder_from
 from splade.files import InputError, check_writable
 from splade.indexing import Index, InvertedIndex
-from splade.indexing.inverted_index import FOLDER
+from splade.indexing.index.inverted_index import FOLDER
 from splade.mining import Chooser, Ranks, false_negatives, positives_of
 from splade.mining import mine as mined
 from splade.mining.negatives import FILE, Search

@@ -17,8 +17,8 @@ from splade.evaluation.efficiency import latency_summary
 from splade.evaluation.runs import write_run
 from splade.files import InputError, read_json, write_json
 from splade.indexing import Index, IndexAppender, IndexBuilder, InvertedIndex, Vocabulary
-from splade.indexing.choices import Layout
-from splade.indexing.statistics import expected_flops, posting_counts, statistics
+from splade.indexing.format.choices import Layout
+from splade.indexing.index.statistics import expected_flops, posting_counts, statistics
 from splade.kernels.sparse import slice_rows
 from splade.progress import progress
 from splade.query_terms import Queries
@@ -80,7 +80,7 @@ def build_index(
     """The index of ``documents`` at ``path``, with its statistics beside it.
 
     An index of the same documents by the same encoder and with the same ``layout`` (named choices of
-    :class:`splade.indexing.choices.Layout`) is kept as it is, and an interrupted one is
+    :class:`splade.indexing.format.choices.Layout`) is kept as it is, and an interrupted one is
     continued after its last whole segment. Memory: ``memory_mb`` for postings, plus what ``batches`` holds.
     """
     path, choices = Path(path), dict(layout or {})

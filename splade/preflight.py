@@ -11,7 +11,7 @@ from splade.data.qrels import read_qrels
 from splade.data.vectors import VectorCollection, open_vectors
 from splade.evaluate import QuerySet, query_sets
 from splade.files import InputError, check_writable
-from splade.indexing.inverted_index import FOLDER
+from splade.indexing.index.inverted_index import FOLDER
 from splade.search.searcher import STRATEGIES
 
 

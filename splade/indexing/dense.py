@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splade.files import InputError, standing, whole_folder
-from splade.indexing.doc_ids import DocIds, joined, pack, refuse_too_many
-from splade.indexing.storage import (
+from splade.indexing.format.doc_ids import DocIds, joined, pack, refuse_too_many
+from splade.indexing.format.storage import (
     HEADER,
     CorruptIndexError,
     TableWriter,

@@ -11,7 +11,7 @@ from splade.config import command
 from splade.evaluation.plots import posting_figure
 from splade.files import InputError, read_json
 from splade.indexing import InvertedIndex
-from splade.indexing.statistics import posting_counts
+from splade.indexing.index.statistics import posting_counts
 
 logger = logging.getLogger(__name__)
 

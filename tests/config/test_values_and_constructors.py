@@ -14,7 +14,7 @@ from splade.config.settings import WRONG, Settings, read_value
 from splade.config.wiring import components
 from splade.data.false_negatives import FalseNegatives
 from splade.files import InputError
-from splade.indexing.choices import Layout
+from splade.indexing.format.choices import Layout
 from splade.losses import MaskedLanguageModel, weighted_sum
 from splade.mining import Ranks
 from splade.models.bm25 import _saturation

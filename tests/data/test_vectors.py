@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from splade.data.vectors import open_vectors
 from splade.files import InputError
-from splade.indexing.vocabulary import Vocabulary
+from splade.indexing.format.vocabulary import Vocabulary
 from tests.data.writing import jsonl, put
 from tests.shared import shared_data
 

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from splade.indexing.storage import ArrayWriter
+from splade.indexing.format.storage import ArrayWriter
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@ import pytest
 
 from splade.files import InputError
 from splade.indexing import IndexBuilder, InvertedIndex
-from splade.indexing.choices import Shape
-from splade.indexing.weights import codec_for
+from splade.indexing.format.choices import Shape
+from splade.indexing.format.weights import codec_for
 from splade.kernels.sparse import to_dense, transpose
 from tests.kernels.cases import batch, random_batch
 
@@ -71,8 +71,8 @@ def test_similar_documents_become_neighbours():
 
 def test_the_layout_does_not_depend_on_threads(monkeypatch):
     documents = random_batch(3, 3000, 40)
-    monkeypatch.setattr("splade.indexing.blocked.MOST_POSTINGS", 2000)
-    monkeypatch.setattr("splade.indexing.sources.CHUNK", 700)
+    monkeypatch.setattr("splade.indexing.layout.blocked.MOST_POSTINGS", 2000)
+    monkeypatch.setattr("splade.indexing.layout.sources.CHUNK", 700)
     one = InvertedIndex.from_csr(documents, cluster=True, n_threads=1).arrays
     many = InvertedIndex.from_csr(documents, cluster=True, n_threads=5).arrays
     monkeypatch.undo()

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from splade.files import InputError, read_json
 from splade.indexing import IndexBuilder, InvertedIndex
-from splade.indexing.inverted_index import FOLDER, building_folder
-from splade.indexing.segments import JOURNAL, Journal
+from splade.indexing.index.inverted_index import FOLDER, building_folder
+from splade.indexing.layout.segments import JOURNAL, Journal
 from splade.kernels.sparse import to_dense, transpose
 from tests.forked import run
 from tests.kernels.cases import batch, dense_matrices, random_batch
@@ -62,7 +62,7 @@ def test_an_index_built_in_segments_is_that_of_the_whole_matrix(tmp_path, parts)
 
 
 def test_the_memory_budget_cuts_segments_and_changes_no_byte(tmp_path, whole, monkeypatch):
-    monkeypatch.setattr("splade.indexing.builder.MIB", 4096)
+    monkeypatch.setattr("splade.indexing.building.builder.MIB", 4096)
     builder = IndexBuilder(tmp_path / "index", V, memory_mb=1)
     for part in PARTS:
         builder.add(part)
@@ -321,7 +321,7 @@ def test_an_interrupt_in_the_middle_of_adding_or_storing_leaves_every_document_o
             with pytest.raises(KeyboardInterrupt):
                 builder.checkpoint()
         else:
-            patched.setattr("splade.indexing.builder.pack", interrupted)
+            patched.setattr("splade.indexing.building.builder.pack", interrupted)
             with pytest.raises(KeyboardInterrupt):
                 builder.add(PARTS[1])
     builder.checkpoint()

@@ -20,7 +20,9 @@ def test_ids_are_found_by_number_and_numbers_by_id(ids, others):
 
 
 def test_ids_that_share_a_hash_are_told_apart(monkeypatch):
-    monkeypatch.setattr("splade.indexing.doc_ids.hash_ids", lambda text, offsets: np.zeros(len(offsets) - 1, np.uint64))
+    monkeypatch.setattr(
+        "splade.indexing.format.doc_ids.hash_ids", lambda text, offsets: np.zeros(len(offsets) - 1, np.uint64)
+    )
     table = DocIds.from_strings(["a", "b", "c"])
     assert table.numbers(["c", "x", "a", "b"]).tolist() == [2, -1, 0, 1]
     with pytest.raises(InputError, match="'b' occurs twice"):

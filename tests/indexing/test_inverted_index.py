@@ -6,10 +6,10 @@ import pytest
 
 from splade.files import InputError
 from splade.indexing import CorruptIndexError, InvertedIndex
-from splade.indexing.blocked import STORED
-from splade.indexing.choices import Shape
-from splade.indexing.inverted_index import FOLDER
-from splade.indexing.storage import DTYPES, HEADER
+from splade.indexing.format.choices import Shape
+from splade.indexing.format.storage import DTYPES, HEADER
+from splade.indexing.index.inverted_index import FOLDER
+from splade.indexing.layout.blocked import STORED
 from splade.kernels.sparse import to_dense, transpose
 from splade.search import Searcher
 from tests.kernels.cases import batch, random_batch
@@ -93,7 +93,7 @@ def test_a_missing_file_is_named(stored, name):
 
 
 def test_a_change_in_a_later_piece_of_a_file_is_found(tmp_path, monkeypatch):
-    monkeypatch.setattr("splade.indexing.storage.PIECE", 64)
+    monkeypatch.setattr("splade.indexing.format.storage.PIECE", 64)
     path = tmp_path / "index"
     InvertedIndex.from_csr(random_batch(0, 50, 30)).save(path)
     file = path / FOLDER / "block_local.bin"

@@ -1,7 +1,7 @@
 """SIGKILL, which nothing can catch, at any step of building, appending, deleting and merging."""
 
 from splade.indexing import IndexAppender, IndexBuilder, InvertedIndex, delete, merge
-from splade.indexing.inverted_index import FOLDER
+from splade.indexing.index.inverted_index import FOLDER
 from tests.forked import run_well
 from tests.kernels.cases import random_batch
 
@@ -12,7 +12,7 @@ V, BATCH, BATCHES = 60, 40, 6
 KILLED = """
 import os, random, signal, sys, traceback
 from pathlib import Path
-from splade.indexing.storage import ArrayWriter
+from splade.indexing.format.storage import ArrayWriter
 from tests.indexing import test_kill
 
 STEPS = ("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.chmod")

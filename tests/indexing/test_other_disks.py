@@ -11,7 +11,7 @@ from splade import files
 from splade.files import InputError, check_writable, standing, whole_file, whole_folder
 from splade.indexing import IndexAppender, IndexBuilder, InvertedIndex, delete, merge
 from splade.indexing.dense import DenseBatch, DenseIndex, write_dense
-from splade.indexing.inverted_index import FOLDER, building_folder
+from splade.indexing.index.inverted_index import FOLDER, building_folder
 from tests.kernels.cases import random_batch
 
 V = 30

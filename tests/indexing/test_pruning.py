@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from splade.indexing import IndexBuilder, InvertedIndex
-from splade.indexing.pruning import Pruned
+from splade.indexing.format.pruning import Pruned
 from splade.kernels.sparse import to_dense, transpose
 from tests.kernels.cases import batch, dense_matrices, random_batch
 

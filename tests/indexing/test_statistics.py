@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from splade.indexing import InvertedIndex
-from splade.indexing.inverted_index import FOLDER
-from splade.indexing.statistics import expected_flops, posting_counts, statistics
+from splade.indexing.index.inverted_index import FOLDER
+from splade.indexing.index.statistics import expected_flops, posting_counts, statistics
 from tests.kernels.cases import batch
 
 DOCUMENTS = [[1, 0, 2], [0, 0, 0], [0, 0, 5], [0, 0, 1]]

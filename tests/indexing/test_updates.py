@@ -5,11 +5,11 @@ from hypothesis import strategies as st
 
 from splade.files import InputError, read_json, standing
 from splade.indexing import CorruptIndexError, IndexAppender, IndexBuilder, InvertedIndex, SegmentedIndex, delete, merge
-from splade.indexing.inverted_index import FOLDER
-from splade.indexing.sources import Stored
-from splade.indexing.statistics import posting_counts
-from splade.indexing.storage import HEADER
-from splade.indexing.update_list import FOLDER as UPDATES
+from splade.indexing.format.storage import HEADER
+from splade.indexing.index.inverted_index import FOLDER
+from splade.indexing.index.statistics import posting_counts
+from splade.indexing.index.update_list import FOLDER as UPDATES
+from splade.indexing.layout.sources import Stored
 from splade.kernels.sparse import concatenate, slice_rows, to_dense
 from splade.records import SparseBatch
 from tests.forked import run

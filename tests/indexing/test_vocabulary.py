@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from splade.indexing import IndexBuilder, InvertedIndex
-from splade.indexing.vocabulary import Vocabulary
+from splade.indexing.format.vocabulary import Vocabulary
 from tests.kernels.cases import batch, random_batch
 
 

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from splade.files import InputError
-from splade.indexing import IndexAppender, IndexBuilder, InvertedIndex, SegmentedIndex, delete, inverted_index, merge
+from splade.indexing import IndexAppender, IndexBuilder, InvertedIndex, SegmentedIndex, delete, merge
 from splade.indexing import dense as dense_index
 from splade.indexing.dense import DenseBatch, DenseIndex, write_dense
-from splade.indexing.inverted_index import FOLDER, building_folder
-from splade.indexing.update_list import FOLDER as UPDATES
-from splade.indexing.writing import Writing
+from splade.indexing.index import inverted_index
+from splade.indexing.index.inverted_index import FOLDER, building_folder
+from splade.indexing.index.update_list import FOLDER as UPDATES
+from splade.indexing.index.writing import Writing
 from splade.kernels.sparse import to_dense
 from splade.locks import Lock
 from tests.forked import run
@@ -180,11 +181,11 @@ def test_numbers_are_looked_up_when_nobody_else_can_change_them(path, monkeypatc
 
     class Late(Writing):
         def __init__(self, path):
-            monkeypatch.setattr("splade.indexing.updates.Writing", Writing)
+            monkeypatch.setattr("splade.indexing.building.updates.Writing", Writing)
             merge(path)
             super().__init__(path)
 
-    monkeypatch.setattr("splade.indexing.updates.Writing", Late)
+    monkeypatch.setattr("splade.indexing.building.updates.Writing", Late)
     assert delete(path, ["d60"]) == 1
     assert live(InvertedIndex.open(path)) == [name for name in (*FIRST.ids, *SECOND.ids) if name not in ("d3", "d60")]
 
@@ -194,11 +195,11 @@ def test_a_merge_keeps_what_was_appended_just_before_the_index_was_its_own(path,
 
     class Late(Writing):
         def __init__(self, path):
-            monkeypatch.setattr("splade.indexing.updates.Writing", Writing)
+            monkeypatch.setattr("splade.indexing.building.updates.Writing", Writing)
             append(path)
             super().__init__(path)
 
-    monkeypatch.setattr("splade.indexing.updates.Writing", Late)
+    monkeypatch.setattr("splade.indexing.building.updates.Writing", Late)
     assert merge(path).n_docs == 99
 
 

@@ -3,7 +3,7 @@ import pytest
 
 from splade.files import InputError
 from splade.indexing import IndexBuilder, InvertedIndex
-from splade.indexing.choices import Shape
+from splade.indexing.format.choices import Shape
 from splade.search import Searcher
 from splade.search.strategies.two_step import shortened
 from tests.kernels.cases import batch, random_batch

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from splade.indexing import InvertedIndex
-from splade.indexing.blocked import Shape
+from splade.indexing.layout.blocked import Shape
 from splade.kernels.compiled import read_only_rows
 from splade.kernels.plan import (
     POSTING,

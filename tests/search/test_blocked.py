@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from splade.indexing import InvertedIndex
-from splade.indexing.choices import Shape
+from splade.indexing.format.choices import Shape
 from splade.kernels.sparse import to_dense
 from splade.search import Searcher
 from tests.kernels.cases import batch, brute_force, dense_matrices, random_batch

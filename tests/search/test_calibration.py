@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from splade.indexing import InvertedIndex
-from splade.indexing.blocked import Shape
-from splade.indexing.calibration import K_GRID, QUERY_TERMS, SHAPE, SHARES, calibrate, made_up, of_length
+from splade.indexing.layout.blocked import Shape
+from splade.indexing.layout.calibration import K_GRID, QUERY_TERMS, SHAPE, SHARES, calibrate, made_up, of_length
 from splade.kernels.compiled import read_only, read_only_rows
 from splade.kernels.sparse import to_dense
 from splade.search import Searcher

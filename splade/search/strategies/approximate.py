@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from splade.files import InputError
 from splade.indexing import InvertedIndex
-from splade.indexing.calibration import DOCUMENTS, K_GRID, SHAPE, SHARES, calibrate
+from splade.indexing.layout.calibration import DOCUMENTS, K_GRID, SHAPE, SHARES, calibrate
 from splade.kernels.block_max import STREAM
 from splade.kernels.compiled import read_only, read_only_rows
 from splade.kernels.sparse import from_matrix
@@ -27,7 +27,7 @@ class Approximate(Auto):
     A block is left out when a share of its bound is below the bar. The share is the smallest that kept the
     recall on a sample of queries, for each k and each length of query: on ``queries``, a matrix like
     those searched, or else on queries made of documents, by the calibration that is stored with the index or,
-    where there is none, made at the first search with ``seed`` (`splade.indexing.calibration`).
+    where there is none, made at the first search with ``seed`` (`splade.indexing.layout.calibration`).
     Between the k that were tried the more careful share of both is taken. With a recall of 1, beyond the
     largest k tried, and where bounds do not pay, the result is exact. ``calibration(k)`` tells what
     was chosen and the recall measured.

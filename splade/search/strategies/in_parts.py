@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splade.indexing import SegmentedIndex
-from splade.indexing.parts import Part
+from splade.indexing.index.parts import Part
 from splade.kernels.compiled import read_only, read_only_rows
 from splade.kernels.sparse import keep_entries, slice_rows
 from splade.records import SparseRows

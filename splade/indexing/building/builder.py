@@ -12,19 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splade.files import InputError, check_writable, place_of, replace_folder
-from splade.indexing.assembly import write_index
-from splade.indexing.blocked import Account
-from splade.indexing.choices import Layout
-from splade.indexing.doc_ids import DocIds, Packed, joined, pack, refuse_too_many
-from splade.indexing.inverted_index import FOLDER, InvertedIndex, building_folder, plain_metadata
-from splade.indexing.pruning import prune_documents
-from splade.indexing.segments import Journal, Segment
-from splade.indexing.sources import OnDisk
-from splade.indexing.storage import disk_errors
-from splade.indexing.update_list import forget_updates
-from splade.indexing.vocabulary import Vocabulary, unpack
-from splade.indexing.weights import codec_for
-from splade.indexing.writing import Writing, make_unfinished
+from splade.indexing.format.choices import Layout
+from splade.indexing.format.doc_ids import DocIds, Packed, joined, pack, refuse_too_many
+from splade.indexing.format.pruning import prune_documents
+from splade.indexing.format.storage import disk_errors
+from splade.indexing.format.vocabulary import Vocabulary, unpack
+from splade.indexing.format.weights import codec_for
+from splade.indexing.index.inverted_index import FOLDER, InvertedIndex, building_folder, plain_metadata
+from splade.indexing.index.update_list import forget_updates
+from splade.indexing.index.writing import Writing, make_unfinished
+from splade.indexing.layout.assembly import write_index
+from splade.indexing.layout.blocked import Account
+from splade.indexing.layout.segments import Journal, Segment
+from splade.indexing.layout.sources import OnDisk
 from splade.kernels.faults import LARGEST, find_fault
 from splade.kernels.ids import hash_ids
 from splade.kernels.sparse import transpose_parts

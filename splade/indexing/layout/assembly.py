@@ -4,14 +4,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from splade.indexing.blocked import Account, blocks_from, lay_out
-from splade.indexing.calibration import calibrate
-from splade.indexing.choices import Layout
-from splade.indexing.doc_ids import DocIds
-from splade.indexing.sources import Source
-from splade.indexing.storage import TableWriter, forget_pages, write_header
-from splade.indexing.vocabulary import Vocabulary
-from splade.indexing.weights import Codec
+from splade.indexing.format.choices import Layout
+from splade.indexing.format.doc_ids import DocIds
+from splade.indexing.format.storage import TableWriter, forget_pages, write_header
+from splade.indexing.format.vocabulary import Vocabulary
+from splade.indexing.format.weights import Codec
+from splade.indexing.layout.blocked import Account, blocks_from, lay_out
+from splade.indexing.layout.calibration import calibrate
+from splade.indexing.layout.sources import Source
 from splade.records import SparseRows
 
 

@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from splade.indexing.calibration import DOCUMENTS
-from splade.indexing.sources import Source, take
+from splade.indexing.layout.calibration import DOCUMENTS
+from splade.indexing.layout.sources import Source, take
 from splade.kernels.cluster import assign
 from splade.kernels.compiled import read_only_rows
 from splade.kernels.sparse import slice_rows, take_rows, transpose

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from splade.indexing.inverted_index import Index
-from splade.indexing.pruning import Pruned
+from splade.indexing.format.pruning import Pruned
+from splade.indexing.index.inverted_index import Index
 
 
 def statistics(index: Index) -> dict[str, int | float]:

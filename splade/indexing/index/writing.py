@@ -5,7 +5,7 @@ from pathlib import Path
 from types import TracebackType
 
 from splade.files import PART, make_folder, place_of
-from splade.indexing.update_list import BASE, FOLDER
+from splade.indexing.index.update_list import BASE, FOLDER
 from splade.locks import Lock
 
 LOCK = "lock"

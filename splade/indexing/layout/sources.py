@@ -11,8 +11,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from splade.indexing.segments import Segment
-from splade.indexing.weights import Codec
+from splade.indexing.format.weights import Codec
+from splade.indexing.layout.segments import Segment
 from splade.kernels.blocks import Blocks
 from splade.kernels.cluster import rows_between
 from splade.kernels.compiled import kernel, read_only, read_only_rows

@@ -14,20 +14,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splade.files import InputError, whole_folder
-from splade.indexing.assembly import write_index
-from splade.indexing.builder import IndexBuilder
-from splade.indexing.doc_ids import DocIds
-from splade.indexing.inverted_index import FOLDER, Index, InvertedIndex, base_folder
-from splade.indexing.parts import Part
-from splade.indexing.pruning import Pruned
-from splade.indexing.segmented import SegmentedIndex
-from splade.indexing.sources import Stored
-from splade.indexing.storage import disk_errors, write_table
-from splade.indexing.update_list import FOLDER as UPDATES
-from splade.indexing.update_list import Updates, deleted_docs, forget_updates, read_updates, write_updates
-from splade.indexing.vocabulary import Vocabulary
-from splade.indexing.weights import Codec
-from splade.indexing.writing import Writing
+from splade.indexing.building.builder import IndexBuilder
+from splade.indexing.format.doc_ids import DocIds
+from splade.indexing.format.pruning import Pruned
+from splade.indexing.format.storage import disk_errors, write_table
+from splade.indexing.format.vocabulary import Vocabulary
+from splade.indexing.format.weights import Codec
+from splade.indexing.index.inverted_index import FOLDER, Index, InvertedIndex, base_folder
+from splade.indexing.index.parts import Part
+from splade.indexing.index.segmented import SegmentedIndex
+from splade.indexing.index.update_list import FOLDER as UPDATES
+from splade.indexing.index.update_list import Updates, deleted_docs, forget_updates, read_updates, write_updates
+from splade.indexing.index.writing import Writing
+from splade.indexing.layout.assembly import write_index
+from splade.indexing.layout.sources import Stored
 from splade.kernels.ids import hash_ids
 from splade.kernels.restore import lengths_of
 from splade.records import SparseBatch
@@ -142,7 +142,7 @@ def merge(path: str | Path, *, memory_mb: int = 1024, n_threads: int | None = No
 
     The arrays are those of building from these documents in one go, but for what was pruned before, and for
     uint8 weights: parts with another scale than the largest are rounded again to multiples of that. Terms
-    keep their numbers. Memory: as `splade.indexing.blocked.lay_out`, and 30 bytes per document.
+    keep their numbers. Memory: as `splade.indexing.layout.blocked.lay_out`, and 30 bytes per document.
     """
     path = Path(path)
     index = InvertedIndex.open(path, verify=False)

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from splade.indexing.pruning import Pruning
+from splade.indexing.format.pruning import Pruning
 
 
 class Shape(NamedTuple):
@@ -17,7 +17,7 @@ class Shape(NamedTuple):
 class Layout(NamedTuple):
     """What is chosen when an index is built.
 
-    ``weights`` is how weights are kept: "float32", "float16", or "uint8" (`splade.indexing.weights`).
+    ``weights`` is how weights are kept: "float32", "float16", or "uint8" (`splade.indexing.format.weights`).
     ``cluster`` makes similar documents neighbours, which is what lets blocks be left out; None means
     from 8192 documents on. ``seed`` draws the clusters' centres; the same seed gives the same bytes,
     whatever ``n_threads``, of which None means as many as there are processors, at most 8. ``prune_…``

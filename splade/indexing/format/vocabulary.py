@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from splade.indexing.doc_ids import pack
+from splade.indexing.format.doc_ids import pack
 
 
 class Vocabulary:
@@ -61,6 +61,6 @@ class Vocabulary:
 
 
 def unpack(text: NDArray[np.uint8], offsets: NDArray[np.int64]) -> list[str]:
-    """The strings that `splade.indexing.doc_ids.pack` made these arrays of."""
+    """The strings that `splade.indexing.format.doc_ids.pack` made these arrays of."""
     octets = text.tobytes()
     return [octets[begin:end].decode() for begin, end in pairwise(offsets.tolist())]

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from splade.indexing.choices import Layout, Shape
-from splade.indexing.clustering import cluster_order
-from splade.indexing.pruning import Pruned, Pruning, prune_postings
-from splade.indexing.sources import Kept, Source
-from splade.indexing.weights import Codec
+from splade.indexing.format.choices import Layout, Shape
+from splade.indexing.format.pruning import Pruned, Pruning, prune_postings
+from splade.indexing.format.weights import Codec
+from splade.indexing.layout.clustering import cluster_order
+from splade.indexing.layout.sources import Kept, Source
 from splade.kernels.blocks import SHORT, STRIDE, Blocks
 from splade.kernels.compiled import read_only
 from splade.kernels.layout import fill, is_head, measure, sort_by_position

@@ -11,14 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from splade.files import InputError, standing, whole_folder
-from splade.indexing.blocked import PREFIX, STORED, blocks_from, lay_out
-from splade.indexing.choices import Layout
-from splade.indexing.doc_ids import DocIds, refuse_too_many
-from splade.indexing.parts import Part
-from splade.indexing.pruning import Pruned, prune_documents
-from splade.indexing.segmented import SegmentedIndex
-from splade.indexing.sources import InMemory
-from splade.indexing.storage import (
+from splade.indexing.format.choices import Layout
+from splade.indexing.format.doc_ids import DocIds, refuse_too_many
+from splade.indexing.format.pruning import Pruned, prune_documents
+from splade.indexing.format.storage import (
     DTYPES,
     HEADER,
     CorruptIndexError,
@@ -29,11 +25,15 @@ from splade.indexing.storage import (
     read_table,
     write_table,
 )
-from splade.indexing.update_list import BASE, LIST, deleted_docs, forget_updates, read_updates
-from splade.indexing.update_list import FOLDER as UPDATES
-from splade.indexing.vocabulary import Vocabulary
-from splade.indexing.weights import Codec, codec_for
-from splade.indexing.writing import Writing
+from splade.indexing.format.vocabulary import Vocabulary
+from splade.indexing.format.weights import Codec, codec_for
+from splade.indexing.index.parts import Part
+from splade.indexing.index.segmented import SegmentedIndex
+from splade.indexing.index.update_list import BASE, LIST, deleted_docs, forget_updates, read_updates
+from splade.indexing.index.update_list import FOLDER as UPDATES
+from splade.indexing.index.writing import Writing
+from splade.indexing.layout.blocked import PREFIX, STORED, blocks_from, lay_out
+from splade.indexing.layout.sources import InMemory
 from splade.kernels.blocks import Blocks
 from splade.kernels.compiled import read_only
 from splade.kernels.restore import postings_of, vectors_of
@@ -166,7 +166,7 @@ class InvertedIndex:
     def open(cls, path: str | Path, *, verify: bool | None = None) -> "InvertedIndex | SegmentedIndex":
         """The index in the folder ``path``, memory-mapped: processes that open it share its pages.
 
-        A `SegmentedIndex` where documents were appended or deleted (`splade.indexing.updates`). Header and
+        A `SegmentedIndex` where documents were appended or deleted (`splade.indexing.building.updates`). Header and
         file sizes are always checked; ``verify`` reads every file once and compares its
         checksums, None does so up to 256 MiB. Without it, a changed byte may give wrong results or crash the process.
         Where it is changed meanwhile, what is opened is the state before the change or after it.

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splade.files import InputError, read_json, write_json
-from splade.indexing.storage import FORMAT_VERSION, HEADER, CorruptIndexError, read_table
+from splade.indexing.format.storage import FORMAT_VERSION, HEADER, CorruptIndexError, read_table
 
 FOLDER, LIST = "updates", "updates.json"
 BASE = "inverted_index"  # the folder beside it

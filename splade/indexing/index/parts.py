@@ -6,11 +6,11 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from splade.indexing.choices import Layout
-from splade.indexing.doc_ids import DocIds
-from splade.indexing.pruning import Pruned
-from splade.indexing.vocabulary import Vocabulary
-from splade.indexing.weights import Codec
+from splade.indexing.format.choices import Layout
+from splade.indexing.format.doc_ids import DocIds
+from splade.indexing.format.pruning import Pruned
+from splade.indexing.format.vocabulary import Vocabulary
+from splade.indexing.format.weights import Codec
 from splade.kernels.blocks import Blocks
 from splade.records import SparseRows
 

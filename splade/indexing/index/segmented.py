@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from splade.indexing.doc_ids import Ids
-from splade.indexing.parts import Part, Segment
-from splade.indexing.vocabulary import Vocabulary
+from splade.indexing.format.doc_ids import Ids
+from splade.indexing.format.vocabulary import Vocabulary
+from splade.indexing.index.parts import Part, Segment
 from splade.kernels.compiled import read_only
 from splade.kernels.sparse import concatenate, take_rows
 from splade.records import SparseRows
@@ -18,7 +18,7 @@ class SegmentedIndex:
     """Documents of several indexes under one numbering: those of the first, then those of the next, and so on.
 
     What `InvertedIndex` tells, it tells of the whole. Deleted documents keep their numbers, and their
-    postings count, until `splade.indexing.updates.merge`; no search finds them and no id names them.
+    postings count, until `splade.indexing.building.updates.merge`; no search finds them and no id names them.
     """
 
     def __init__(

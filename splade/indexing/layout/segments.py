@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from numpy.typing import NDArray
 
 from splade.files import InputError, read_json, whole_folder, write_json
-from splade.indexing.storage import FORMAT_VERSION, Table, read_table, write_table
+from splade.indexing.format.storage import FORMAT_VERSION, Table, read_table, write_table
 from splade.locks import Lock
 
 logger = logging.getLogger(__name__)

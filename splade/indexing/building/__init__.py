@@ -1,0 +1,1 @@
+"""Building, appending, deleting, merging."""

@@ -1,0 +1,1 @@
+"""Arrays and header on disk."""

@@ -1,0 +1,1 @@
+"""The index that is read, in one part or several."""

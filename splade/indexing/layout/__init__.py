@@ -1,0 +1,1 @@
+"""From vectors to blocks of postings."""
