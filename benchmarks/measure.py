@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 import transformers
 
-from splade.data.collections import open_collection
+from splade.data.collections.opening import open_collection
 from splade.models import Splade
 from splade.models.loading import quiet_loading
 from splade.records import Text

@@ -6,7 +6,7 @@ python scripts/convert_negatives.py scores.pkl.gz scores.jsonl.gz
 import argparse
 import sys
 
-from splade.data.negatives import convert_scores
+from splade.data.score_files.negatives import convert_scores
 from splade.files import InputError
 
 

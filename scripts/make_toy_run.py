@@ -5,7 +5,7 @@ python scripts/make_toy_run.py
 
 from pathlib import Path
 
-from splade.data.collections import open_collection, open_queries
+from splade.data.collections.opening import open_collection, open_queries
 from splade.evaluation.runs import write_trec
 from splade.search.bm25 import BM25
 

@@ -6,7 +6,7 @@ import os
 from omegaconf import DictConfig
 
 from splade.config import command
-from splade.data.collections import open_collection, open_queries
+from splade.data.collections.opening import open_collection, open_queries
 from splade.data.qrels import read_qrels
 from splade.evaluate import query_sets
 from splade.evaluation.metrics import evaluate as measure

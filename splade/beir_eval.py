@@ -8,10 +8,10 @@ from omegaconf import DictConfig
 
 from splade.chosen_model import retriever_from
 from splade.config import command
-from splade.data.collection import Collection
-from splade.data.collections import open_collection, open_queries
+from splade.data.collections.collection import Collection
+from splade.data.collections.opening import open_collection, open_queries
 from splade.data.qrels import read_qrels, split_file
-from splade.data.sources import PREFIX, NotDownloadedError, is_known
+from splade.data.text_files.sources import PREFIX, NotDownloadedError, is_known
 from splade.dense_vectors import answer_dense, build
 from splade.encoded import QueryEncoder, encoded_documents, encoder_from
 from splade.evaluate import count_unknown

@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 
 from splade.chosen_model import retriever_from
 from splade.config import command
-from splade.data.collections import open_collection, open_queries
+from splade.data.collections.opening import open_collection, open_queries
 from splade.encoded import encoder_from
 from splade.encoding import Encoder
 from splade.exporting.anserini import term_words, write_documents, write_queries

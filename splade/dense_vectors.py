@@ -9,8 +9,8 @@ import numpy as np
 from omegaconf import DictConfig
 
 from splade.chosen_model import retriever_from
-from splade.data.collection import Collection
-from splade.data.collections import open_collection, open_queries
+from splade.data.collections.collection import Collection
+from splade.data.collections.opening import open_collection, open_queries
 from splade.encoded import check_fingerprint, collection_vectors, encoder_from, origin_of, query_vectors
 from splade.encoding import Encoder
 from splade.evaluation.efficiency import latency_summary

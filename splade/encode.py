@@ -8,8 +8,8 @@ from omegaconf import DictConfig
 
 from splade.chosen_model import retriever_from
 from splade.config import command
-from splade.data.collections import open_collection
-from splade.data.shards import Shard
+from splade.data.collections.opening import open_collection
+from splade.data.vectors.shards import Shard
 from splade.encoded import encode_shard, encoder_from
 from splade.files import check_writable
 from splade.models.devices import tell_unused_gpus

@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from omegaconf import DictConfig
 
-from splade.data.collection import Collection
-from splade.data.shards import Shard
+from splade.data.collections.collection import Collection
+from splade.data.vectors.shards import Shard
 from splade.encoding import Encoder
 from splade.encoding.precision import has_int8
 from splade.encoding.shards import ShardWriter

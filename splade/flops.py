@@ -7,7 +7,7 @@ from omegaconf import DictConfig
 
 from splade.chosen_model import retriever_from
 from splade.config import command
-from splade.data.collections import open_queries
+from splade.data.collections.opening import open_queries
 from splade.encoded import QueryEncoder, encoder_from
 from splade.evaluation.efficiency import term_counts
 from splade.files import InputError, write_json

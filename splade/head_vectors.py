@@ -11,10 +11,10 @@ from itertools import islice
 import numpy as np
 import torch
 
-from splade.data.collection import Collection
-from splade.data.shards import differences
-from splade.data.tokenize import tokenize
-from splade.data.vectors import VectorCollection
+from splade.data.collections.collection import Collection
+from splade.data.tokens.tokenize import tokenize
+from splade.data.vectors.shards import differences
+from splade.data.vectors.vectors import VectorCollection
 from splade.encoded import about_vectors, model_terms, origin_of
 from splade.encoding import Encoder
 from splade.files import InputError

@@ -7,9 +7,9 @@ from typing import Any
 from omegaconf import DictConfig
 
 from splade.config import command
-from splade.data.collection import Collection
-from splade.data.collections import open_collection
-from splade.data.frequencies import document_frequencies
+from splade.data.collections.collection import Collection
+from splade.data.collections.opening import open_collection
+from splade.data.tokens.frequencies import document_frequencies
 from splade.encoded import collection_state
 from splade.files import InputError, check_writable, read_json, write_json
 from splade.models.checkpoint import described_tokenizer

@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 
 from splade.config import command
 from splade.config.processes import one_of_several
-from splade.data.vectors import open_vectors
+from splade.data.vectors.vectors import open_vectors
 from splade.files import InputError
 from splade.indexing import Index
 from splade.indexing.dense import DenseIndex
@@ -75,7 +75,7 @@ def inverted(cfg: DictConfig, documents: Documents) -> Index:
 
 def encoded(cfg: DictConfig, model: "SparseRetriever") -> Documents:
     """The vectors of ``data.COLLECTION_PATH`` by ``model``, whose head may have been computed before."""
-    from splade.data.collections import open_collection
+    from splade.data.collections.opening import open_collection
     from splade.encoded import encoded_documents, encoder_from
 
     collection, encoder = open_collection(cfg.index.collection), encoder_from(cfg, model, "document")

@@ -8,10 +8,10 @@ from omegaconf import DictConfig
 
 from splade.chosen_model import retriever_from
 from splade.config import command
-from splade.data.collections import open_collection, open_queries
-from splade.data.false_negatives import FalseNegatives
+from splade.data.collections.opening import open_collection, open_queries
+from splade.data.examples.false_negatives import FalseNegatives
 from splade.data.qrels import read_qrels
-from splade.data.shards import Stored
+from splade.data.vectors.shards import Stored
 from splade.encoded import QueryEncoder, check_fingerprint, encoded_documents, encoder_from
 from splade.files import InputError, check_writable
 from splade.indexing import Index, InvertedIndex

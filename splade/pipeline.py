@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from omegaconf import DictConfig
 
-from splade.data.vectors import VectorCollection
+from splade.data.vectors.vectors import VectorCollection
 from splade.evaluation.efficiency import latency_summary
 from splade.evaluation.runs import write_run
 from splade.files import InputError, read_json, write_json

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from splade.data.collection import Collection
-from splade.data.collections import open_collection, open_queries
+from splade.data.collections.collection import Collection
+from splade.data.collections.opening import open_collection, open_queries
 from splade.data.qrels import read_qrels
-from splade.data.vectors import VectorCollection, open_vectors
+from splade.data.vectors.vectors import VectorCollection, open_vectors
 from splade.evaluate import QuerySet, query_sets
 from splade.files import InputError, check_writable
 from splade.indexing.index.inverted_index import FOLDER

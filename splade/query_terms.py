@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from splade.data.shards import Encoded
-from splade.data.vector_terms import are_whole_numbers
-from splade.data.vectors import VectorCollection, open_vectors
+from splade.data.vectors.shards import Encoded
+from splade.data.vectors.vector_terms import are_whole_numbers
+from splade.data.vectors.vectors import VectorCollection, open_vectors
 from splade.files import InputError
 from splade.indexing import Index, Vocabulary
 from splade.kernels.sparse import concatenate, from_csr, keep_entries
@@ -38,7 +38,7 @@ class Queries(NamedTuple):
 def given_queries(source: str, index: Index, keys: str = "auto", force: bool = False) -> Queries:
     """The query vectors of the file or folder ``source``, for ``index``.
 
-    ``keys`` as for :func:`splade.data.vectors.open_vectors`; "auto" takes the kind that the documents of the index
+    ``keys`` as for :func:`splade.data.vectors.vectors.open_vectors`; "auto" takes the kind that the documents of the index
     had, where it was built from vectors. InputError where one side is keyed by tokens and the other by term ids, and
     where another encoder made the index, unless ``force``.
     """

@@ -11,10 +11,10 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, ListConfig
 
 from splade.config import command
-from splade.data.collection import Collection
-from splade.data.collections import open_collection, open_queries
+from splade.data.collections.collection import Collection
+from splade.data.collections.opening import open_collection, open_queries
 from splade.data.qrels import read_qrels
-from splade.data.shards import Stored
+from splade.data.vectors.shards import Stored
 from splade.evaluation.metrics import check_metrics, evaluate
 from splade.evaluation.report import table, write_performance
 from splade.evaluation.runs import read_run, write_run

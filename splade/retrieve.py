@@ -72,7 +72,7 @@ def encoded(cfg: DictConfig, index: Index) -> Iterator[Queries]:
     """The vectors of ``data.Q_COLLECTION_PATH`` by the model of the config, set by set."""
     # Only here: vectors that are there already are searched without torch.
     from splade.chosen_model import retriever_from
-    from splade.data.collections import open_queries
+    from splade.data.collections.opening import open_queries
     from splade.encoded import QueryEncoder, encoder_from
 
     encoder = QueryEncoder(encoder_from(cfg, retriever_from(cfg), "query"), index, cfg.search.force)

@@ -8,10 +8,10 @@ from omegaconf import DictConfig
 
 from splade.chosen_model import teacher_from
 from splade.config import command
-from splade.data.collections import open_collection, open_queries
-from splade.data.negatives import SCORE_FILES
+from splade.data.collections.opening import open_collection, open_queries
 from splade.data.qrels import read_qrels
-from splade.data.sources import needed_file
+from splade.data.score_files.negatives import SCORE_FILES
+from splade.data.text_files.sources import needed_file
 from splade.files import check_writable
 from splade.mine import check_training_data
 from splade.mining import Texts, positives_of

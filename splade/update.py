@@ -49,7 +49,7 @@ def _documents(cfg: DictConfig, index: Index) -> Callable[[Vocabulary | None], D
         return lambda vocabulary: given_documents(vectors, vocabulary)
     # Only here: vectors that are there already are appended without torch.
     from splade.chosen_model import retriever_from
-    from splade.data.collections import open_collection
+    from splade.data.collections.opening import open_collection
     from splade.encoded import check_fingerprint, encoded_documents, encoder_from
 
     model = retriever_from(cfg)

@@ -91,7 +91,7 @@ def _arm_names(cut: Cut) -> None:
 
 
 def _arm_texts(cut: Cut) -> None:
-    from splade.data.file_collection import FileCollection
+    from splade.data.collections.file_collection import FileCollection
 
     iterate = FileCollection.iterate
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from splade.data.collections import open_collection
-from splade.data.negatives import read_scores
+from splade.data.collections.opening import open_collection
 from splade.data.qrels import read_qrels
+from splade.data.score_files.negatives import read_scores
 from splade.evaluation.runs import read_run
 from splade.files import InputError, read_json
 from splade.strict_json import JsonError, parse_json

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from splade.data.collections import open_collection, open_queries
+from splade.data.collections.opening import open_collection, open_queries
 from splade.data.qrels import read_qrels
 from splade.files import whole_file, whole_folder
 from splade.records import Text

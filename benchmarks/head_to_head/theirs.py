@@ -7,8 +7,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from splade.data.examples import Pairs
-from splade.data.hard_negatives import HardNegatives
+from splade.data.examples.examples import Pairs
+from splade.data.examples.hard_negatives import HardNegatives
 
 
 def main() -> None:

@@ -12,9 +12,9 @@ from scipy import sparse
 
 from benchmarks.head_to_head.recipes import splade
 from splade import InvertedIndex, Searcher
-from splade.data.collections import open_collection, open_queries
+from splade.data.collections.opening import open_collection, open_queries
 from splade.data.qrels import read_qrels
-from splade.data.tokenize import tokenize
+from splade.data.tokens.tokenize import tokenize
 from splade.encoding import Encoder
 from splade.evaluation.metrics import evaluate_per_query
 from splade.files import whole_file

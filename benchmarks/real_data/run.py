@@ -63,7 +63,7 @@ def bm25(data: Path, name: str, split: str) -> dict[str, float]:
     import bm25s
     import Stemmer
 
-    from splade.data.collections import open_collection, open_queries
+    from splade.data.collections.opening import open_collection, open_queries
     from splade.data.qrels import read_qrels
     from splade.evaluation.metrics import evaluate
 

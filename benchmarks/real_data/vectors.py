@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from splade.data.collections import open_collection, open_queries
-from splade.data.vectors import open_vectors
+from splade.data.collections.opening import open_collection, open_queries
+from splade.data.vectors.vectors import open_vectors
 from splade.encoding import Encoder
 from splade.files import whole_file
 from splade.kernels.sparse import concatenate

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from splade.data.sources import PREFIX, downloading, ir_dataset, split_of
+from splade.data.text_files.sources import PREFIX, downloading, ir_dataset, split_of
 from splade.files import InputError, read_json, text_lines
 from splade.records import Qrels
 

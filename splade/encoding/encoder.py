@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from splade.data.tokenize import tokenize
+from splade.data.tokens.tokenize import tokenize
 from splade.encoding.ahead import ahead
 from splade.encoding.compiled import Compiled
 from splade.encoding.precision import has_int8, name_of, precision_of

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from splade.data.shards import (
+from splade.data.vectors.shards import (
     ABOUT,
     TERMS,
     Manifest,
@@ -24,7 +24,7 @@ from splade.data.shards import (
     read_manifest,
     write_manifest,
 )
-from splade.data.vector_arrays import MatrixFile
+from splade.data.vectors.vector_arrays import MatrixFile
 from splade.files import InputError, naming, read_json, replace_folder, whole_file, write_json
 from splade.locks import Lock
 from splade.records import SparseBatch

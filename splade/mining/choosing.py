@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from splade.data.false_negatives import FalseNegatives
-from splade.data.negatives import iterate_scores
+from splade.data.examples.false_negatives import FalseNegatives
+from splade.data.score_files.negatives import iterate_scores
 from splade.records import Qrels, Ranking
 
 Positives = Mapping[str, Collection[str]]

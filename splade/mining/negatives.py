@@ -9,8 +9,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from splade.data.collection import Collection, Selection
-from splade.data.shards import Stored
+from splade.data.collections.collection import Collection, Selection
+from splade.data.vectors.shards import Stored
 from splade.mining.choosing import Chooser, Positives
 from splade.mining.pieces import Pieces
 from splade.progress import progress

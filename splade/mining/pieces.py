@@ -15,8 +15,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from splade.data.negatives import score_line
-from splade.data.shards import Stored, differences
+from splade.data.score_files.negatives import score_line
+from splade.data.vectors.shards import Stored, differences
 from splade.files import InputError, naming, read_json, whole_file, write_json
 from splade.locks import Lock
 

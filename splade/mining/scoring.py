@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from splade.data.candidates import iterate_candidates
-from splade.data.collection import Collection
-from splade.data.shards import Stored
+from splade.data.collections.collection import Collection
+from splade.data.examples.candidates import iterate_candidates
+from splade.data.vectors.shards import Stored
 from splade.files import InputError
 from splade.mining.choosing import Positives
 from splade.mining.negatives import checksum, state_of

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterable
 
-from splade.data.examples import ExampleSource
+from splade.data.examples.examples import ExampleSource
 from splade.files import InputError
 from splade.losses.scores import Needs
 from splade.models import SparseRetriever

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from splade.data.masking import Hidden, TokenHiding
+from splade.data.tokens.masking import Hidden, TokenHiding
 from splade.files import InputError
 from splade.models.encoders import MlmEncoder
 from splade.models.loading import is_causal_lm

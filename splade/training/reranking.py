@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from splade.data.examples import ExampleSource
+from splade.data.examples.examples import ExampleSource
 from splade.files import whole_folder
 from splade.losses.scores import Loss, Scores
 from splade.models.checkpoint import check_replaceable

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from splade.data.examples import ExampleSource
+from splade.data.examples.examples import ExampleSource
 from splade.files import InputError, whole_file
 from splade.losses.scores import Loss
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
-from splade.data.collections import open_collection, open_queries
+from splade.data.collections.opening import open_collection, open_queries
 from splade.data.qrels import read_qrels
-from splade.data.sources import split_of
+from splade.data.text_files.sources import split_of
 from splade.files import InputError
 from splade.models import SparseRetriever
 from splade.training.full_ranking import FullRanking

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from splade.data.tokenize import tokenize
+from splade.data.tokens.tokenize import tokenize
 from splade.files import InputError
 from splade.models.buckets import Budget, budget_for, length_buckets
 from splade.models.dropout import only

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from splade.data.examples import ExampleSource
+from splade.data.examples.examples import ExampleSource
 from splade.files import InputError
 from splade.losses import Loss, MaskedLanguageModel
 from splade.models import SparseRetriever, save_retriever

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from splade.data.examples import ExampleSource
+from splade.data.examples.examples import ExampleSource
 from splade.files import InputError
 from splade.losses import Loss, MaskedLanguageModel
 from splade.models import SparseRetriever

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from splade.data.examples import ExampleSource
+from splade.data.examples.examples import ExampleSource
 from splade.evaluation.metrics import evaluate
 from splade.files import InputError
 from splade.models import SparseRetriever

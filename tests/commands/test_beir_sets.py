@@ -3,7 +3,7 @@
 import pytest
 
 from splade.beir_eval import beir_parts
-from splade.data.collections import open_collection
+from splade.data.collections.opening import open_collection
 from splade.data.qrels import read_qrels
 from splade.files import InputError
 from tests.data.writing import jsonl, put

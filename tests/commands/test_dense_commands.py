@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from splade.data.tokenize import tokenize
+from splade.data.tokens.tokenize import tokenize
 from splade.files import read_json
 from splade.indexing.dense import DenseIndex
 from splade.models import Dense, load_retriever

@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from splade.config import configure
-from splade.data.shards import Shard
+from splade.data.vectors.shards import Shard
 from splade.encode import shard_of
 from splade.files import read_json
 from splade.indexing import InvertedIndex

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from splade.data.shards import Shard
-from splade.data.vectors import open_vectors
+from splade.data.vectors.shards import Shard
+from splade.data.vectors.vectors import open_vectors
 from splade.encoding.shards import ShardWriter
 from splade.files import InputError
 from splade.indexing import IndexAppender, IndexBuilder, InvertedIndex, Vocabulary, merge

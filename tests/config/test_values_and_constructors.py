@@ -12,7 +12,7 @@ from splade.config import blame
 from splade.config.encoding_conflicts import mined_ranks
 from splade.config.settings import WRONG, Settings, read_value
 from splade.config.wiring import components
-from splade.data.false_negatives import FalseNegatives
+from splade.data.examples.false_negatives import FalseNegatives
 from splade.files import InputError
 from splade.indexing.format.choices import Layout
 from splade.losses import MaskedLanguageModel, weighted_sum

@@ -6,12 +6,12 @@ import shutil
 import numpy as np
 import pytest
 
-from splade.data.candidates import lists_systems
-from splade.data.collections import open_collection
-from splade.data.examples import Triplets
-from splade.data.negatives import read_scores
+from splade.data.collections.opening import open_collection
+from splade.data.examples.candidates import lists_systems
+from splade.data.examples.examples import Triplets
 from splade.data.qrels import read_qrels
-from splade.data.vectors import open_vectors
+from splade.data.score_files.negatives import read_scores
+from splade.data.vectors.vectors import open_vectors
 from splade.evaluation.eval import main
 from splade.evaluation.runs import read_run
 from splade.files import InputError, read_json, text_lines

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from splade.data import HardNegatives, read_scores
-from splade.data.candidates import iterate_candidates
+from splade.data.examples.candidates import iterate_candidates
 from splade.files import InputError
 from tests.data.writing import jsonl, put, tsv
 

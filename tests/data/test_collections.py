@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from splade.data.collections import open_collection, open_queries
-from splade.data.file_collection import FileCollection
+from splade.data.collections.file_collection import FileCollection
+from splade.data.collections.opening import open_collection, open_queries
 from splade.files import InputError
 from splade.records import Text
 from tests.data.writing import jsonl, put, tsv
@@ -72,7 +72,7 @@ def test_lines_across_block_borders_are_whole(tmp_path, monkeypatch):
     for suffix in ("", ".gz"):
         path = tsv(tmp_path / f"raw.tsv{suffix}", expected)
         for block in (1, 7, 64):
-            monkeypatch.setattr("splade.data.lines.BLOCK", block)
+            monkeypatch.setattr("splade.data.text_files.lines.BLOCK", block)
             check_every_way_of_reading(path, expected)
 
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from splade.data.examples import Pairs, Texts, Triplets, TripletsWithTeacher
+from splade.data.examples.examples import Pairs, Texts, Triplets, TripletsWithTeacher
 from splade.files import InputError
 from splade.records import Answers, Example, Text
 from tests.data.writing import put, tsv

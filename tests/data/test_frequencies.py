@@ -6,8 +6,8 @@ import random
 import numpy as np
 import pytest
 
-from splade.data import frequencies
-from splade.data.frequencies import document_frequencies
+from splade.data.tokens import frequencies
+from splade.data.tokens.frequencies import document_frequencies
 from splade.records import Text
 from tests.tiny import tiny_tokenizer
 

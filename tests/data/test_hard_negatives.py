@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from splade.data.examples import HardNegatives
-from splade.data.negatives import write_scores
+from splade.data.examples.examples import HardNegatives
+from splade.data.score_files.negatives import write_scores
 from splade.files import InputError
 from tests.data.writing import put, tsv
 

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from splade.data.ids import IdTable, SeenHashes, hash_ids, hash_spans
+from splade.data.text_files.ids import IdTable, SeenHashes, hash_ids, hash_spans
 
 IDS = st.lists(st.text(max_size=40), max_size=50)
 

@@ -2,7 +2,7 @@ import itertools
 
 import pytest
 
-from splade.data.collections import open_collection, open_queries
+from splade.data.collections.opening import open_collection, open_queries
 from splade.data.qrels import read_qrels
 from splade.files import InputError
 from splade.records import Text

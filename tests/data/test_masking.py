@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from splade.data.masking import TokenHiding
-from splade.data.tokenize import tokenize
+from splade.data.tokens.masking import TokenHiding
+from splade.data.tokens.tokenize import tokenize
 from splade.records import Text, TokenBatch
 from tests.tiny import WORDS, tiny_tokenizer
 

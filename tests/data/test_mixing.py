@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from splade.data import Mixed, mixed_from
-from splade.data.mixing import places_for
-from splade.data.negatives import write_scores
+from splade.data.examples.mixing import places_for
+from splade.data.score_files.negatives import write_scores
 from splade.files import InputError
 from splade.records import Example, Text
 from splade.training.processes import own_share

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from splade.data.negatives import iterate_scores, read_scores, write_scores
-from splade.data.pickles import read_pickle
+from splade.data.score_files.negatives import iterate_scores, read_scores, write_scores
+from splade.data.score_files.pickles import read_pickle
 from splade.files import InputError
 from tests.data.writing import jsonl, put
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from splade.data.shards import Shard
-from splade.data.vectors import open_vectors
+from splade.data.vectors.shards import Shard
+from splade.data.vectors.vectors import open_vectors
 from splade.encoding.shards import ShardWriter
 from splade.files import InputError
 from tests.kernels.cases import random_batch

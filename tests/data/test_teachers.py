@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from splade.data import TeacherScores, write_scores
-from splade.data.teachers import min_max, z_score
+from splade.data.score_files.teachers import min_max, z_score
 from splade.files import InputError
 from tests.data.test_hard_negatives import build, world  # noqa: F401 - a fixture
 

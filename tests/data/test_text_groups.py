@@ -9,7 +9,7 @@ from hydra.utils import instantiate
 
 from splade.config import configure
 from splade.data import HardNegatives, TeacherScores, mixed_from
-from splade.data.negatives import write_scores
+from splade.data.score_files.negatives import write_scores
 from splade.files import InputError
 from splade.records import Text
 from splade.training.answers import answer_keys, answers_of, text_hashes

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from splade.data.tokenize import tokenize
+from splade.data.tokens.tokenize import tokenize
 from splade.records import Text
 from tests.tiny import tiny_tokenizer
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from splade.data.shards import Shard
-from splade.data.vectors import open_vectors
+from splade.data.vectors.shards import Shard
+from splade.data.vectors.vectors import open_vectors
 from splade.encoding.shards import ShardWriter
 from splade.files import InputError
 from tests.data.writing import jsonl, put

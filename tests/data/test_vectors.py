@@ -11,7 +11,7 @@ import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from splade.data.vectors import open_vectors
+from splade.data.vectors.vectors import open_vectors
 from splade.files import InputError
 from splade.indexing.format.vocabulary import Vocabulary
 from tests.data.writing import jsonl, put

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from splade.data.collections import open_collection
-from splade.data.shards import Shard
-from splade.data.vectors import open_vectors
+from splade.data.collections.opening import open_collection
+from splade.data.vectors.shards import Shard
+from splade.data.vectors.vectors import open_vectors
 from splade.encoded import encode_shard
 from splade.encoding import Encoder
 from splade.files import InputError

@@ -3,7 +3,7 @@
 import pytest
 
 from splade import create_anserini, encoded
-from splade.data.collections import open_collection
+from splade.data.collections.opening import open_collection
 from splade.encoding import Encoder
 from splade.models import Splade
 from splade.records import Text

@@ -2,7 +2,7 @@
 
 import pytest
 
-from splade.data.shards import Shard
+from splade.data.vectors.shards import Shard
 from splade.encoding.shards import ShardWriter
 from splade.files import InputError
 from splade.records import SparseBatch
@@ -85,7 +85,7 @@ def test_two_processes_do_not_write_one_shard(tmp_path):
     told = run_well(
         "-c",
         "from pathlib import Path\nfrom splade.encoding.shards import ShardWriter\n"
-        "from splade.data.shards import Shard\nfrom splade.files import InputError\n"
+        "from splade.data.vectors.shards import Shard\nfrom splade.files import InputError\n"
         f"try: ShardWriter(Path({str(tmp_path)!r}), Shard(1, 1), {ABOUT!r}, [])\n"
         "except InputError as error: print(error)",
     )[0].out
@@ -94,7 +94,7 @@ def test_two_processes_do_not_write_one_shard(tmp_path):
 
 
 def test_ids_come_back_whatever_is_in_them(tmp_path):
-    from splade.data.vectors import open_vectors
+    from splade.data.vectors.vectors import open_vectors
 
     ids = ("1", "é\n", "two words", "x" * 300, " ")
     write(tmp_path, [BATCHES[0]._replace(ids=ids)])

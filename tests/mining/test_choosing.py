@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from splade.data.false_negatives import FalseNegatives
-from splade.data.negatives import write_scores
+from splade.data.examples.false_negatives import FalseNegatives
+from splade.data.score_files.negatives import write_scores
 from splade.mining import Chooser, Ranks, false_negatives, positives_of
 from splade.records import Ranking
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, Gemma2Config, Gemma2ForCausalLM
 
-from splade.data.tokenize import tokenize
+from splade.data.tokens.tokenize import tokenize
 from splade.files import InputError
 from splade.models import Dense, Splade, SpladeDoc, load_retriever, save_retriever
 from splade.models.decoders import ATTENTIONS, BIDIRECTIONAL, attention_of, inputs

@@ -6,7 +6,7 @@ import pytest
 import torch
 import transformers
 
-from splade.data.tokenize import tokenize
+from splade.data.tokens.tokenize import tokenize
 from splade.encoding import Encoder
 from splade.files import InputError
 from splade.models import Dense, Splade, SpladeMlp

@@ -2,7 +2,7 @@
 
 import pytest
 
-from splade.data.tokenize import tokenize
+from splade.data.tokens.tokenize import tokenize
 from splade.files import InputError
 from splade.models import Dense, Splade, SpladeDoc
 from splade.records import Text

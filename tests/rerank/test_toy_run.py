@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from splade.data.collections import open_collection, open_queries
+from splade.data.collections.opening import open_collection, open_queries
 from splade.data.qrels import read_qrels
 from splade.evaluation.runs import read_run
 from splade.search.bm25 import BM25

@@ -2,7 +2,7 @@
 
 import pytest
 
-from splade.data.collections import open_collection, open_queries
+from splade.data.collections.opening import open_collection, open_queries
 from splade.data.qrels import read_qrels
 from splade.evaluation.metrics import evaluate
 from splade.files import read_json

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from splade.data.negatives import iterate_scores
+from splade.data.score_files.negatives import iterate_scores
 from splade.files import InputError
 
 logger = logging.getLogger(__name__)

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from splade.data.collection import Collection
-from splade.data.ids import IdTable, SeenHashes, hash_ids
-from splade.data.sources import downloading
+from splade.data.collections.collection import Collection
+from splade.data.text_files.ids import IdTable, SeenHashes, hash_ids
+from splade.data.text_files.sources import downloading
 from splade.files import InputError
 from splade.records import Text
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from splade.data.examples import ExampleSource
+from splade.data.examples.examples import ExampleSource
 from splade.files import InputError
 from splade.records import Example
 

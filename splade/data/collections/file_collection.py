@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from splade.data.collection import Collection
-from splade.data.formats import JsonLines, LineFormat, Tsv, parse_line, parsed
-from splade.data.ids import IdTable, SeenHashes, hash_ids
-from splade.data.lines import LineFile
+from splade.data.collections.collection import Collection
+from splade.data.text_files.formats import JsonLines, LineFormat, Tsv, parse_line, parsed
+from splade.data.text_files.ids import IdTable, SeenHashes, hash_ids
+from splade.data.text_files.lines import LineFile
 from splade.files import InputError
 from splade.records import Text
 

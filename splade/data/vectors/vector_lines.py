@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from splade.data.formats import json_object
-from splade.data.lines import Chunk
-from splade.data.vector_parts import Part
+from splade.data.text_files.formats import json_object
+from splade.data.text_files.lines import Chunk
+from splade.data.vectors.vector_parts import Part
 from splade.files import InputError
 
 NUMBERS = {int, float}

@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from splade.data.candidates import NO_SCORE, Candidates
-from splade.data.collection import Collection
-from splade.data.formats import JsonLines, json_object
-from splade.data.lines import LineFile
-from splade.data.negatives import SCORE_FILES, identifier
-from splade.data.sources import needed_file
+from splade.data.collections.collection import Collection
+from splade.data.examples.candidates import NO_SCORE, Candidates
+from splade.data.score_files.negatives import SCORE_FILES, identifier
+from splade.data.text_files.formats import JsonLines, json_object
+from splade.data.text_files.lines import LineFile
+from splade.data.text_files.sources import needed_file
 from splade.files import InputError
 from splade.records import Text
 

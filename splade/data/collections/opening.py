@@ -6,11 +6,11 @@ or ``.jsonl`` file, each ``.gz`` too, or an ir_datasets id (``irds:beir/scifact/
 
 from pathlib import Path
 
-from splade.data.collection import Collection, Selection
-from splade.data.file_collection import FileCollection
-from splade.data.irds import IrDocuments, IrQueries
+from splade.data.collections.collection import Collection, Selection
+from splade.data.collections.file_collection import FileCollection
+from splade.data.collections.irds import IrDocuments, IrQueries
 from splade.data.qrels import read_qrels
-from splade.data.sources import PREFIX, find_file, ir_dataset, split_of
+from splade.data.text_files.sources import PREFIX, find_file, ir_dataset, split_of
 
 COLLECTION_FILES = ("raw.tsv", "raw.tsv.gz", "corpus.jsonl", "corpus.jsonl.gz")
 QUERY_FILES = ("raw.tsv", "raw.tsv.gz", "queries.jsonl", "queries.jsonl.gz")

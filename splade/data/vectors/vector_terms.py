@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from splade.data.vector_parts import LARGEST_ID, Part
+from splade.data.vectors.vector_parts import LARGEST_ID, Part
 
 WHOLE_NUMBER = re.compile("0|[1-9][0-9]*")
 

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from splade.data.ids import SeenHashes, hash_ids
-from splade.data.lines import LineFile
-from splade.data.shards import Encoded, shards_in
-from splade.data.vector_arrays import MatrixFile
-from splade.data.vector_lines import parse_lines
-from splade.data.vector_parts import Part, assemble
-from splade.data.vector_terms import TermIds, Terms, TokenNumbers, are_whole_numbers
+from splade.data.text_files.ids import SeenHashes, hash_ids
+from splade.data.text_files.lines import LineFile
+from splade.data.vectors.shards import Encoded, shards_in
+from splade.data.vectors.vector_arrays import MatrixFile
+from splade.data.vectors.vector_lines import parse_lines
+from splade.data.vectors.vector_parts import Part, assemble
+from splade.data.vectors.vector_terms import TermIds, Terms, TokenNumbers, are_whole_numbers
 from splade.files import InputError
 from splade.records import SparseBatch
 

@@ -11,12 +11,12 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from splade.data.collection import Collection
-from splade.data.collections import open_collection, open_queries
-from splade.data.hard_negatives import HardNegatives
-from splade.data.lines import Chunk, LineFile
+from splade.data.collections.collection import Collection
+from splade.data.collections.opening import open_collection, open_queries
+from splade.data.examples.hard_negatives import HardNegatives
 from splade.data.qrels import read_qrels
-from splade.data.sources import needed_file
+from splade.data.text_files.lines import Chunk, LineFile
+from splade.data.text_files.sources import needed_file
 from splade.files import InputError
 from splade.records import Answers, Example, Text
 

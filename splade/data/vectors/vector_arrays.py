@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from splade.data.vector_parts import LARGEST_ID, Part
+from splade.data.vectors.vector_parts import LARGEST_ID, Part
 from splade.files import InputError, text_lines
 
 NEEDED = ("indptr", "indices", "data", "shape")

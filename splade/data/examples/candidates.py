@@ -1,6 +1,6 @@
 """Candidate documents of training queries, from files that list them with scores, or by the systems that found them.
 
-Beside what :mod:`splade.data.negatives` reads, JSON lines as Sentence Transformers publishes hard negatives:
+Beside what :mod:`splade.data.score_files.negatives` reads, JSON lines as Sentence Transformers publishes hard negatives:
 ``{"qid": …, "pos": [id, …], "neg": {system: [id, …]}}``, whose teacher scores come in a file of their own.
 """
 
@@ -8,11 +8,11 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from splade.data.formats import json_object
-from splade.data.lines import LineFile
-from splade.data.negatives import SCORE_FILES, identifier
-from splade.data.sources import needed_file
-from splade.data.teachers import Files, TeacherScores, paths_of
+from splade.data.score_files.negatives import SCORE_FILES, identifier
+from splade.data.score_files.teachers import Files, TeacherScores, paths_of
+from splade.data.text_files.formats import json_object
+from splade.data.text_files.lines import LineFile
+from splade.data.text_files.sources import needed_file
 from splade.files import InputError
 
 NO_SCORE = float("nan")

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from splade.data.ids import hash_ids, hash_spans
-from splade.data.lines import Chunk
+from splade.data.text_files.ids import hash_ids, hash_spans
+from splade.data.text_files.lines import Chunk
 from splade.files import InputError
 from splade.records import Text
 from splade.strict_json import JsonError, parse_json

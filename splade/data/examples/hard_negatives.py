@@ -11,13 +11,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from splade.data.candidates import NO_SCORE, Candidates, iterate_candidates, lists_systems
-from splade.data.collection import Collection
-from splade.data.collections import open_collection, open_queries
-from splade.data.false_negatives import FalseNegatives
+from splade.data.collections.collection import Collection
+from splade.data.collections.opening import open_collection, open_queries
+from splade.data.examples.candidates import NO_SCORE, Candidates, iterate_candidates, lists_systems
+from splade.data.examples.false_negatives import FalseNegatives
+from splade.data.examples.text_groups import text_groups
 from splade.data.qrels import read_qrels
-from splade.data.teachers import Files, TeacherScores, paths_of
-from splade.data.text_groups import text_groups
+from splade.data.score_files.teachers import Files, TeacherScores, paths_of
 from splade.files import InputError
 from splade.records import Answers, Example, Qrels
 

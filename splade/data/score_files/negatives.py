@@ -12,11 +12,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from splade.data.formats import json_object
-from splade.data.lines import LineFile
-from splade.data.parquet import parquet_groups
-from splade.data.pickles import read_pickle
-from splade.data.sources import needed_file
+from splade.data.score_files.parquet import parquet_groups
+from splade.data.score_files.pickles import read_pickle
+from splade.data.text_files.formats import json_object
+from splade.data.text_files.lines import LineFile
+from splade.data.text_files.sources import needed_file
 from splade.files import InputError, open_binary, read_json, whole_file
 
 Scores = dict[str, dict[str, float]]

@@ -1,0 +1,1 @@
+"""Texts with ids: files of lines, ir_datasets, and what opens both."""

@@ -1,0 +1,1 @@
+"""Supervision: queries with documents and scores, from files and collections."""

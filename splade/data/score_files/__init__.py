@@ -1,0 +1,1 @@
+"""Negatives and teacher scores by query and document, on disk."""

@@ -1,0 +1,1 @@
+"""From bytes to records, with file and line in every error."""

@@ -1,0 +1,1 @@
+"""Sparse vectors on disk: lines, matrices, shards."""
