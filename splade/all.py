@@ -19,7 +19,7 @@ from splade.retrieve import retrieve
 from splade.search.bm25 import BM25
 from splade.together import encode_share
 from splade.train import train
-from splade.training.processes import process_group
+from splade.training.distributed.processes import process_group
 from splade.utils.index_figure import index_figure
 
 logger = logging.getLogger(__name__)

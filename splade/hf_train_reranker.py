@@ -11,8 +11,8 @@ from omegaconf import DictConfig
 from splade.config import command, save_config
 from splade.files import check_writable
 from splade.train import description
-from splade.training.processes import process_group, world
-from splade.training.reranking_parts import RerankingSummary
+from splade.training.distributed.processes import process_group, world
+from splade.training.rerankers.reranking_parts import RerankingSummary
 
 logger = logging.getLogger(__name__)
 

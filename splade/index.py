@@ -28,7 +28,7 @@ def index(cfg: DictConfig) -> Index | DenseIndex | None:
     """
     if one_of_several(os.environ):
         from splade.together import encode_share
-        from splade.training.processes import process_group
+        from splade.training.distributed.processes import process_group
 
         with process_group(os.environ):
             first = encode_share(cfg)

@@ -20,7 +20,7 @@ from splade.data.vectors.vectors import open_vectors
 from splade.encode import shard_of
 from splade.encoded import encode_shard, encoded_documents, encoder_from
 from splade.pipeline import Documents, given_documents, is_built
-from splade.training.processes import meet, on_first_rank, world
+from splade.training.distributed.processes import meet, on_first_rank, world
 
 logger = logging.getLogger(__name__)
 

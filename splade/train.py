@@ -12,7 +12,7 @@ from splade.chosen_model import as_trained, starting_model
 from splade.config import command, save_config
 from splade.files import check_writable
 from splade.training import TrainingSummary, seed_everything
-from splade.training.processes import process_group, world
+from splade.training.distributed.processes import process_group, world
 
 logger = logging.getLogger(__name__)
 

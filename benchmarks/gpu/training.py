@@ -16,8 +16,8 @@ from splade.models.dropout import TextDropout
 from splade.models.encoders import MlmEncoder
 from splade.regularization.measures import FLOPS
 from splade.regularization.penalties import Penalty
-from splade.training.objective import Objective
-from splade.training.optimizer import Precision
+from splade.training.step.objective import Objective
+from splade.training.step.optimizer import Precision
 
 Work = Callable[[], object]
 KERNELS = 15  # of a profile that are told

@@ -16,8 +16,8 @@ from splade.losses import InBatchPairwiseNLL
 from splade.models import Splade
 from splade.records import Example, Text
 from splade.regularization import FLOPS, ConstantRamp, Penalty
-from splade.training.global_batch import GlobalStep
-from splade.training.objective import Objective
+from splade.training.step.global_batch import GlobalStep
+from splade.training.step.objective import Objective
 
 FLOPS_WEIGHT = 1e-3
 

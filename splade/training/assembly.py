@@ -8,8 +8,8 @@ from splade.files import InputError
 from splade.losses.scores import Needs
 from splade.models import SparseRetriever
 from splade.regularization.penalties import Penalty
-from splade.training.processes import check_enough
-from splade.training.settings import TrainingSettings
+from splade.training.distributed.processes import check_enough
+from splade.training.step.settings import TrainingSettings
 
 logger = logging.getLogger(__name__)
 

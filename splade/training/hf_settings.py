@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from splade.data import ExampleSource
 from splade.files import InputError
-from splade.training.processes import world
+from splade.training.distributed.processes import world
 
 Trainer = TypeVar("Trainer")
 

@@ -27,17 +27,17 @@ from splade.progress import progress
 from splade.regularization.penalties import Penalty
 from splade.training import checkpoint
 from splade.training.assembly import check_early_stopping, check_loss, check_processes, name_terms
-from splade.training.full_ranking import FullRanking
-from splade.training.global_batch import GlobalStep
+from splade.training.distributed.processes import anywhere, on_first_rank, world
 from splade.training.interrupts import Interrupted, Interrupts
 from splade.training.monitoring import Health, TrainingLog
-from splade.training.processes import anywhere, on_first_rank, world
-from splade.training.sampling import GlobalBatches, split_validation
-from splade.training.settings import TrainingSettings, plain
-from splade.training.several_rankings import SeveralRankings
+from splade.training.step.global_batch import GlobalStep
+from splade.training.step.sampling import GlobalBatches, split_validation
+from splade.training.step.settings import TrainingSettings, plain
+from splade.training.step.update import Updates
 from splade.training.summary import ALL_STEPS, EARLY, TrainingSummary
-from splade.training.update import Updates
-from splade.training.validation import Best, Validation, ValidationLoss
+from splade.training.validation.full_ranking import FullRanking
+from splade.training.validation.several_rankings import SeveralRankings
+from splade.training.validation.validation import Best, Validation, ValidationLoss
 from splade.training.window import Window
 
 logger = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from splade.files import read_json
 from splade.indexing.dense import DenseIndex
 from splade.models import Dense, load_retriever
 from splade.records import Text
-from splade.training.full_ranking import FullRanking
+from splade.training.validation.full_ranking import FullRanking
 from tests.commands.world import PASSAGES, QUESTIONS, SMALL_HF
 
 CONFIG = {"SPLADE_CONFIG_NAME": "config_hf_dense_sigir23_32neg_nodistil"}

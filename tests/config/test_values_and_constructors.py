@@ -22,7 +22,7 @@ from splade.models.lora import lora_from
 from splade.records import Text
 from splade.regularization import penalties_from
 from splade.search.bm25 import BM25
-from splade.training.settings import TrainingSettings
+from splade.training.step.settings import TrainingSettings
 from tests.config.support import configured, refusal
 
 TRIED = (-1e9, -1, 0, 1e-9, 0.5, 1 - 1e-9, 1, 1.5, 2, 3, 8, 1e9)

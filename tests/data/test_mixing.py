@@ -10,8 +10,8 @@ from splade.data.examples.mixing import places_for
 from splade.data.score_files.negatives import write_scores
 from splade.files import InputError
 from splade.records import Example, Text
-from splade.training.processes import own_share
-from splade.training.sampling import DOCUMENTS, GlobalBatches, random_stream
+from splade.training.distributed.processes import own_share
+from splade.training.step.sampling import DOCUMENTS, GlobalBatches, random_stream
 from tests.data.writing import tsv
 
 CATALOG = {
@@ -90,7 +90,7 @@ def test_any_number_of_processes_trains_on_the_same_examples(monkeypatch, n_proc
     batches = GlobalBatches(np.arange(len(mixed)), 7, seed=3)
 
     def share(rank, n, batch):
-        monkeypatch.setattr("splade.training.processes.world", lambda: (rank, n))
+        monkeypatch.setattr("splade.training.distributed.processes.world", lambda: (rank, n))
         draws = batches[batch]
         first, end = own_share(len(draws))
         return [

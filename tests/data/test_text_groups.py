@@ -12,7 +12,7 @@ from splade.data import HardNegatives, TeacherScores, mixed_from
 from splade.data.score_files.negatives import write_scores
 from splade.files import InputError
 from splade.records import Text
-from splade.training.answers import answer_keys, answers_of, text_hashes
+from splade.training.step.answers import answer_keys, answers_of, text_hashes
 from tests.data.writing import jsonl, put, tsv
 
 FLAG = [

@@ -11,8 +11,8 @@ from splade.models import Splade, SpladeBm25, SpladeDoc, load_retriever, save_re
 from splade.models.bm25 import EXPANSION, STRENGTH
 from splade.models.lexical_addition import with_bm25
 from splade.models.lexical_weights import Saturation
-from splade.training.optimizer import adamw
-from splade.training.sharding import _units
+from splade.training.distributed.sharding import _units
+from splade.training.step.optimizer import adamw
 from tests.models.support import TEXTS, tokens, vectors
 
 IDF = {"bee": 3.5, "honey": 5.5, "king": 1.5, "the": 0.1, "[CLS]": 9.0, "[SEP]": 9.0}

@@ -13,7 +13,7 @@ from splade.files import InputError
 from splade.models.rerankers import CrossEncoder, DuoT5, MonoT5, RankT5, load_reranker
 from splade.records import Example, Text
 from splade.training.interrupts import Interrupted
-from splade.training.reranking import RerankerTrainer
+from splade.training.rerankers.reranking import RerankerTrainer
 from tests.tiny import tiny_cross_encoder, tiny_t5
 
 TOPICS = ["water sea river rain", "wheat rice bread milk", "king queen war law", "heart blood bone brain"]

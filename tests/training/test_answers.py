@@ -8,8 +8,8 @@ from splade.data import HardNegatives, Mixed, Pairs, Triplets
 from splade.files import InputError
 from splade.losses import Contrastive, DistilMarginMSE, InBatchPairwiseNLL, KlDiv
 from splade.records import Answers, Example, Text
-from splade.training.answers import answer_keys, answers_of, text_hashes
-from splade.training.objective import Objective
+from splade.training.step.answers import answer_keys, answers_of, text_hashes
+from splade.training.step.objective import Objective
 from tests.data.writing import jsonl, put, tsv
 from tests.forked import run_well
 from tests.training.test_global_batch import CUTS, agree, gradients, step_of
@@ -159,7 +159,7 @@ WORKER = """
 import os, sys, torch
 from datetime import timedelta
 from torch import distributed
-from splade.training.processes import own_share, sum_gradients
+from splade.training.distributed.processes import own_share, sum_gradients
 from tests.training.test_answers import gradients, judged_batch
 from tests.training.toy import ToyRetriever
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from splade.files import InputError
-from splade.training.processes import LOST, check_own_gpus
+from splade.training.distributed.processes import LOST, check_own_gpus
 from tests.forked import run_well
 
 # Forks pairs of processes, each pair a training; one of the two raises. The end of the group never comes while one
@@ -18,7 +18,7 @@ from splade.config.words import in_words
 from splade.files import InputError
 from splade.training import checkpoint
 from splade.training.monitoring import TrainingLog
-from splade.training.processes import process_group
+from splade.training.distributed.processes import process_group
 from tests.forked import run_well
 from tests.training.toy import ToyExamples, ToyRetriever, toy_trainer
 

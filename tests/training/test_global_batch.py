@@ -11,9 +11,9 @@ from splade.losses import DistilMarginMSE, InBatchPairwiseNLL
 from splade.models import Splade, SpladeMlp, SpladeTable, buckets, max_pooling, second_pass
 from splade.models.packed import blocks
 from splade.records import Text
-from splade.training.global_batch import GlobalStep
-from splade.training.objective import Objective
-from splade.training.share import SIDES
+from splade.training.step.global_batch import GlobalStep
+from splade.training.step.objective import Objective
+from splade.training.step.share import SIDES
 from tests.forked import run_well
 from tests.tiny import tiny_mlm
 from tests.training.toy import ToyExamples, ToyRetriever, penalties, rng, rows, state_of, toy_trainer
@@ -252,7 +252,7 @@ import os, sys, torch
 from datetime import timedelta
 from torch import distributed
 from tests.training.test_global_batch import examples, gradients
-from splade.training.processes import anywhere, on_first_rank, own_share, same_start, sum_gradients
+from splade.training.distributed.processes import anywhere, on_first_rank, own_share, same_start, sum_gradients
 from tests.training.toy import ToyRetriever, state_of, toy_trainer
 
 folder, parent = sys.argv[1], os.fork()

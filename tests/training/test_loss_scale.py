@@ -7,7 +7,7 @@ from splade.files import InputError
 from splade.regularization import FLOPS, Penalty
 from splade.regularization.controller import TargetController
 from splade.regularization.ramps import QuadraticRamp
-from splade.training.optimizer import MOST_SKIPPED, Precision
+from splade.training.step.optimizer import MOST_SKIPPED, Precision
 from tests.training.toy import ToyRetriever, rows, same, state_of, toy_trainer
 
 SCALE = 2.0**16
@@ -36,7 +36,7 @@ def scaled(monkeypatch):
             self.scaler = torch.amp.GradScaler("cpu", init_scale=SCALE)
             self.columns = ("loss_scale", "skipped")
 
-    monkeypatch.setattr("splade.training.update.Precision", Scaled)
+    monkeypatch.setattr("splade.training.step.update.Precision", Scaled)
     return Scaled
 
 

@@ -14,8 +14,8 @@ from splade.models import Dense, Splade, SpladeDoc, buckets, load_retriever
 from splade.models.layouts import find_head
 from splade.regularization import FLOPS, L1, Penalty, QuadraticRamp
 from splade.training import Trainer
-from splade.training.masked_tokens import MaskedTokenStep
-from splade.training.objective import DocumentObjective
+from splade.training.step.masked_tokens import MaskedTokenStep
+from splade.training.step.objective import DocumentObjective
 from tests.forked import run_well
 from tests.tiny import tiny_decoder, tiny_encoder, tiny_mlm
 from tests.training.test_global_batch import agree, still
@@ -175,7 +175,7 @@ WORKER = """
 import os, sys, torch
 from datetime import timedelta
 from torch import distributed
-from splade.training.processes import own_share, sum_gradients
+from splade.training.distributed.processes import own_share, sum_gradients
 from splade.models import Splade
 from tests.training.test_masked_tokens import batch_of, gradients, trainer
 

@@ -5,7 +5,7 @@ import torch
 
 from splade.losses import BCE, Contrastive, DistilMarginMSE, InBatchPairwiseNLL
 from splade.regularization import FLOPS, L1, ConstantRamp, Penalty, QuadraticRamp
-from splade.training.objective import Objective, sparsity
+from splade.training.step.objective import Objective, sparsity
 
 QUERIES = torch.tensor([[1.0, 0.0, 2.0], [0.0, 1.0, 0.0]])  # [2, 3]
 DOCUMENTS = torch.tensor([[[1.0, 0.0, 1.0], [0.0, 2.0, 0.0]], [[0.0, 3.0, 0.0], [1.0, 1.0, 0.0]]])  # [2, 2, 3]

@@ -8,7 +8,7 @@ from torch import nn
 
 from splade.files import InputError
 from splade.models import Splade, SpladeTable
-from splade.training.optimizer import (
+from splade.training.step.optimizer import (
     Precision,
     adamw,
     decay_groups,

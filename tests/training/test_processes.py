@@ -12,8 +12,8 @@ SCRIPT = """
 import os
 from pathlib import Path
 import torch
-from splade.training.processes import process_group
-from splade.training.sharding import Sharded
+from splade.training.distributed.processes import process_group
+from splade.training.distributed.sharding import Sharded
 
 def threads():
     return {(task / "comm").read_text().strip() for task in Path("/proc/self/task").iterdir()}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from splade.files import InputError
-from splade.training.sampling import GlobalBatches, split_validation
+from splade.training.step.sampling import GlobalBatches, split_validation
 
 
 def drawn(batches, number):

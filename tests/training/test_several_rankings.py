@@ -7,7 +7,7 @@ import pytest
 from splade.data import open_collection, open_queries, read_qrels
 from splade.files import InputError
 from splade.training import FullRanking, SeveralRankings, beir_rankings
-from splade.training.validation import Validation
+from splade.training.validation.validation import Validation
 from tests.config.support import configured, refusal
 from tests.data.writing import jsonl, put
 from tests.training.toy import ToyRetriever, toy_trainer

@@ -8,9 +8,10 @@ from torch import nn
 from splade.losses import InBatchPairwiseNLL
 from splade.models import Splade
 from splade.records import Text
-from splade.training import Trainer, sharding
-from splade.training.sharding import layers, whole
-from splade.training.share import in_one_order
+from splade.training import Trainer
+from splade.training.distributed import sharding
+from splade.training.distributed.sharding import layers, whole
+from splade.training.step.share import in_one_order
 from tests.forked import run_well
 from tests.tiny import tiny_mlm
 from tests.training.toy import TOPICS, ToyExamples, penalties, state_of
@@ -19,7 +20,7 @@ WORKER = """
 import os, sys
 from datetime import timedelta
 from torch import distributed
-from splade.training.sharding import layers
+from splade.training.distributed.sharding import layers
 from tests.training.test_sharding_layers import uneven
 
 folder, parent = sys.argv[1], os.fork()

@@ -9,7 +9,7 @@ from torch.nn.functional import one_hot
 from splade.files import InputError
 from splade.records import Text
 from splade.training import FullRanking
-from splade.training.validation import Best, Validation, ValidationLoss, choose_monitor
+from splade.training.validation.validation import Best, Validation, ValidationLoss, choose_monitor
 from tests.training.toy import TOKENIZER, ToyExamples, ToyRetriever, toy_trainer
 
 

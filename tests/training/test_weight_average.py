@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from splade.training import Interrupted
-from splade.training.weight_average import WeightAverage
+from splade.training.step.weight_average import WeightAverage
 from tests.training.test_trainer import Interrupting, raise_interrupt
 from tests.training.toy import ToyExamples, ToyRetriever, rows, same, saved_weights, state_of, toy_trainer
 

@@ -13,22 +13,22 @@ from splade.losses import Loss, MaskedLanguageModel
 from splade.models import SparseRetriever
 from splade.records import Example
 from splade.regularization.penalties import Penalty
-from splade.training.global_batch import GlobalStep
-from splade.training.masked_tokens import MaskedTokenStep
-from splade.training.memory import checkpoint_activations
-from splade.training.objective import DocumentObjective, Objective
-from splade.training.optimizer import (
+from splade.training.distributed.memory import checkpoint_activations
+from splade.training.distributed.processes import own_share, same_start, sum_gradients
+from splade.training.distributed.sharding import Sharded, spread, spread_optimizer, whole
+from splade.training.step.global_batch import GlobalStep
+from splade.training.step.masked_tokens import MaskedTokenStep
+from splade.training.step.objective import DocumentObjective, Objective
+from splade.training.step.optimizer import (
     Precision,
     adamw,
     learning_rate_factor,
     learning_rates,
     set_learning_rates,
 )
-from splade.training.processes import own_share, same_start, sum_gradients
-from splade.training.sampling import DOCUMENTS, GlobalBatches, random_stream
-from splade.training.settings import TrainingSettings
-from splade.training.sharding import Sharded, spread, spread_optimizer, whole
-from splade.training.weight_average import WeightAverage
+from splade.training.step.sampling import DOCUMENTS, GlobalBatches, random_stream
+from splade.training.step.settings import TrainingSettings
+from splade.training.step.weight_average import WeightAverage
 from splade.training.window import Window
 
 KINDS: dict[str, tuple[Callable[..., Objective], Callable[..., GlobalStep]]] = {

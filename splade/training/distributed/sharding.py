@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from splade.records import SIDES
-from splade.training.processes import mesh_of_all, world
+from splade.training.distributed.processes import mesh_of_all, world
 
 
 class Sharded:

@@ -20,12 +20,12 @@ from splade.files import InputError
 from splade.models.encoders import MlmEncoder
 from splade.models.loading import is_causal_lm
 from splade.records import SIDES
-from splade.training.global_batch import GlobalStep, trimmed
-from splade.training.masks import text_keys
-from splade.training.objective import DocumentObjective, Outcome
-from splade.training.processes import gather_rows
-from splade.training.sampling import HIDING, random_stream
-from splade.training.share import Share
+from splade.training.distributed.processes import gather_rows
+from splade.training.step.global_batch import GlobalStep, trimmed
+from splade.training.step.masks import text_keys
+from splade.training.step.objective import DocumentObjective, Outcome
+from splade.training.step.sampling import HIDING, random_stream
+from splade.training.step.share import Share
 
 SIDE, ADDRESS = "document", "config.loss=MLM"
 PASS = len(SIDES)  # this pass has dropout masks of its own, as if it were a third side

@@ -8,7 +8,7 @@ from splade.data.qrels import read_qrels
 from splade.data.text_files.sources import split_of
 from splade.files import InputError
 from splade.models import SparseRetriever
-from splade.training.full_ranking import FullRanking
+from splade.training.validation.full_ranking import FullRanking
 
 ADDRESS = "data.VALIDATION_FULL_RANKING.BEIR"
 

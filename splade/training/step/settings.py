@@ -42,7 +42,7 @@ class TrainingSettings:
     in_batch_negatives: bool = False  # score queries against documents of the whole batch
     teacher_temperature: float = 1.0  # divides the teacher's scores before any loss
     mask_answers: bool = True  # a document known to answer a query is none of its in-batch negatives
-    penalty_documents: str = "slot"  # or "pooled"; see splade.training.objective.Objective
+    penalty_documents: str = "slot"  # or "pooled"; see splade.training.step.objective.Objective
     validation_loss_examples: int = 0  # held out from training, chosen by the seed
     validation_metrics: Sequence[str] = ()  # of the full ranking
     monitoring_ckpt: str | None = None  # "loss" or a metric: what best weights means; None keeps the last ones

@@ -26,17 +26,8 @@ from splade.models.rerankers.base import DESCRIPTION
 from splade.progress import progress
 from splade.records import Example
 from splade.training.checkpoint import check_same_run, discard, load_state, recover, save_state, seed_everything
-from splade.training.interrupts import Interrupted, Interrupts
-from splade.training.masks import Masks, text_keys
-from splade.training.memory import checkpoint_activations
-from splade.training.optimizer import (
-    Precision,
-    adamw,
-    learning_rate_factor,
-    learning_rates,
-    set_learning_rates,
-)
-from splade.training.processes import (
+from splade.training.distributed.memory import checkpoint_activations
+from splade.training.distributed.processes import (
     anywhere,
     check_enough,
     on_first_rank,
@@ -46,9 +37,18 @@ from splade.training.processes import (
     summed,
     world,
 )
-from splade.training.reranking_parts import RerankingLog, RerankingSummary, check_supervision
-from splade.training.sampling import DOCUMENTS, Draw, GlobalBatches, random_stream
-from splade.training.update import check_finite
+from splade.training.interrupts import Interrupted, Interrupts
+from splade.training.rerankers.reranking_parts import RerankingLog, RerankingSummary, check_supervision
+from splade.training.step.masks import Masks, text_keys
+from splade.training.step.optimizer import (
+    Precision,
+    adamw,
+    learning_rate_factor,
+    learning_rates,
+    set_learning_rates,
+)
+from splade.training.step.sampling import DOCUMENTS, Draw, GlobalBatches, random_stream
+from splade.training.step.update import check_finite
 
 logger = logging.getLogger(__name__)
 

@@ -13,10 +13,10 @@ from splade.evaluation.metrics import evaluate
 from splade.files import InputError
 from splade.models import SparseRetriever
 from splade.records import Example
-from splade.training.full_ranking import FullRanking
-from splade.training.global_batch import GlobalStep
-from splade.training.sampling import VALIDATION, random_stream
-from splade.training.several_rankings import SeveralRankings
+from splade.training.step.global_batch import GlobalStep
+from splade.training.step.sampling import VALIDATION, random_stream
+from splade.training.validation.full_ranking import FullRanking
+from splade.training.validation.several_rankings import SeveralRankings
 
 logger = logging.getLogger(__name__)
 

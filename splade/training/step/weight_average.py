@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from splade.training.sharding import spread, whole
+from splade.training.distributed.sharding import spread, whole
 
 WARM_UP = 10
 

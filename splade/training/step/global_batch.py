@@ -25,12 +25,12 @@ from torch import Tensor, nn
 
 from splade.models.second_pass import Memory
 from splade.records import SIDES, Example
-from splade.training.answers import answers_of
-from splade.training.masks import Masks
-from splade.training.objective import Objective, Outcome
-from splade.training.processes import gather_rows
-from splade.training.sharding import Sharded
-from splade.training.share import Cut, Part, Share, encode_part, in_one_order, make_share
+from splade.training.distributed.processes import gather_rows
+from splade.training.distributed.sharding import Sharded
+from splade.training.step.answers import answers_of
+from splade.training.step.masks import Masks
+from splade.training.step.objective import Objective, Outcome
+from splade.training.step.share import Cut, Part, Share, encode_part, in_one_order, make_share
 
 
 class GlobalStep:

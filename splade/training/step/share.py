@@ -19,8 +19,8 @@ from splade.models.dropout import only
 from splade.models.encoders import MlmEncoder
 from splade.models.layouts import find_head
 from splade.records import SIDES, Example, Text, TokenBatch
-from splade.training.answers import AnswerKeys, answer_keys, text_hashes
-from splade.training.masks import text_keys
+from splade.training.step.answers import AnswerKeys, answer_keys, text_hashes
+from splade.training.step.masks import text_keys
 
 Part = dict[str, NDArray[np.int64]]
 """Texts that are encoded at once: by side, their numbers within the share."""

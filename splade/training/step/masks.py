@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from splade.models.dropout import TextDropout
-from splade.training.sampling import DROPOUT, random_stream
+from splade.training.step.sampling import DROPOUT, random_stream
 
 logger = logging.getLogger(__name__)
 
