@@ -13,7 +13,7 @@ import transformers
 
 from splade.data.collections.opening import open_collection
 from splade.models import Splade
-from splade.models.loading import quiet_loading
+from splade.models.backbones.loading import quiet_loading
 from splade.records import Text
 
 ACTIVE = 145  # terms per text, as a trained model has

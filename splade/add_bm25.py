@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 from splade.config import command, save_config
 from splade.files import check_writable
 from splade.models import save_retriever
-from splade.models.lexical_addition import with_bm25
+from splade.models.saving.lexical_addition import with_bm25
 
 logger = logging.getLogger(__name__)
 

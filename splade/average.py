@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 from splade.config import command, save_config
 from splade.files import check_writable
 from splade.models import save_retriever
-from splade.models.averaging import average_models
+from splade.models.saving.averaging import average_models
 
 logger = logging.getLogger(__name__)
 

@@ -27,9 +27,9 @@ from splade.model_settings import (
     settle,
 )
 from splade.models import Dense, SparseRetriever, Splade, SpladeBm25, SpladeTopK
-from splade.models.checkpoint import Description, description_of
-from splade.models.loading import folder_of
-from splade.models.sentence_transformers import is_sparse_encoder, module_names
+from splade.models.backbones.loading import folder_of
+from splade.models.saving.checkpoint import Description, description_of
+from splade.models.saving.sentence_transformers import is_sparse_encoder, module_names
 
 logger = logging.getLogger(__name__)
 

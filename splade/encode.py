@@ -12,7 +12,7 @@ from splade.data.collections.opening import open_collection
 from splade.data.vectors.shards import Shard
 from splade.encoded import encode_shard, encoder_from
 from splade.files import check_writable
-from splade.models.devices import tell_unused_gpus
+from splade.models.backbones.devices import tell_unused_gpus
 
 
 def encode(cfg: DictConfig) -> Path:

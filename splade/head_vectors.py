@@ -21,7 +21,7 @@ from splade.files import InputError
 from splade.indexing import Vocabulary
 from splade.kernels.sparse import slice_rows
 from splade.models import SpladeBm25
-from splade.models.sparse_head import sparse_rows
+from splade.models.heads.sparse_head import sparse_rows
 from splade.pipeline import Documents
 from splade.progress import progress
 from splade.records import SparseBatch, SparseRows, Text

@@ -12,8 +12,8 @@ from splade.data.collections.opening import open_collection
 from splade.data.tokens.frequencies import document_frequencies
 from splade.encoded import collection_state
 from splade.files import InputError, check_writable, read_json, write_json
-from splade.models.checkpoint import described_tokenizer
-from splade.models.loading import load_tokenizer
+from splade.models.backbones.loading import load_tokenizer
+from splade.models.saving.checkpoint import described_tokenizer
 from splade.progress import progress
 
 logger = logging.getLogger(__name__)

@@ -34,7 +34,7 @@ def index(cfg: DictConfig) -> Index | DenseIndex | None:
             first = encode_share(cfg)
         return make_index(cfg) if first else None
     if not cfg.index.vectors:
-        from splade.models.devices import tell_unused_gpus
+        from splade.models.backbones.devices import tell_unused_gpus
 
         tell_unused_gpus(os.environ)
     return make_index(cfg)

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from splade.files import InputError
 from splade.models import SparseRetriever
-from splade.models.checkpoint import Description
+from splade.models.saving.checkpoint import Description
 
 ADDRESSES = {
     **{

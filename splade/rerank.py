@@ -22,7 +22,7 @@ from splade.files import InputError, read_json, write_json
 from splade.mining.negatives import state_of
 from splade.mining.pieces import Pieces
 from splade.mining.teachers import about_reranker, half_precision
-from splade.models.devices import own_device
+from splade.models.backbones.devices import own_device
 from splade.models.rerankers import Reranker, load_reranker
 from splade.progress import progress
 from splade.records import Qrels, Ranking, Run

@@ -97,7 +97,7 @@ def test_the_ways_of_a_head_are_those_that_the_device_can_have(script, monkeypat
 
 def test_groups_and_tiles_are_timed_where_there_is_a_kernel(ran, script, monkeypatch):
     pytest.importorskip("triton", reason="Triton is not installed: it is made for Linux on x86-64")
-    from splade.models import triton_head
+    from splade.models.heads import triton_head
 
     class Nothing:
         """Stands in for the kernel, which a processor does not run."""

@@ -14,8 +14,8 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from splade.models import triton_head
-from splade.models.triton_head import TILES, Tiles, options
+from splade.models.heads import triton_head
+from splade.models.heads.triton_head import TILES, Tiles, options
 
 SHARED = {80: 163 << 10, 86: 99 << 10, 90: 227 << 10, 120: 99 << 10}
 """Bytes of shared memory that one program may have, by compute capability (80: 8.0), as CUDA's programming guide lists

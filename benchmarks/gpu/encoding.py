@@ -7,8 +7,8 @@ import torch
 
 from benchmarks.gpu.machine import Machine, Row, name_of
 from splade.encoding.compiled import Compiled
-from splade.models.int8 import through
-from splade.models.layouts import backbone_of
+from splade.models.backbones.int8 import through
+from splade.models.backbones.layouts import backbone_of
 
 LENGTH = 80  # tokens of a passage
 

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from benchmarks.gpu.machine import Machine, Row, name_of
-from splade.models import gpu
-from splade.models.cuda_head import pool_tokens
-from splade.models.heads import pool_logits
-from splade.models.packed import Packed
+from splade.models.backbones import gpu
+from splade.models.backbones.packed import Packed
+from splade.models.heads.cuda_head import pool_tokens
+from splade.models.heads.pooling import pool_logits
 
 TOLERANCE = {torch.float32: 1e-4, torch.float16: 0.02, torch.bfloat16: 0.1}
 """Of weights, as a share of the largest: some ten roundings of logits."""
@@ -141,7 +141,7 @@ def groups(machine: Machine) -> Iterator[Row]:
     way = ways(machine, dtype)[-1]
     if way == "torch":
         return
-    from splade.models import triton_head
+    from splade.models.heads import triton_head
 
     given, former = inputs(machine, lengths), triton_head.CACHED
     for octets in (1, former, 1 << 40):
@@ -159,8 +159,8 @@ def tiles(machine: Machine) -> Iterator[Row]:
     way = ways(machine, dtype)[-1]
     if way == "torch":
         return
-    from splade.models import triton_head
-    from splade.models.triton_head import Tiles
+    from splade.models.heads import triton_head
+    from splade.models.heads.triton_head import Tiles
 
     states, weight, bias = (part.detach() for part in inputs(machine, lengths))
     packed = Packed(states.to(dtype), tuple(lengths), weight.to(dtype), bias, dtype)

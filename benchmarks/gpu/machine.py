@@ -11,9 +11,9 @@ import torch
 import transformers
 from torch import Tensor
 
-from splade.models.encoders import MlmEncoder
-from splade.models.gpu import TENSOR_CORES
-from splade.models.loading import quiet_loading
+from splade.models.backbones.gpu import TENSOR_CORES
+from splade.models.backbones.loading import quiet_loading
+from splade.models.encoders.mlm import MlmEncoder
 
 Row = dict[str, Any]
 

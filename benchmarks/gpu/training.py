@@ -12,8 +12,8 @@ from torch.nn import functional as F
 
 from benchmarks.gpu.machine import Machine, Row, name_of
 from splade.losses import InBatchPairwiseNLL
-from splade.models.dropout import TextDropout
-from splade.models.encoders import MlmEncoder
+from splade.models.backbones.dropout import TextDropout
+from splade.models.encoders.mlm import MlmEncoder
 from splade.regularization.measures import FLOPS
 from splade.regularization.penalties import Penalty
 from splade.training.step.objective import Objective

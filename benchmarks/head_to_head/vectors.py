@@ -19,8 +19,8 @@ from splade.encoding import Encoder
 from splade.evaluation.metrics import evaluate_per_query
 from splade.files import whole_file
 from splade.models import load_retriever
-from splade.models.bm25 import SpladeBm25
-from splade.models.tops import largest_entries
+from splade.models.heads.tops import largest_entries
+from splade.models.retrievers.bm25 import SpladeBm25
 from splade.records import SparseBatch, SparseRows, Text
 
 METRICS = ("ndcg_cut_10", "mrr_10", "recall_100")

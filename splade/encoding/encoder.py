@@ -20,13 +20,13 @@ from splade.encoding.ahead import ahead
 from splade.encoding.compiled import Compiled
 from splade.encoding.precision import has_int8, name_of, precision_of
 from splade.models import SparseRetriever
-from splade.models.buckets import budget_for, length_buckets
-from splade.models.devices import own_device
-from splade.models.encoders import MlmEncoder
-from splade.models.gpu import takes_tf32
-from splade.models.int8 import in_int8, through
-from splade.models.layouts import backbone_of, find_head
-from splade.models.sparse_head import concatenated, in_places, sparse_rows
+from splade.models.backbones.buckets import budget_for, length_buckets
+from splade.models.backbones.devices import own_device
+from splade.models.backbones.gpu import takes_tf32
+from splade.models.backbones.int8 import in_int8, through
+from splade.models.backbones.layouts import backbone_of, find_head
+from splade.models.encoders.mlm import MlmEncoder
+from splade.models.heads.sparse_head import concatenated, in_places, sparse_rows
 from splade.records import SparseBatch, SparseRows, Text, TokenBatch
 
 logger = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class Encoder:
     """One side of a model as a function from texts to sparse vectors.
 
     At most ``batch_size`` texts are encoded at once, and at most ``batch_tokens`` tokens counting padding (one
-    text at least; by default what suits the device, see :data:`splade.models.buckets.BUDGETS`). ``fp16`` and
+    text at least; by default what suits the device, see :data:`splade.models.backbones.buckets.BUDGETS`). ``fp16`` and
     ``bf16`` compute the products of the transformer and its head in half precision, where the device has it natively
     (elsewhere float32 is used, with a warning); pooled weights are float32 all the same.
     ``int8`` computes the linear layers of the transformer in 8 bits on processors that do so fast; vectors change.

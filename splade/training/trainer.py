@@ -21,8 +21,8 @@ from splade.data.examples.examples import ExampleSource
 from splade.files import InputError
 from splade.losses import Loss, MaskedLanguageModel
 from splade.models import SparseRetriever, save_retriever
-from splade.models.checkpoint import check_replaceable
-from splade.models.devices import own_device
+from splade.models.backbones.devices import own_device
+from splade.models.saving.checkpoint import check_replaceable
 from splade.progress import progress
 from splade.regularization.penalties import Penalty
 from splade.training import checkpoint

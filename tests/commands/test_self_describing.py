@@ -8,7 +8,8 @@ import pytest
 from splade.chosen_model import retriever_from
 from splade.config import configure
 from splade.files import InputError
-from splade.models import Splade, SpladeTopK, loading, save_retriever
+from splade.models import Splade, SpladeTopK, save_retriever
+from splade.models.backbones import loading
 from tests.tiny import tiny_mlm
 
 MODELS = "sentence_transformers.sparse_encoder.models"

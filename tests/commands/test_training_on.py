@@ -21,7 +21,7 @@ from splade.models import (
     load_retriever,
     save_retriever,
 )
-from splade.models.checkpoint import described_tokenizer
+from splade.models.saving.checkpoint import described_tokenizer
 from splade.train import train
 from tests.models.support import TEXTS, vectors
 from tests.models.test_sparse_encoder_folders import mlm_module, pooling_module, router_folder, static_folder

@@ -6,8 +6,8 @@ import torch
 from splade.config.choose import choose
 from splade.config.execution import commands, run_one
 from splade.files import InputError
-from splade.models import gpu
-from splade.models.gpu import Gpu
+from splade.models.backbones import gpu
+from splade.models.backbones.gpu import Gpu
 
 MODEL_FREE = {"average", "add_bm25", "idf", "evaluate", "update", "utils.index_figure", "evaluation.eval"}
 

@@ -17,8 +17,8 @@ from splade.files import InputError
 from splade.indexing.format.choices import Layout
 from splade.losses import MaskedLanguageModel, weighted_sum
 from splade.mining import Ranks
-from splade.models.bm25 import _saturation
-from splade.models.lora import lora_from
+from splade.models.backbones.lora import lora_from
+from splade.models.retrievers.bm25 import _saturation
 from splade.records import Text
 from splade.regularization import penalties_from
 from splade.search.bm25 import BM25

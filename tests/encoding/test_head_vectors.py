@@ -14,8 +14,8 @@ from splade.encoding import Encoder
 from splade.files import InputError
 from splade.head_vectors import documents_from_head
 from splade.models import Splade, load_retriever, save_retriever
-from splade.models.encoders import MlmEncoder
-from splade.models.lexical_addition import with_bm25
+from splade.models.encoders.mlm import MlmEncoder
+from splade.models.saving.lexical_addition import with_bm25
 from tests.encoding.test_encoder import WORDS, dense
 from tests.tiny import tiny_mlm
 

@@ -6,7 +6,7 @@ from torch import nn
 
 from splade.encoding import Encoder, precision
 from splade.models import Splade
-from splade.models.int8 import Int8Linear, in_int8
+from splade.models.backbones.int8 import Int8Linear, in_int8
 from tests.encoding.test_encoder import TEXTS, dense
 from tests.tiny import tiny_mlm
 
@@ -59,7 +59,7 @@ def test_processors_without_fast_8_bit_products_do_without_them(tmp_path, monkey
 
 def test_a_model_with_an_unknown_head_is_not_said_to_be_encoded_in_8_bits(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr("splade.encoding.encoder.has_int8", lambda _: True)
-    monkeypatch.setattr("splade.models.layouts.LAYOUTS", {})
+    monkeypatch.setattr("splade.models.backbones.layouts.LAYOUTS", {})
     encoder = Encoder(Splade(tiny_mlm(tmp_path)), "document", int8=True)
     assert encoder.precision == "float32"
     assert "config.int8: this model goes through its full logits" in caplog.text

@@ -14,7 +14,7 @@ from transformers import AutoModelForSequenceClassification
 
 from splade.files import InputError
 from splade.models import Dense, Splade, load_retriever, save_retriever
-from splade.models.lora import save_adapter
+from splade.models.backbones.lora import save_adapter
 from splade.models.rerankers import load_reranker
 from tests.models.support import TEXTS, vectors
 from tests.tiny import tiny_cross_encoder, tiny_decoder, tiny_mlm

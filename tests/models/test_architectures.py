@@ -5,9 +5,9 @@ import torch
 from torch.nn import functional as F
 
 from splade.models import Splade
-from splade.models.activations import ACTIVATIONS
-from splade.models.fused_head import POOLINGS
-from splade.models.layouts import find_head
+from splade.models.backbones.layouts import find_head
+from splade.models.heads.activations import ACTIVATIONS
+from splade.models.heads.fused_head import POOLINGS
 from tests.models.support import TEXTS, tokens
 from tests.tiny import ARCHITECTURES, DECODERS, tiny_decoder, tiny_mlm
 

@@ -3,9 +3,11 @@
 import pytest
 import torch
 
-from splade.models import Splade, attention, encoders
-from splade.models.buckets import packed_buckets
-from splade.models.packed import Run
+from splade.models import Splade
+from splade.models.backbones import attention
+from splade.models.backbones.buckets import packed_buckets
+from splade.models.backbones.packed import Run
+from splade.models.encoders import mlm as encoders
 from tests.models.support import TEXTS, tokens
 from tests.tiny import ARCHITECTURES, tiny_mlm
 

@@ -5,7 +5,7 @@ import torch
 
 from splade.files import InputError
 from splade.models import Splade, SpladeDoc, load_retriever, save_retriever
-from splade.models.averaging import average_models
+from splade.models.saving.averaging import average_models
 from tests.tiny import tiny_mlm
 
 

@@ -8,9 +8,9 @@ import torch
 
 from splade.files import InputError
 from splade.models import Splade, SpladeBm25, SpladeDoc, load_retriever, save_retriever
-from splade.models.bm25 import EXPANSION, STRENGTH
-from splade.models.lexical_addition import with_bm25
-from splade.models.lexical_weights import Saturation
+from splade.models.encoders.lexical_weights import Saturation
+from splade.models.retrievers.bm25 import EXPANSION, STRENGTH
+from splade.models.saving.lexical_addition import with_bm25
 from splade.training.distributed.sharding import _units
 from splade.training.step.optimizer import adamw
 from tests.models.support import TEXTS, tokens, vectors

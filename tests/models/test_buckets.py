@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from splade.models.buckets import Budget, length_buckets
+from splade.models.backbones.buckets import Budget, length_buckets
 
 
 def cost(parts, budget, most):

@@ -7,10 +7,10 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, Gemma2
 from splade.data.tokens.tokenize import tokenize
 from splade.files import InputError
 from splade.models import Dense, Splade, SpladeDoc, load_retriever, save_retriever
-from splade.models.decoders import ATTENTIONS, BIDIRECTIONAL, attention_of, inputs
-from splade.models.encoders import special_ids
-from splade.models.layouts import LAYOUTS, backbone_of, find_head
-from splade.models.loading import load_tokenizer
+from splade.models.backbones.decoders import ATTENTIONS, BIDIRECTIONAL, attention_of, inputs
+from splade.models.backbones.layouts import LAYOUTS, backbone_of, find_head
+from splade.models.backbones.loading import load_tokenizer
+from splade.models.encoders.mlm import special_ids
 from splade.records import Text
 from tests.models.support import TEXTS, tokens, vectors
 from tests.tiny import DECODERS, tiny_bpe, tiny_decoder, tiny_mlm

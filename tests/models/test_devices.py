@@ -8,8 +8,9 @@ import torch
 
 from splade.encoding import Encoder
 from splade.files import InputError
-from splade.models import Splade, devices
-from splade.models.devices import device_name, own_device, tell_unused_gpus, unused_gpus
+from splade.models import Splade
+from splade.models.backbones import devices
+from splade.models.backbones.devices import device_name, own_device, tell_unused_gpus, unused_gpus
 from tests.conftest import ROOT
 from tests.tiny import tiny_mlm
 

@@ -6,8 +6,8 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from splade.models.dropout import TextDropout, checkpoint_contexts, keep, only, over_runs, packed
-from splade.models.packed import Run
+from splade.models.backbones.dropout import TextDropout, checkpoint_contexts, keep, only, over_runs, packed
+from splade.models.backbones.packed import Run
 
 KEYS = torch.tensor([11, -5, 2**62, 123456789, -(2**63)])
 WORD = 2**64

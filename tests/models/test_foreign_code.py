@@ -7,7 +7,8 @@ import shutil
 import pytest
 
 from splade.files import InputError
-from splade.models import Dense, Splade, loading
+from splade.models import Dense, Splade
+from splade.models.backbones import loading
 from splade.models.rerankers import load_reranker
 from tests.tiny import tiny_cross_encoder, tiny_mlm
 

@@ -4,10 +4,13 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from splade.models import Splade, buckets, heads, max_pooling, packed
-from splade.models.activations import ACTIVATIONS
-from splade.models.fused_head import POOLINGS, splade_head
-from splade.models.plain_head import plain_head
+from splade.models import Splade
+from splade.models.backbones import buckets, packed
+from splade.models.heads import max_pooling
+from splade.models.heads import pooling as heads
+from splade.models.heads.activations import ACTIVATIONS
+from splade.models.heads.fused_head import POOLINGS, splade_head
+from splade.models.heads.plain_head import plain_head
 from tests.models.support import TEXTS, tokens
 
 LENGTHS = (3, 1, 0, 5, 5, 5, 2, 0)

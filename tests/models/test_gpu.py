@@ -6,8 +6,10 @@ import pytest
 import torch
 
 from splade.files import InputError
-from splade.models import Splade, cuda_head, fused_head, gpu, torch_head
-from splade.models.gpu import Gpu, check_gpus, prepare, runs_on, way_of
+from splade.models import Splade
+from splade.models.backbones import gpu
+from splade.models.backbones.gpu import Gpu, check_gpus, prepare, runs_on, way_of
+from splade.models.heads import cuda_head, fused_head, torch_head
 from tests.models.test_fused_head import LENGTHS, case
 
 V100, T4, A100, RTX3090, H100, RTX5090 = (7, 0), (7, 5), (8, 0), (8, 6), (9, 0), (12, 0)

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from splade.models import heads
-from splade.models.activations import ACTIVATIONS
-from splade.models.heads import AGGREGATIONS, pool_full_logits, pool_hidden, pool_logits
+from splade.models.heads import pooling as heads
+from splade.models.heads.activations import ACTIVATIONS
+from splade.models.heads.pooling import AGGREGATIONS, pool_full_logits, pool_hidden, pool_logits
 
 
 def linear(weight, bias=None):

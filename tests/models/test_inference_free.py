@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from splade.files import InputError
 from splade.models import Splade, SpladeDoc, SpladeIdf, SpladeMlp, SpladeTable, load_retriever, save_retriever
-from splade.models.own_tokens import LearnedTable, TokenTable
-from splade.models.sparse_encoder_files import obstacle
-from splade.models.sparse_head import sparse_rows
+from splade.models.encoders.own_tokens import LearnedTable, TokenTable
+from splade.models.heads.sparse_head import sparse_rows
+from splade.models.saving.sparse_encoder_files import obstacle
 from tests.models.support import TEXTS, tokens, vectors
 
 IDF = {"bee": 2.0, "honey": 3.5, "king": 0.0, "[CLS]": 9.0, "[SEP]": 9.0}

@@ -8,8 +8,8 @@ import torch
 from splade.encoding import Encoder
 from splade.files import InputError
 from splade.models import Dense, Splade, SpladeDoc, SpladeLexical, SpladeTopK, load_retriever, save_retriever
-from splade.models.own_tokens import TokenBag
-from splade.models.tops import keep_largest
+from splade.models.encoders.own_tokens import TokenBag
+from splade.models.heads.tops import keep_largest
 from splade.records import Text
 from tests.models.support import TEXTS, HandMadeMlm, tokens, vectors
 from tests.tiny import tiny_mlm

@@ -7,8 +7,9 @@ import pytest
 import torch
 import transformers
 
-from splade.models import Splade, layouts
-from splade.models.layouts import find_head
+from splade.models import Splade
+from splade.models.backbones import layouts
+from splade.models.backbones.layouts import find_head
 from tests.models.support import TEXTS, HandMadeMlm, vectors
 from tests.tiny import tiny_mlm
 

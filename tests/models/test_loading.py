@@ -9,7 +9,8 @@ from safetensors.torch import load_file, save_file
 from transformers.utils import logging as transformers_logging
 
 from splade.files import InputError
-from splade.models import Dense, Splade, load_retriever, loading, save_retriever
+from splade.models import Dense, Splade, load_retriever, save_retriever
+from splade.models.backbones import loading
 from tests.models.support import TEXTS, vectors
 from tests.tiny import tiny_cross_encoder, tiny_mlm, tiny_t5
 

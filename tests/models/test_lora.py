@@ -8,7 +8,7 @@ from transformers import AutoModelForCausalLM, AutoModelForMaskedLM
 
 from splade.files import InputError
 from splade.models import Splade, load_retriever, save_retriever
-from splade.models.lora import Lora, lora_from, merged
+from splade.models.backbones.lora import Lora, lora_from, merged
 from splade.training import Trainer
 from tests.models.support import TEXTS, tokens, vectors
 from tests.tiny import tiny_decoder, tiny_mlm

@@ -10,10 +10,10 @@ from splade.data.tokens.tokenize import tokenize
 from splade.encoding import Encoder
 from splade.files import InputError
 from splade.models import Dense, Splade, SpladeMlp
-from splade.models.layouts import LAYOUTS
-from splade.models.neighbours import may_pad
+from splade.models.backbones.layouts import LAYOUTS
+from splade.models.backbones.neighbours import may_pad
 from splade.models.rerankers import CrossEncoder
-from splade.models.sparse_encoder_files import obstacle
+from splade.models.saving.sparse_encoder_files import obstacle
 from splade.records import Text
 from tests.models.support import TEXTS, vectors
 from tests.tiny import tiny_tokenizer
@@ -134,5 +134,5 @@ def test_no_architecture_of_the_table_lets_padding_into_a_state(kind, monkeypatc
     auto = transformers.AutoModelForCausalLM if causal else transformers.AutoModelForMaskedLM
     torch.manual_seed(0)
     model = auto.from_config(config).eval()
-    monkeypatch.setattr("splade.models.layouts.LAYOUTS", {})
+    monkeypatch.setattr("splade.models.backbones.layouts.LAYOUTS", {})
     assert may_pad(lambda ids, mask: model(input_ids=ids, attention_mask=mask).logits, model, 48, 1)

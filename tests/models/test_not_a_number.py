@@ -4,10 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from splade.models import cuda_head, packed, screening
-from splade.models.fused_head import POOLINGS, splade_head
-from splade.models.heads import pool_logits
-from splade.models.plain_head import plain_head
+from splade.models.backbones import packed
+from splade.models.heads import cuda_head, screening
+from splade.models.heads.fused_head import POOLINGS, splade_head
+from splade.models.heads.plain_head import plain_head
+from splade.models.heads.pooling import pool_logits
 
 INF, NAN = float("inf"), float("nan")
 LENGTHS = (2, 3, 1)

@@ -5,9 +5,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from splade.models import max_pooling, screening
-from splade.models.fused_head import splade_head
-from splade.models.packed import Packed, blocks
+from splade.models.backbones.packed import Packed, blocks
+from splade.models.heads import max_pooling, screening
+from splade.models.heads.fused_head import splade_head
 from tests.models.test_fused_head import LENGTHS, case
 
 

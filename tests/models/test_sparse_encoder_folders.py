@@ -10,8 +10,8 @@ from safetensors.torch import save_file
 
 from splade.files import InputError
 from splade.models import Splade, SpladeIdf, SpladeTopK, load_retriever, save_retriever
-from splade.models.own_tokens import TokenTable
-from splade.models.tops import keep_largest
+from splade.models.encoders.own_tokens import TokenTable
+from splade.models.heads.tops import keep_largest
 from tests.models.support import TEXTS, vectors
 
 V5 = (

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from splade.models import Splade, SpladeDoc, SpladeLexical, SpladeTopK, sparse_head
-from splade.models.activations import ACTIVATIONS
-from splade.models.fused_head import POOLINGS, splade_head
-from splade.models.sparse_head import concatenated, in_places, sparse_rows
+from splade.models import Splade, SpladeDoc, SpladeLexical, SpladeTopK
+from splade.models.heads import sparse_head
+from splade.models.heads.activations import ACTIVATIONS
+from splade.models.heads.fused_head import POOLINGS, splade_head
+from splade.models.heads.sparse_head import concatenated, in_places, sparse_rows
 from tests.models.support import TEXTS, tokens
 from tests.models.test_fused_head import LENGTHS, case
 

@@ -4,8 +4,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from splade.models.sparse_head import sparse_rows
-from splade.models.tops import keep_largest, largest_entries
+from splade.models.heads.sparse_head import sparse_rows
+from splade.models.heads.tops import keep_largest, largest_entries
 
 ROWS = st.lists(st.sampled_from([0.0, 0.0, 0.5, 1.0, 2.0]), min_size=6, max_size=6)
 MATRICES = st.lists(ROWS, min_size=1, max_size=5)

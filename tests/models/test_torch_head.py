@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from splade.models import cuda_head, max_pooling, torch_head
-from splade.models.activations import ACTIVATIONS
-from splade.models.fused_head import POOLINGS, SpladeHead
+from splade.models.heads import cuda_head, max_pooling, torch_head
+from splade.models.heads.activations import ACTIVATIONS
+from splade.models.heads.fused_head import POOLINGS, SpladeHead
 from tests.models.test_fused_head import LENGTHS, D, V, case, gradients, naive
 
 LONG = (*LENGTHS, 130, 65, 64)

@@ -8,7 +8,7 @@ from itertools import product
 import pytest
 import torch
 
-from splade.models.activations import ACTIVATIONS
+from splade.models.heads.activations import ACTIVATIONS
 from tests.conftest import ROOT
 from tests.models.test_fused_head import LENGTHS, D, case, gradients, naive
 from tests.models.test_not_a_number import INF, NAN
@@ -19,14 +19,14 @@ EXTREME = [("max", "log1p_relu", 100.0), ("max", "relu", -100.0), ("sum", "log1p
 
 def boundaries():
     """Lengths of one token less, as many and one more than a tile has, of each kind of tile; and a text of none."""
-    from splade.models.triton_head import TILES
+    from splade.models.heads.triton_head import TILES
 
     sizes = sorted({tiles.tokens for tiles in TILES.values()})
     return (1, 0, *(size + more for size in sizes for more in (-1, 0, 1)), 2 * sizes[-1] + 1)
 
 
 def pooled(states, weight, bias, lengths, agg, activation, way="ieee", dtype=torch.float32):
-    from splade.models.cuda_head import pool_tokens
+    from splade.models.heads.cuda_head import pool_tokens
 
     return pool_tokens(states, weight, bias, list(lengths), agg, activation, dtype, way)
 
@@ -46,7 +46,7 @@ def compare(device, tolerance):
 
 def check_edges_of_tiles(device):
     """A vocabulary of one term less, as many and one more than a tile; a state of as many dimensions, and of more."""
-    from splade.models.triton_head import TILES
+    from splade.models.heads.triton_head import TILES
 
     generator = torch.Generator().manual_seed(0)
     for way, tiles in TILES.items():
@@ -96,7 +96,7 @@ def check_what_is_no_number(device):
 
 def check_groups(device):
     """Texts in groups of several sizes get the same weights, each in its row."""
-    from splade.models import triton_head
+    from splade.models.heads import triton_head
 
     states, weight, bias = (part.detach().to(device) for part in case())
     expected = naive(states.cpu(), LENGTHS, weight.cpu(), bias.cpu(), "max", "relu")
@@ -148,7 +148,7 @@ def test_half_products_are_near_those_of_float32(dtype):
 @pytest.mark.gpu
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_torch_compile_keeps_the_head_in_one_graph(dtype):
-    from splade.models.fused_head import splade_head
+    from splade.models.heads.fused_head import splade_head
 
     states, weight, bias = (part.detach().cuda() for part in case())
 

@@ -12,9 +12,9 @@ import torch
 triton = pytest.importorskip("triton", reason="Triton is not installed: it is made for Linux on x86-64")
 
 from benchmarks.gpu.ahead_of_time import SHARED, compiled  # noqa: E402
-from splade.models import triton_head  # noqa: E402
-from splade.models.packed import Packed  # noqa: E402
-from splade.models.triton_head import Tiles, pool, texts_together  # noqa: E402
+from splade.models.backbones.packed import Packed  # noqa: E402
+from splade.models.heads import triton_head  # noqa: E402
+from splade.models.heads.triton_head import Tiles, pool, texts_together  # noqa: E402
 
 CASES = [
     *((capability, kind, "max", "half") for capability in SHARED for kind in ("fp16", "bf16")),

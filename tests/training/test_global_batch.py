@@ -8,8 +8,10 @@ import torch
 
 from splade.files import InputError
 from splade.losses import DistilMarginMSE, InBatchPairwiseNLL
-from splade.models import Splade, SpladeMlp, SpladeTable, buckets, max_pooling, second_pass
-from splade.models.packed import blocks
+from splade.models import Splade, SpladeMlp, SpladeTable
+from splade.models.backbones import buckets
+from splade.models.backbones.packed import blocks
+from splade.models.heads import max_pooling, second_pass
 from splade.records import Text
 from splade.training.step.global_batch import GlobalStep
 from splade.training.step.objective import Objective

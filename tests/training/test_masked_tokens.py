@@ -10,8 +10,9 @@ from torch.nn import functional as F
 from splade.data import Texts
 from splade.files import InputError
 from splade.losses import InBatchPairwiseNLL, MaskedLanguageModel
-from splade.models import Dense, Splade, SpladeDoc, buckets, load_retriever
-from splade.models.layouts import find_head
+from splade.models import Dense, Splade, SpladeDoc, load_retriever
+from splade.models.backbones import buckets
+from splade.models.backbones.layouts import find_head
 from splade.regularization import FLOPS, L1, Penalty, QuadraticRamp
 from splade.training import Trainer
 from splade.training.step.masked_tokens import MaskedTokenStep

@@ -14,9 +14,9 @@ from torch import Tensor
 from transformers import AutoTokenizer
 
 from splade.files import InputError, write_json
-from splade.models.adapters import base_of, has_adapter_files, load_merged
-from splade.models.loading import NO_CODE, check_sentencepiece, folder_of, has_tokenizer, reason_of
-from splade.models.neighbours import by_length, may_pad
+from splade.models.backbones.adapters import base_of, has_adapter_files, load_merged
+from splade.models.backbones.loading import NO_CODE, check_sentencepiece, folder_of, has_tokenizer, reason_of
+from splade.models.backbones.neighbours import by_length, may_pad
 
 DESCRIPTION = "reranker.json"
 FORMAT = 1

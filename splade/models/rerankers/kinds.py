@@ -9,8 +9,8 @@ from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoModelForSequenceClassification
 
 from splade.files import InputError
-from splade.models.adapters import base_of, has_adapter_files
-from splade.models.loading import NO_CODE, folder_of, reason_of
+from splade.models.backbones.adapters import base_of, has_adapter_files
+from splade.models.backbones.loading import NO_CODE, folder_of, reason_of
 from splade.models.rerankers.base import Pairwise, Pointwise, Reranker, load_model, single_token
 from splade.models.rerankers.prompts import duo_t5, fitted, mono_t5, rank_t5, which_passage
 

@@ -5,7 +5,7 @@ from typing import Any
 from torch import nn
 
 from splade.files import InputError
-from splade.models.dropout import checkpoint_contexts
+from splade.models.backbones.dropout import checkpoint_contexts
 
 
 def checkpoint_activations(model: nn.Module) -> None:

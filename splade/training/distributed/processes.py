@@ -17,7 +17,7 @@ import torch.distributed.nn  # before there is a group: imported later, its func
 from torch import Tensor, distributed, nn
 
 from splade.files import InputError
-from splade.models.devices import own_device, tell_unused_gpus
+from splade.models.backbones.devices import own_device, tell_unused_gpus
 
 Value = TypeVar("Value")
 

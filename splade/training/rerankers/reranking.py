@@ -19,10 +19,10 @@ from torch import Tensor
 from splade.data.examples.examples import ExampleSource
 from splade.files import whole_folder
 from splade.losses.scores import Loss, Scores
-from splade.models.checkpoint import check_replaceable
-from splade.models.devices import own_device
+from splade.models.backbones.devices import own_device
 from splade.models.rerankers import Reranker
 from splade.models.rerankers.base import DESCRIPTION
+from splade.models.saving.checkpoint import check_replaceable
 from splade.progress import progress
 from splade.records import Example
 from splade.training.checkpoint import check_same_run, discard, load_state, recover, save_state, seed_everything

@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from splade.models.second_pass import Memory
+from splade.models.heads.second_pass import Memory
 from splade.records import SIDES, Example
 from splade.training.distributed.processes import gather_rows
 from splade.training.distributed.sharding import Sharded

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from splade.data.tokens.masking import Hidden, TokenHiding
 from splade.files import InputError
-from splade.models.encoders import MlmEncoder
-from splade.models.loading import is_causal_lm
+from splade.models.backbones.loading import is_causal_lm
+from splade.models.encoders.mlm import MlmEncoder
 from splade.records import SIDES
 from splade.training.distributed.processes import gather_rows
 from splade.training.step.global_batch import GlobalStep, trimmed

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from splade.models.dropout import TextDropout
+from splade.models.backbones.dropout import TextDropout
 from splade.training.step.sampling import DROPOUT, random_stream
 
 logger = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 
 def query_tables(model: nn.Module) -> list[nn.Parameter]:
-    """The trainable parameters of tables of token weights (:mod:`splade.models.own_tokens`)."""
+    """The trainable parameters of tables of token weights (:mod:`splade.models.encoders.own_tokens`)."""
     tables = [module for module in model.modules() if getattr(module, "is_query_table", False)]
     return [parameter for table in tables for parameter in table.parameters() if parameter.requires_grad]
 

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from splade.data.tokens.tokenize import tokenize
 from splade.files import InputError
-from splade.models.buckets import Budget, budget_for, length_buckets
-from splade.models.dropout import only
-from splade.models.encoders import MlmEncoder
-from splade.models.layouts import find_head
+from splade.models.backbones.buckets import Budget, budget_for, length_buckets
+from splade.models.backbones.dropout import only
+from splade.models.backbones.layouts import find_head
+from splade.models.encoders.mlm import MlmEncoder
 from splade.records import SIDES, Example, Text, TokenBatch
 from splade.training.step.answers import AnswerKeys, answer_keys, text_hashes
 from splade.training.step.masks import text_keys

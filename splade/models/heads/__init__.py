@@ -1,0 +1,1 @@
+"""From hidden states to the weights of terms; no text, no folder."""
