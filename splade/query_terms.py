@@ -38,9 +38,9 @@ class Queries(NamedTuple):
 def given_queries(source: str, index: Index, keys: str = "auto", force: bool = False) -> Queries:
     """The query vectors of the file or folder ``source``, for ``index``.
 
-    ``keys`` as for :func:`splade.data.vectors.vectors.open_vectors`; "auto" takes the kind that the documents of the index
-    had, where it was built from vectors. InputError where one side is keyed by tokens and the other by term ids, and
-    where another encoder made the index, unless ``force``.
+    ``keys`` as for :func:`splade.data.vectors.vectors.open_vectors`; "auto" takes the kind that the documents of the
+    index had, where it was built from vectors. InputError where one side is keyed by tokens and the other by term ids,
+    and where another encoder made the index, unless ``force``.
     """
     vectors = open_vectors(source, keys, expected=index.metadata.get("vector_keys"))
     refuse_other_keys(vectors, index)

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,43 @@ ROOMS = {
     "mining": BASE | {"models", "data", "encoding", "kernels", "indexing", "search", "evaluation"},
     "config": {"files", "threads"},
 }
+SUB_ROOMS = {
+    "indexing": {
+        "format": set(),
+        "layout": {"format"},
+        "index": {"format", "layout"},
+        "building": {"format", "layout", "index"},
+        "": {"format", "layout", "index", "building"},
+    },
+    "search": {"strategies": set(), "": {"strategies"}},
+    "data": {
+        "text_files": set(),
+        "": {"text_files"},
+        "collections": {"", "text_files"},
+        "score_files": {"", "text_files"},
+        "vectors": {"", "text_files"},
+        "tokens": {"", "text_files"},
+        "examples": {"", "text_files", "collections", "score_files", "tokens"},
+    },
+    "models": {
+        "backbones": set(),
+        "heads": {"backbones"},
+        "encoders": {"backbones", "heads"},
+        "retrievers": {"backbones", "heads", "encoders"},
+        "saving": {"backbones", "heads", "encoders", "retrievers"},
+        "rerankers": {"backbones"},
+    },
+    "training": {
+        "distributed": set(),
+        "step": {"distributed"},
+        "validation": {"distributed", "step"},
+        "": {"distributed", "step", "validation"},
+        "rerankers": {"", "distributed", "step", "validation"},
+    },
+}
+"""By room, what each of its sub-rooms may import of the others; "" are the files that are in none."""
+MOST_FILES = 15
+"""In a folder, beside its sub-rooms and ``__init__``. Kernels are flat: their ``__init__`` says how to read them."""
 TORCH_FREE = BASE | {"threads", "kernels", "indexing", "search", "data", "evaluation", "config"}
 ONLY = {
     "records": {"numpy"},
@@ -75,6 +113,48 @@ def test_imports_point_one_way(path):
             assert top not in {"hydra", "omegaconf"}, f"{here} must not know {top}"
 
 
+def place(parts: list[str]) -> str:
+    """The sub-room of a module ``splade.room.…``; "" where it is in none."""
+    return parts[2] if len(parts) > 2 and parts[2] in SUB_ROOMS[parts[1]] else ""
+
+
+def modules(path: Path) -> Iterator[str]:
+    """What a file imports, with the modules that it takes from a package by name."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                file = ROOT.parent / f"{node.module}.{alias.name}".replace(".", "/")
+                whole = file.is_dir() or file.with_suffix(".py").exists()
+                yield f"{node.module}.{alias.name}" if whole else f"{node.module}"
+
+
+INSIDE = [path for path in LIBRARY if room(path) in SUB_ROOMS and path.name != "__init__.py"]
+
+
+@pytest.mark.parametrize("path", INSIDE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_sub_rooms_import_one_way(path):
+    here = ["splade", *path.relative_to(ROOT).with_suffix("").parts]
+    allowed = SUB_ROOMS[here[1]][place(here)] | {place(here)}
+    for name in modules(path):
+        there = name.split(".")
+        if there[:2] == here[:2]:
+            assert len(there) > 2, f"{name}: name the file, not the room around"
+            assert place(there) in allowed, f"{'.'.join(here)} must not import {name}"
+
+
+def test_no_imports_go_in_a_circle():
+    """Whether at the top of a file or in a function."""
+    files = {".".join(("splade", *path.relative_to(ROOT).with_suffix("").parts)): path for path in ROOT.rglob("*.py")}
+    graph = {name: set(modules(path)) & files.keys() for name, path in files.items() if path.name != "__init__.py"}
+    TopologicalSorter(graph).prepare()
+
+
+@pytest.mark.parametrize("folder", sorted({path.parent for path in LIBRARY}), ids=lambda path: path.name)
+def test_no_folder_is_crowded(folder):
+    files = [path.name for path in folder.glob("*.py") if path.name != "__init__.py"]
+    assert len(files) <= MOST_FILES or folder.name in ("kernels", ROOT.name)
+
+
 def test_every_room_of_the_table_exists():
     assert {name for name in ROOMS if not (ROOT / name).exists() and not (ROOT / f"{name}.py").exists()} == set()
 
@@ -82,6 +162,7 @@ def test_every_room_of_the_table_exists():
 def test_searching_and_evaluating_start_without_torch(run_python):
     loaded = run_python(
         "import sys; from splade import InvertedIndex, Searcher; from splade.evaluation.metrics import evaluate; "
-        "import splade.data.collections.opening, splade.data.qrels; print('torch' in sys.modules, 'hydra' in sys.modules)"
+        "import splade.data.collections.opening, splade.data.qrels; "
+        "print('torch' in sys.modules, 'hydra' in sys.modules)"
     )
     assert loaded.split() == ["False", "False"]

@@ -34,11 +34,11 @@ from splade.training.step.global_batch import GlobalStep
 from splade.training.step.sampling import GlobalBatches, split_validation
 from splade.training.step.settings import TrainingSettings, plain
 from splade.training.step.update import Updates
+from splade.training.step.window import Window
 from splade.training.summary import ALL_STEPS, EARLY, TrainingSummary
 from splade.training.validation.full_ranking import FullRanking
 from splade.training.validation.several_rankings import SeveralRankings
 from splade.training.validation.validation import Best, Validation, ValidationLoss
-from splade.training.window import Window
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from splade.training.monitoring import Health, TrainingLog
-from splade.training.window import Window
+from splade.training.step.window import Window
 
 
 def table(folder):

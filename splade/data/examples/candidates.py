@@ -1,7 +1,7 @@
 """Candidate documents of training queries, from files that list them with scores, or by the systems that found them.
 
-Beside what :mod:`splade.data.score_files.negatives` reads, JSON lines as Sentence Transformers publishes hard negatives:
-``{"qid": …, "pos": [id, …], "neg": {system: [id, …]}}``, whose teacher scores come in a file of their own.
+Beside what :mod:`splade.data.score_files.negatives` reads, JSON lines as Sentence Transformers publishes hard
+negatives: ``{"qid": …, "pos": [id, …], "neg": {system: [id, …]}}``, whose teacher scores come in a file of their own.
 """
 
 from collections.abc import Collection, Iterator

@@ -2,8 +2,8 @@
 
 Most architectures leave padding out of everything, and read a padded text as they read it alone. Some do not: the
 Fourier transforms of FNet and the convolutions of ConvBERT run over padding as over words. Architectures in the table
-of :mod:`splade.models.backbones.layouts` are known to be of the first kind; any other is tried when it is loaded. Those of the
-second kind compute each length by itself, without padding.
+of :mod:`splade.models.backbones.layouts` are known to be of the first kind; any other is tried when it is loaded. Those
+of the second kind compute each length by itself, without padding.
 """
 
 import logging

@@ -59,7 +59,8 @@ class MlmEncoder(Reader, nn.Module):
     be in the weights), ``tied_identity`` (made from the word embeddings with ``head_bias``, see
     :mod:`splade.models.heads.identity`) or ``new`` (initialised at random where it is missing). Positions of
     ``unpooled`` token ids are attended to but not pooled. ``attention`` is for decoder language models, see
-    :mod:`splade.models.backbones.decoders`; with ``lora`` adapters alone are trained, see :mod:`splade.models.backbones.lora`.
+    :mod:`splade.models.backbones.decoders`; with ``lora`` adapters alone are trained, see
+    :mod:`splade.models.backbones.lora`.
     Raises ValueError for unknown names and InputError where the source cannot be used.
     """
 

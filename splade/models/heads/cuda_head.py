@@ -1,6 +1,7 @@
 """The head on CUDA devices, as one operator of torch with a gradient.
 
-:mod:`splade.models.heads.triton_head` or :mod:`splade.models.heads.torch_head` pools; weights and places are kept, no logits.
+:mod:`splade.models.heads.triton_head` or :mod:`splade.models.heads.torch_head` pools; weights and places are kept, no
+logits.
 Backward: weighted sums of rows, for active terms alone, in float32 whatever the products are taken in.
 ``splade::pool_tokens`` has a fake implementation, so that ``torch.compile`` keeps one graph.
 """

@@ -1,8 +1,8 @@
 """The head as one operation: packed hidden states in, term weights [B, V] out, no logits kept for the gradient.
 
 Forward: one product per block of vocabulary into a reused buffer, pooled at once; bias and activation on [B, V]
-in float32. Backward: :mod:`splade.models.heads.max_pooling` and :mod:`splade.models.heads.sum_pooling`. A gradient that is
-itself to be differentiated is taken through plain autograd instead. On CUDA devices it is the operator of
+in float32. Backward: :mod:`splade.models.heads.max_pooling` and :mod:`splade.models.heads.sum_pooling`. A gradient that
+is itself to be differentiated is taken through plain autograd instead. On CUDA devices it is the operator of
 :mod:`splade.models.heads.cuda_head`.
 """
 

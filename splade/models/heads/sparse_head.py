@@ -18,7 +18,7 @@ Entries = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]  # ro
 def sparse_head(
     tokens: Tensor, lengths: Sequence[int], weight: Tensor, bias: Tensor | None, agg: str, activation: str
 ) -> SparseRows:
-    """What is not zero of :func:`splade.models.heads.fused_head.splade_head`, without a gradient and without ever [B, V].
+    """The weights above zero of `splade.models.heads.fused_head.splade_head`, without a gradient or a [B, V].
 
     Raises ValueError where a weight is NaN or infinite: such a vector must never reach an index.
     """

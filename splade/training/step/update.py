@@ -29,7 +29,7 @@ from splade.training.step.optimizer import (
 from splade.training.step.sampling import DOCUMENTS, GlobalBatches, random_stream
 from splade.training.step.settings import TrainingSettings
 from splade.training.step.weight_average import WeightAverage
-from splade.training.window import Window
+from splade.training.step.window import Window
 
 KINDS: dict[str, tuple[Callable[..., Objective], Callable[..., GlobalStep]]] = {
     "scores": (Objective, GlobalStep),
