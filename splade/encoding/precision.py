@@ -4,7 +4,7 @@ import logging
 
 import torch
 
-from splade.models.backbones.processor import CPU_FLAGS, cpu_flags
+from splade.models.backbones.devices import CPU_FLAGS, cpu_flags
 
 logger = logging.getLogger(__name__)
 

@@ -1,14 +1,34 @@
-"""The GPU of a process: one for each process of a machine, whoever launched them."""
+"""The devices of a process: what its processor can do, and its GPU, one for each process of a machine."""
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
+from functools import lru_cache
+from pathlib import Path
 
 import torch
 
 from splade.files import InputError
 
 logger = logging.getLogger(__name__)
+
+CPUINFO = Path("/proc/cpuinfo")
+CPU_FLAGS = {
+    torch.bfloat16: {"avx512_bf16", "amx_bf16", "bf16"},
+    torch.float16: {"amx_fp16", "avx512_fp16", "asimdhp"},
+}
+"""What Linux says of processors, x86 and Arm, that have a type; one of each is enough."""
+
+
+@lru_cache(maxsize=1)
+def cpu_flags(source: Path = CPUINFO) -> Set[str]:
+    """What the processor can do, as Linux lists it; nothing elsewhere."""
+    try:
+        lines = source.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return frozenset()
+    listed = (line.partition(":")[2] for line in lines if line.startswith(("flags", "Features")))
+    return frozenset(next(listed, "").split())
 
 
 def device_name(environment: Mapping[str, str], n_devices: int) -> str:

@@ -12,8 +12,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from splade.models.backbones.devices import CPU_FLAGS, cpu_flags
 from splade.models.backbones.packed import Packed, blocks
-from splade.models.backbones.processor import CPU_FLAGS, cpu_flags
 
 UNIT = 2.0**-8  # unit roundoff of bfloat16, with 8 significant bits
 FEW = 0.25  # share of maxima that may be left in doubt; beyond it float32 alone is cheaper
