@@ -25,9 +25,11 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from splade.config.choose import Choice, conf_dir
-from splade.config.conflicts import ALTERNATIVES
 from splade.config.errors import ConfigError, hint
 from splade.config.resolvers import register
+
+ALTERNATIVES = {"data.VECTORS_PATH": "data.COLLECTION_PATH", "data.Q_VECTORS_PATH": "data.Q_COLLECTION_PATH"}
+"""Pairs of addresses of which one is read."""
 
 
 def compose(choice: Choice, overrides: Sequence[str] = ()) -> DictConfig:

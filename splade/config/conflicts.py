@@ -9,14 +9,13 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from splade.config.compose import ALTERNATIVES
 from splade.config.encoding_conflicts import head_vectors, kept_weights, mined_ranks, precision
 from splade.config.errors import hint
 
 IN_BATCH = "in_batch_negatives"
 MIX, MIX_WEIGHTS = "WeightedSum", "config.loss_weights"
 OF_TOKENS = "MLM"
-ALTERNATIVES = {"data.VECTORS_PATH": "data.COLLECTION_PATH", "data.Q_VECTORS_PATH": "data.Q_COLLECTION_PATH"}
-"""Pairs of addresses of which one is read."""
 Rule = Callable[[DictConfig], Iterator[str]]
 
 
