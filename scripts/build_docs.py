@@ -9,12 +9,12 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from splade.config import commands, conf_dir, config_names
-from splade.config.compose import Groups
-from splade.config.headers import read_header
-from splade.config.reads import interpolations
-from splade.config.settings import Settings
-from splade.config.validate import leaves
-from splade.config.wiring import components
+from splade.config.checking.reads import interpolations
+from splade.config.checking.settings import Settings
+from splade.config.checking.validate import leaves
+from splade.config.checking.wiring import components
+from splade.config.composing.compose import Groups
+from splade.config.composing.headers import read_header
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from splade import __version__
 from splade.config.command import help_of
-from splade.config.errors import nearest
+from splade.config.composing.errors import nearest
 from splade.config.execution import commands
 from splade.config.words import USAGE_ERROR, in_words
 from splade.threads import settle

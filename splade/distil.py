@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from splade.chosen_model import teacher_from
 from splade.config import command
-from splade.config.processes import one_of_several
+from splade.config.composing.processes import one_of_several
 from splade.files import InputError, check_writable
 from splade.mine import mine
 from splade.mining.scoring import FILE

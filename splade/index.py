@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from omegaconf import DictConfig
 
 from splade.config import command
-from splade.config.processes import one_of_several
+from splade.config.composing.processes import one_of_several
 from splade.data.vectors.vectors import open_vectors
 from splade.files import InputError
 from splade.indexing import Index

@@ -50,6 +50,7 @@ SUB_ROOMS = {
         "tokens": {"", "text_files"},
         "examples": {"", "text_files", "collections", "score_files", "tokens"},
     },
+    "config": {"composing": set(), "checking": {"composing"}, "": {"composing", "checking"}},
     "models": {
         "backbones": set(),
         "heads": {"backbones"},

@@ -4,13 +4,13 @@ The only package that knows Hydra. Commands see a tree whose wired nodes (``cfg.
 hold every value under the name of the argument it becomes; see ``conf/components.yaml``.
 """
 
-from splade.config.choose import Choice, choose, conf_dir, config_names, toy_dir
+from splade.config.checking.saved import save_config
+from splade.config.checking.validate import require, wire
 from splade.config.command import command
-from splade.config.compose import compose
-from splade.config.errors import ConfigError
+from splade.config.composing.choose import Choice, choose, conf_dir, config_names, toy_dir
+from splade.config.composing.compose import compose
+from splade.config.composing.errors import ConfigError
 from splade.config.execution import commands, configure
-from splade.config.saved import save_config
-from splade.config.validate import require, wire
 from splade.config.words import in_words
 
 __all__ = [

@@ -10,12 +10,12 @@ from typing import TypeVar
 
 from omegaconf import DictConfig, OmegaConf
 
-from splade.config.choose import choose, conf_dir, config_names
-from splade.config.compose import Groups
+from splade.config.checking.wiring import values_of
+from splade.config.composing.choose import choose, conf_dir, config_names
+from splade.config.composing.compose import Groups
+from splade.config.composing.processes import is_first, one_of_several
 from splade.config.execution import commands, name_of, ready, run_one
 from splade.config.multirun import Job, Sweep, plan, run
-from splade.config.processes import is_first, one_of_several
-from splade.config.wiring import values_of
 from splade.config.words import in_words
 from splade.threads import settle
 

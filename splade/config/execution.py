@@ -10,15 +10,15 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from splade.config.blame import addresses, names_a_setting
-from splade.config.choose import choose, conf_dir
-from splade.config.compose import compose, parse_overrides
-from splade.config.errors import ConfigError
-from splade.config.named import named
-from splade.config.owners import foreign
-from splade.config.reads import Known
-from splade.config.toy_data import toy_by_default
-from splade.config.validate import require, wire
+from splade.config.checking.blame import addresses, names_a_setting
+from splade.config.checking.reads import Known
+from splade.config.checking.toy_data import toy_by_default
+from splade.config.checking.validate import require, wire
+from splade.config.composing.choose import choose, conf_dir
+from splade.config.composing.compose import compose, parse_overrides
+from splade.config.composing.errors import ConfigError
+from splade.config.composing.named import named
+from splade.config.composing.owners import foreign
 from splade.config.words import told_of
 from splade.files import InputError
 

@@ -17,10 +17,10 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
-from splade.config.compose import parse_overrides
-from splade.config.errors import ConfigError
+from splade.config.composing.compose import parse_overrides
+from splade.config.composing.errors import ConfigError
+from splade.config.composing.processes import is_first, one_of_several
 from splade.config.execution import run_one
-from splade.config.processes import is_first, one_of_several
 from splade.files import InputError, whole_file
 
 logger = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from typing import Any, NoReturn, TypeVar
 from hydra.errors import InstantiationException
 from omegaconf.errors import OmegaConfBaseException
 
-from splade.config.processes import one_of_several
+from splade.config.composing.processes import one_of_several
 from splade.files import InputError
 
 Result = TypeVar("Result")

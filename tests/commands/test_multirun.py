@@ -8,7 +8,7 @@ import torch
 from omegaconf import OmegaConf
 from safetensors.torch import load_file
 
-from splade.config.errors import ConfigError
+from splade.config.composing.errors import ConfigError
 from splade.config.multirun import Job, Sweep, figures, plan, tell
 from tests.forked import run
 from tests.tiny import tiny_mlm

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from splade.config.wiring import components
+from splade.config.checking.wiring import components
 from splade.encoding import Encoder
 from splade.files import read_json
 from splade.models import load_retriever

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from splade.config.choose import choose
+from splade.config.composing.choose import choose
 from splade.config.execution import commands, run_one
 from splade.files import InputError
 from splade.models.backbones import gpu

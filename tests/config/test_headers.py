@@ -6,7 +6,7 @@ import shlex
 import pytest
 
 from splade.config import ConfigError, conf_dir, config_names
-from splade.config.headers import Header, read_header
+from splade.config.composing.headers import Header, read_header
 from tests.config.support import configured
 
 COMMENT = """\

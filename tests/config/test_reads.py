@@ -2,8 +2,8 @@
 
 from omegaconf import OmegaConf
 
-from splade.config.reads import arguments, interpolations, reads, references
-from splade.config.resolvers import register
+from splade.config.checking.reads import arguments, interpolations, reads, references
+from splade.config.composing.resolvers import register
 
 
 def tree(text: str):

@@ -5,12 +5,12 @@ import re
 import pytest
 from omegaconf import OmegaConf
 
-from splade.config.conflicts import canonical
-from splade.config.reads import interpolations
-from splade.config.settings import WRONG, Setting, Settings, read_value
-from splade.config.signatures import accepted_arguments, located
-from splade.config.validate import leaves
-from splade.config.wiring import components
+from splade.config.checking.conflicts import canonical
+from splade.config.checking.reads import interpolations
+from splade.config.checking.settings import WRONG, Setting, Settings, read_value
+from splade.config.checking.signatures import accepted_arguments, located
+from splade.config.checking.validate import leaves
+from splade.config.checking.wiring import components
 
 EMPTY = OmegaConf.create({"catalog": {"loss": {"KlDiv": "x"}}})
 

@@ -7,12 +7,12 @@ import pytest
 from omegaconf import OmegaConf
 
 from splade.config import command
-from splade.config.choose import choose, toy_dir
-from splade.config.compose import compose, parse_overrides
+from splade.config.checking.toy_data import toy_by_default
+from splade.config.checking.validate import wire
+from splade.config.checking.wiring import values_of
+from splade.config.composing.choose import choose, toy_dir
+from splade.config.composing.compose import compose, parse_overrides
 from splade.config.execution import commands, configure, needs_of
-from splade.config.toy_data import toy_by_default
-from splade.config.validate import wire
-from splade.config.wiring import values_of
 
 MODEL = "init_dict.model_type_or_dir=MODEL"
 

@@ -8,10 +8,10 @@ from itertools import product
 import pytest
 from omegaconf import OmegaConf
 
-from splade.config import blame
-from splade.config.encoding_conflicts import mined_ranks
-from splade.config.settings import WRONG, Settings, read_value
-from splade.config.wiring import components
+from splade.config.checking import blame
+from splade.config.checking.encoding_conflicts import mined_ranks
+from splade.config.checking.settings import WRONG, Settings, read_value
+from splade.config.checking.wiring import components
 from splade.data.examples.false_negatives import FalseNegatives
 from splade.files import InputError
 from splade.indexing.format.choices import Layout

@@ -7,7 +7,7 @@ import torch
 from hydra.utils import instantiate
 
 from splade.config import configure
-from splade.config.wiring import components
+from splade.config.checking.wiring import components
 from splade.regularization import FLOPS, ConstantRamp, DocumentFrequencyFLOPS, Penalty, TargetController
 from splade.training import Interrupted
 from tests.forked import run_well

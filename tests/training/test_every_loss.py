@@ -4,7 +4,7 @@ import pytest
 from hydra.utils import instantiate
 
 from splade.config import configure
-from splade.config.wiring import components
+from splade.config.checking.wiring import components
 from splade.models import Splade
 from tests.tiny import tiny_mlm
 from tests.training.toy import ToyExamples, ToyRetriever, rows, toy_trainer

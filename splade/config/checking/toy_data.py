@@ -5,12 +5,12 @@ from collections.abc import Collection, Sequence
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig
 
-from splade.config.blame import resolved_texts
-from splade.config.choose import DEFAULT, Choice, conf_dir, toy_dir
-from splade.config.compose import Groups, given_by
-from splade.config.reads import reads
-from splade.config.settings import Settings
-from splade.config.wiring import values_of, wired_names
+from splade.config.checking.blame import resolved_texts
+from splade.config.checking.reads import reads
+from splade.config.checking.settings import Settings
+from splade.config.checking.wiring import values_of, wired_names
+from splade.config.composing.choose import DEFAULT, Choice, conf_dir, toy_dir
+from splade.config.composing.compose import Groups, given_by
 
 DATA = ("data.", "hf.data.", "rerank_collection.", "rerank_runs.")
 MODELS = ("init_dict.model_type_or_dir", "init_dict.model_type_or_dir_q", "config.teacher.model")

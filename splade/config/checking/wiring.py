@@ -9,10 +9,10 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from splade.config.choose import conf_dir
-from splade.config.reads import ABSENT, evaluate, interpolations, raw_at
-from splade.config.resolvers import register
-from splade.config.signatures import fitting
+from splade.config.checking.reads import ABSENT, evaluate, interpolations, raw_at
+from splade.config.checking.signatures import fitting
+from splade.config.composing.choose import conf_dir
+from splade.config.composing.resolvers import register
 
 PATCHES = "patches"
 NAMED = "named"

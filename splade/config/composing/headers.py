@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from splade.config.errors import ConfigError
+from splade.config.composing.errors import ConfigError
 
 PARTS = {
     "Published": "figure",

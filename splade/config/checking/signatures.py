@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import Any
 
-from splade.config.errors import hint
+from splade.config.composing.errors import hint
 
 
 def fitting(node: Mapping[str, Any], path: str) -> dict[str, Any]:

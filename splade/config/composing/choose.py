@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from splade.config.errors import ConfigError, hint
+from splade.config.composing.errors import ConfigError, hint
 
-PACKAGE = Path(__file__).resolve().parents[1]
+PACKAGE = Path(__file__).resolve().parents[2]
 DEFAULT = "config_default"
 NOT_PRIMARY = {"components", "settings", "commands"}
 

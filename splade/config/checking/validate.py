@@ -12,14 +12,22 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from splade.config.choose import conf_dir
-from splade.config.compose import Groups
-from splade.config.conflicts import conflicts
-from splade.config.errors import ConfigError, hint, nearest
-from splade.config.reads import ABSENT, Known, Reads, evaluate, raw_at, reads
-from splade.config.settings import WRONG, Settings, complaint, read_value
-from splade.config.signatures import complaints
-from splade.config.wiring import NAMED, PATCHES, join, patch, unresolved_components, unresolved_values, wired_names
+from splade.config.checking.conflicts import conflicts
+from splade.config.checking.reads import ABSENT, Known, Reads, evaluate, raw_at, reads
+from splade.config.checking.settings import WRONG, Settings, complaint, read_value
+from splade.config.checking.signatures import complaints
+from splade.config.checking.wiring import (
+    NAMED,
+    PATCHES,
+    join,
+    patch,
+    unresolved_components,
+    unresolved_values,
+    wired_names,
+)
+from splade.config.composing.choose import conf_dir
+from splade.config.composing.compose import Groups
+from splade.config.composing.errors import ConfigError, hint, nearest
 
 HF_TRAINING = "config.hf_training"
 NOT_NODES = ("catalog", "traits", "kinds", PATCHES, NAMED)

@@ -1,4 +1,4 @@
-"""Sizes and precisions that are each fine and do not go together; rules as in :mod:`splade.config.conflicts`."""
+"""Sizes and precisions that are each fine and do not go together, as rules for `splade.config.checking.conflicts`."""
 
 from collections.abc import Iterator
 

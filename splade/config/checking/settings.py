@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
 
-from splade.config.choose import conf_dir
-from splade.config.errors import hint, nearest_address
+from splade.config.composing.choose import conf_dir
+from splade.config.composing.errors import hint, nearest_address
 
 BOUND = re.compile(r"(int|float)(?: (>=|>) (\S+))?(?: and (<=|<) (\S+))?$")
 TRUTH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}

@@ -11,8 +11,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from splade.config.choose import Choice, conf_dir
-from splade.config.compose import Groups, parse_overrides
+from splade.config.composing.choose import Choice, conf_dir
+from splade.config.composing.compose import Groups, parse_overrides
 
 OF_THE_MODEL = ("init_dict.model_type_or_dir", "config.checkpoint_dir")
 """What names the model of a command."""

@@ -9,9 +9,9 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from splade.config.compose import ALTERNATIVES
-from splade.config.encoding_conflicts import head_vectors, kept_weights, mined_ranks, precision
-from splade.config.errors import hint
+from splade.config.checking.encoding_conflicts import head_vectors, kept_weights, mined_ranks, precision
+from splade.config.composing.compose import ALTERNATIVES
+from splade.config.composing.errors import hint
 
 IN_BATCH = "in_batch_negatives"
 MIX, MIX_WEIGHTS = "WeightedSum", "config.loss_weights"

@@ -5,8 +5,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from splade.config.choose import toy_dir
-from splade.config.errors import ConfigError
+from splade.config.composing.choose import toy_dir
+from splade.config.composing.errors import ConfigError
 
 
 def register() -> None:

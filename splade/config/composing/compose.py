@@ -24,9 +24,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from splade.config.choose import Choice, conf_dir
-from splade.config.errors import ConfigError, hint
-from splade.config.resolvers import register
+from splade.config.composing.choose import Choice, conf_dir
+from splade.config.composing.errors import ConfigError, hint
+from splade.config.composing.resolvers import register
 
 ALTERNATIVES = {"data.VECTORS_PATH": "data.COLLECTION_PATH", "data.Q_VECTORS_PATH": "data.Q_COLLECTION_PATH"}
 """Pairs of addresses of which one is read."""

@@ -5,8 +5,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from splade.config.reads import RESOLVER, arguments, evaluate, interpolations
-from splade.config.wiring import values_of
+from splade.config.checking.reads import RESOLVER, arguments, evaluate, interpolations
+from splade.config.checking.wiring import values_of
 from splade.files import whole_file
 
 OURS = ("toy", "opt", "first", "when")

@@ -8,9 +8,9 @@ from typing import Any
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from splade.config.reads import evaluate
-from splade.config.settings import Settings
-from splade.config.wiring import values_of
+from splade.config.checking.reads import evaluate
+from splade.config.checking.settings import Settings
+from splade.config.checking.wiring import values_of
 
 
 def addresses(message: str, cfg: DictConfig) -> list[str]:

@@ -1,0 +1,1 @@
+"""Values joined with the wiring, and every mistake told with its address."""

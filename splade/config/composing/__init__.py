@@ -1,0 +1,1 @@
+"""From files, groups and overrides to values, by Hydra."""
