@@ -8,13 +8,13 @@ from omegaconf import DictConfig
 from splade.config import command
 from splade.data.collections.opening import open_collection, open_queries
 from splade.data.qrels import read_qrels
-from splade.evaluate import query_sets
 from splade.evaluation.metrics import evaluate as measure
 from splade.files import InputError
 from splade.flops import flops
 from splade.index import make_index
 from splade.indexing.dense import DenseIndex
 from splade.preflight import check_all
+from splade.query_sets import query_sets
 from splade.retrieve import retrieve
 from splade.search.bm25 import BM25
 from splade.together import encode_share

@@ -14,7 +14,6 @@ from splade.data.qrels import read_qrels, split_file
 from splade.data.text_files.sources import PREFIX, NotDownloadedError, is_known
 from splade.dense_vectors import answer_dense, build
 from splade.encoded import QueryEncoder, encoded_documents, encoder_from
-from splade.evaluate import count_unknown
 from splade.evaluation.conventions import describe, drop_self_matches, drops_self_matches, search_depth
 from splade.evaluation.coverage import coverage, relevant_self_matches
 from splade.evaluation.metrics import evaluate
@@ -23,6 +22,7 @@ from splade.files import InputError, check_writable
 from splade.models import SparseRetriever
 from splade.pipeline import answer, build_index
 from splade.preflight import check_search
+from splade.query_sets import count_unknown
 from splade.records import Qrels, Run
 from splade.search import Searcher
 

@@ -1,7 +1,6 @@
 """Encode a collection, or one shard of it, into files that ``splade.index`` makes one index of."""
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -9,8 +8,7 @@ from omegaconf import DictConfig
 from splade.chosen_model import retriever_from
 from splade.config import command
 from splade.data.collections.opening import open_collection
-from splade.data.vectors.shards import Shard
-from splade.encoded import encode_shard, encoder_from
+from splade.encoded import encode_shard, encoder_from, shard_of
 from splade.files import check_writable
 from splade.models.backbones.devices import tell_unused_gpus
 
@@ -28,13 +26,6 @@ def encode(cfg: DictConfig) -> Path:
     collection = open_collection(cfg.encode.collection)
     encoder = encoder_from(cfg, retriever_from(cfg), "document")
     return encode_shard(encoder, collection, shard, folder)
-
-
-def shard_of(setting: str | None, environment: Mapping[str, str]) -> Shard:
-    """The shard that ``config.shard`` names, or this process's share of it where torchrun says there are several."""
-    whole = Shard(1, 1) if setting is None else Shard.parse(setting)
-    mine = Shard(int(environment.get("RANK", "0")) + 1, int(environment.get("WORLD_SIZE", "1")))
-    return mine.within(whole)
 
 
 main = command(encode)

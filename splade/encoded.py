@@ -2,7 +2,7 @@
 
 import logging
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -219,3 +219,10 @@ def check_fingerprint(index: Index | DenseIndex, model: SparseRetriever, force: 
         )
     logger.warning("%s; searching all the same, as config.force=true says", problem)
     return mine
+
+
+def shard_of(setting: str | None, environment: Mapping[str, str]) -> Shard:
+    """The shard that ``config.shard`` names, or this process's share of it where torchrun says there are several."""
+    whole = Shard(1, 1) if setting is None else Shard.parse(setting)
+    mine = Shard(int(environment.get("RANK", "0")) + 1, int(environment.get("WORLD_SIZE", "1")))
+    return mine.within(whole)

@@ -21,7 +21,7 @@ from splade.mining import mine as mined
 from splade.mining.negatives import FILE, Search
 from splade.models import SparseRetriever
 from splade.pipeline import build_index
-from splade.preflight import check_search
+from splade.preflight import check_search, check_training_data
 from splade.search import Searcher
 from splade.search.overflow import refuse_overflow
 
@@ -50,16 +50,6 @@ def mine(cfg: DictConfig) -> dict[str, Any]:
         cfg.mine.ranks.depth,
     )
     return statistics
-
-
-def check_training_data(cfg: DictConfig, *needed: str) -> None:
-    """InputError where the training data has no texts by id, or no qrels."""
-    missing = [name for name in needed if cfg.mine[name] is None]
-    if missing:
-        raise InputError(
-            f"data.type={cfg.kinds.examples} has no {' and no '.join(missing)}: set data.type=hard_negatives with "
-            "data.TRAIN.Q_COLLECTION_PATH, D_COLLECTION_PATH and QREL_PATH (as train/data=msmarco_mined does)"
-        )
 
 
 def chooser_from(cfg: DictConfig) -> Chooser:

@@ -9,9 +9,9 @@ from splade.data.collections.collection import Collection
 from splade.data.collections.opening import open_collection, open_queries
 from splade.data.qrels import read_qrels
 from splade.data.vectors.vectors import VectorCollection, open_vectors
-from splade.evaluate import QuerySet, query_sets
 from splade.files import InputError, check_writable
 from splade.indexing.index.inverted_index import FOLDER
+from splade.query_sets import QuerySet, query_sets
 from splade.search.searcher import STRATEGIES
 
 
@@ -58,4 +58,14 @@ def _check_judged(chosen: QuerySet, queries: Collection | VectorCollection) -> N
         raise InputError(
             f"{chosen.name}: none of the {len(qrels)} queries judged in {chosen.qrels} ({few} …) is among those of "
             f"{queries.source}. data.EVAL_QREL_PATH and {address} must be of the same collection and split"
+        )
+
+
+def check_training_data(cfg: DictConfig, *needed: str) -> None:
+    """InputError where the training data has no texts by id, or no qrels."""
+    missing = [name for name in needed if cfg.mine[name] is None]
+    if missing:
+        raise InputError(
+            f"data.type={cfg.kinds.examples} has no {' and no '.join(missing)}: set data.type=hard_negatives with "
+            "data.TRAIN.Q_COLLECTION_PATH, D_COLLECTION_PATH and QREL_PATH (as train/data=msmarco_mined does)"
         )

@@ -13,11 +13,11 @@ from splade.data.qrels import read_qrels
 from splade.data.score_files.negatives import SCORE_FILES
 from splade.data.text_files.sources import needed_file
 from splade.files import check_writable
-from splade.mine import check_training_data
 from splade.mining import Texts, positives_of
 from splade.mining import score as scored
 from splade.mining.negatives import FILE as NEGATIVES
 from splade.mining.scoring import FILE
+from splade.preflight import check_training_data
 
 logger = logging.getLogger(__name__)
 

@@ -17,8 +17,7 @@ from omegaconf import DictConfig
 from splade.chosen_model import retriever_from
 from splade.data.collections.opening import open_collection
 from splade.data.vectors.vectors import open_vectors
-from splade.encode import shard_of
-from splade.encoded import encode_shard, encoded_documents, encoder_from
+from splade.encoded import encode_shard, encoded_documents, encoder_from, shard_of
 from splade.pipeline import Documents, given_documents, is_built
 from splade.training.distributed.processes import meet, on_first_rank, world
 

@@ -2,21 +2,19 @@
 
 import logging
 import os
-from collections.abc import Sequence
 from typing import Any
 
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from splade.chosen_model import as_trained, starting_model
 from splade.config import command, save_config
 from splade.files import check_writable
+from splade.trained_from import description
 from splade.training import TrainingSummary, seed_everything
 from splade.training.distributed.processes import process_group, world
 
 logger = logging.getLogger(__name__)
-
-DECIDES_WEIGHTS = ("model", "loss", "penalties", "examples", "full_ranking")
 
 
 def train(cfg: DictConfig) -> TrainingSummary:
@@ -58,11 +56,6 @@ def _trained(cfg: DictConfig, examples: Any, full_ranking: Any) -> TrainingSumma
 def seed_of(cfg: DictConfig) -> int:
     """The seed of the chosen trainer, for what is initialised before there is a trainer."""
     return int(cfg.trainer.seed if "seed" in cfg.trainer else cfg.trainer.trainer.seed)
-
-
-def description(cfg: DictConfig, parts: Sequence[str] = DECIDES_WEIGHTS) -> dict[str, Any]:
-    """The resolved parts that decide the weights: a training goes on only where they are the same."""
-    return {part: OmegaConf.to_container(cfg[part], resolve=True) for part in parts if cfg[part] is not None}
 
 
 main = command(train)

@@ -8,7 +8,7 @@ import pytest
 
 from splade.config import configure
 from splade.data.vectors.shards import Shard
-from splade.encode import shard_of
+from splade.encoded import shard_of
 from splade.files import read_json
 from splade.indexing import InvertedIndex
 from tests.commands.test_interruptions import contents
