@@ -13,14 +13,14 @@ from splade.files import InputError
 from splade.flops import flops
 from splade.index import make_index
 from splade.indexing.dense import DenseIndex
-from splade.preflight import check_all
-from splade.query_sets import query_sets
 from splade.retrieve import retrieve
 from splade.search.bm25 import BM25
-from splade.together import encode_share
 from splade.train import train
 from splade.training.distributed.processes import process_group
 from splade.utils.index_figure import index_figure
+from splade.workflow.checks import check_all
+from splade.workflow.query_sets import query_sets
+from splade.workflow.together import encode_share
 
 logger = logging.getLogger(__name__)
 

@@ -6,25 +6,25 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from splade.chosen_model import retriever_from
 from splade.config import command
 from splade.data.collections.collection import Collection
 from splade.data.collections.opening import open_collection, open_queries
 from splade.data.qrels import read_qrels, split_file
 from splade.data.text_files.sources import PREFIX, NotDownloadedError, is_known
-from splade.dense_vectors import answer_dense, build
-from splade.encoded import QueryEncoder, encoded_documents, encoder_from
 from splade.evaluation.conventions import describe, drop_self_matches, drops_self_matches, search_depth
 from splade.evaluation.coverage import coverage, relevant_self_matches
 from splade.evaluation.metrics import evaluate
 from splade.evaluation.report import stored_facts, write_performance
 from splade.files import InputError, check_writable
 from splade.models import SparseRetriever
-from splade.pipeline import answer, build_index
-from splade.preflight import check_search
-from splade.query_sets import count_unknown
 from splade.records import Qrels, Run
 from splade.search import Searcher
+from splade.workflow.checks import check_search
+from splade.workflow.dense_search import answer_dense, build
+from splade.workflow.encoding import QueryEncoder, encoded_documents, encoder_from
+from splade.workflow.model_loading import retriever_from
+from splade.workflow.query_sets import count_unknown
+from splade.workflow.sparse_search import answer, build_index
 
 logger = logging.getLogger(__name__)
 

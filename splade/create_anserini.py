@@ -7,15 +7,15 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from splade.chosen_model import retriever_from
 from splade.config import command
 from splade.data.collections.opening import open_collection, open_queries
-from splade.encoded import encoder_from
 from splade.encoding import Encoder
 from splade.exporting.anserini import term_words, write_documents, write_queries
 from splade.files import InputError
 from splade.progress import progress
 from splade.records import SparseBatch, Text
+from splade.workflow.encoding import encoder_from
+from splade.workflow.model_loading import retriever_from
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from splade.chosen_model import teacher_from
 from splade.config import command
 from splade.config.composing.processes import one_of_several
 from splade.files import InputError, check_writable
@@ -16,6 +15,7 @@ from splade.mining.scoring import FILE
 from splade.score import score
 from splade.train import train
 from splade.training import TrainingSummary
+from splade.workflow.model_loading import teacher_from
 
 logger = logging.getLogger(__name__)
 

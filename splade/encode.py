@@ -5,12 +5,12 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from splade.chosen_model import retriever_from
 from splade.config import command
 from splade.data.collections.opening import open_collection
-from splade.encoded import encode_shard, encoder_from, shard_of
 from splade.files import check_writable
 from splade.models.backbones.devices import tell_unused_gpus
+from splade.workflow.encoding import encode_shard, encoder_from, shard_of
+from splade.workflow.model_loading import retriever_from
 
 
 def encode(cfg: DictConfig) -> Path:

@@ -12,8 +12,8 @@ from splade.evaluation.metrics import evaluate as measure
 from splade.evaluation.report import stored_facts, table, write_performance, write_summary
 from splade.evaluation.runs import read_run
 from splade.files import InputError
-from splade.query_sets import QuerySet, count_unknown, query_sets
 from splade.records import Qrels, Run
+from splade.workflow.query_sets import QuerySet, count_unknown, query_sets
 
 logger = logging.getLogger(__name__)
 

@@ -5,14 +5,14 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from splade.chosen_model import retriever_from
 from splade.config import command
 from splade.data.collections.opening import open_queries
-from splade.encoded import QueryEncoder, encoder_from
 from splade.evaluation.efficiency import term_counts
 from splade.files import InputError, write_json
 from splade.indexing import InvertedIndex
 from splade.indexing.index.statistics import expected_flops, posting_counts
+from splade.workflow.encoding import QueryEncoder, encoder_from
+from splade.workflow.model_loading import retriever_from
 
 logger = logging.getLogger(__name__)
 

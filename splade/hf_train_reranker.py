@@ -10,9 +10,9 @@ from omegaconf import DictConfig
 
 from splade.config import command, save_config
 from splade.files import check_writable
-from splade.trained_from import description
 from splade.training.distributed.processes import process_group, world
 from splade.training.rerankers.reranking_parts import RerankingSummary
+from splade.workflow.trained_from import description
 
 logger = logging.getLogger(__name__)
 

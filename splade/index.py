@@ -12,7 +12,7 @@ from splade.data.vectors.vectors import open_vectors
 from splade.files import InputError
 from splade.indexing import Index
 from splade.indexing.dense import DenseIndex
-from splade.pipeline import Documents, build_index, given_documents
+from splade.workflow.sparse_search import Documents, build_index, given_documents
 
 if TYPE_CHECKING:
     from splade.models import SparseRetriever
@@ -27,8 +27,8 @@ def index(cfg: DictConfig) -> Index | DenseIndex | None:
     process encodes its share of the collection; the first one makes the index, and the others return None.
     """
     if one_of_several(os.environ):
-        from splade.together import encode_share
         from splade.training.distributed.processes import process_group
+        from splade.workflow.together import encode_share
 
         with process_group(os.environ):
             first = encode_share(cfg)
@@ -45,9 +45,9 @@ def make_index(cfg: DictConfig) -> Index | DenseIndex:
     if cfg.index.vectors:
         return inverted(cfg, given_documents(open_vectors(cfg.index.vectors, cfg.index.vector_keys)))
     # Only here: vectors that are there already are indexed without torch.
-    from splade.chosen_model import retriever_from
-    from splade.dense_vectors import index_dense
-    from splade.together import forget_shares, vectors_of_all
+    from splade.workflow.dense_search import index_dense
+    from splade.workflow.model_loading import retriever_from
+    from splade.workflow.together import forget_shares, vectors_of_all
 
     model = retriever_from(cfg)
     if not getattr(model, "is_sparse", True):
@@ -76,11 +76,11 @@ def inverted(cfg: DictConfig, documents: Documents) -> Index:
 def encoded(cfg: DictConfig, model: "SparseRetriever") -> Documents:
     """The vectors of ``data.COLLECTION_PATH`` by ``model``, whose head may have been computed before."""
     from splade.data.collections.opening import open_collection
-    from splade.encoded import encoded_documents, encoder_from
+    from splade.workflow.encoding import encoded_documents, encoder_from
 
     collection, encoder = open_collection(cfg.index.collection), encoder_from(cfg, model, "document")
     if cfg.index.head_vectors:
-        from splade.head_vectors import documents_from_head
+        from splade.workflow.head_vectors import documents_from_head
 
         return documents_from_head(encoder, collection, open_vectors(cfg.index.head_vectors))
     return encoded_documents(encoder, collection)

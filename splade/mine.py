@@ -6,13 +6,11 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from splade.chosen_model import retriever_from
 from splade.config import command
 from splade.data.collections.opening import open_collection, open_queries
 from splade.data.examples.false_negatives import FalseNegatives
 from splade.data.qrels import read_qrels
 from splade.data.vectors.shards import Stored
-from splade.encoded import QueryEncoder, check_fingerprint, encoded_documents, encoder_from
 from splade.files import InputError, check_writable
 from splade.indexing import Index, InvertedIndex
 from splade.indexing.index.inverted_index import FOLDER
@@ -20,10 +18,12 @@ from splade.mining import Chooser, Ranks, false_negatives, positives_of
 from splade.mining import mine as mined
 from splade.mining.negatives import FILE, Search
 from splade.models import SparseRetriever
-from splade.pipeline import build_index
-from splade.preflight import check_search, check_training_data
 from splade.search import Searcher
 from splade.search.overflow import refuse_overflow
+from splade.workflow.checks import check_search, check_training_data
+from splade.workflow.encoding import QueryEncoder, check_fingerprint, encoded_documents, encoder_from
+from splade.workflow.model_loading import retriever_from
+from splade.workflow.sparse_search import build_index
 
 logger = logging.getLogger(__name__)
 

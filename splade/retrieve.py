@@ -11,10 +11,10 @@ from splade.config import command
 from splade.evaluate import evaluate
 from splade.indexing import Index, InvertedIndex
 from splade.indexing.dense import FOLDER as DENSE
-from splade.pipeline import answer
-from splade.preflight import check_retrieval
-from splade.query_terms import Queries, given_queries
 from splade.search import Searcher
+from splade.workflow.checks import check_retrieval
+from splade.workflow.query_vectors import Queries, given_queries
+from splade.workflow.sparse_search import answer
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ def search_and_evaluate(cfg: DictConfig) -> dict[str, dict[str, float]]:
     """Search every query set, write the runs, evaluate them."""
     if (Path(cfg.index.dir) / DENSE).is_dir():
         # Only here: an inverted index is searched with given vectors without torch.
-        from splade.dense_vectors import is_dense, retrieve_dense
+        from splade.workflow.dense_search import is_dense, retrieve_dense
 
         if is_dense(cfg):
             retrieve_dense(cfg)
@@ -47,7 +47,7 @@ def search_and_evaluate(cfg: DictConfig) -> dict[str, dict[str, float]]:
 
 def tell_difference(cfg: DictConfig, metrics: dict[str, dict[str, float]]) -> None:
     """Say what the queries' 8-bit products cost: the same with queries in float32, kept in ``float32/`` beside."""
-    from splade.encoded import uses_int8
+    from splade.workflow.encoding import uses_int8
 
     if not uses_int8(cfg) or not metrics:
         return
@@ -71,9 +71,9 @@ def given(cfg: DictConfig, index: Index) -> Iterator[Queries]:
 def encoded(cfg: DictConfig, index: Index) -> Iterator[Queries]:
     """The vectors of ``data.Q_COLLECTION_PATH`` by the model of the config, set by set."""
     # Only here: vectors that are there already are searched without torch.
-    from splade.chosen_model import retriever_from
     from splade.data.collections.opening import open_queries
-    from splade.encoded import QueryEncoder, encoder_from
+    from splade.workflow.encoding import QueryEncoder, encoder_from
+    from splade.workflow.model_loading import retriever_from
 
     encoder = QueryEncoder(encoder_from(cfg, retriever_from(cfg), "query"), index, cfg.search.force)
     for source in cfg.retrieve.queries:

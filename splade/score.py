@@ -6,7 +6,6 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from splade.chosen_model import teacher_from
 from splade.config import command
 from splade.data.collections.opening import open_collection, open_queries
 from splade.data.qrels import read_qrels
@@ -17,7 +16,8 @@ from splade.mining import Texts, positives_of
 from splade.mining import score as scored
 from splade.mining.negatives import FILE as NEGATIVES
 from splade.mining.scoring import FILE
-from splade.preflight import check_training_data
+from splade.workflow.checks import check_training_data
+from splade.workflow.model_loading import teacher_from
 
 logger = logging.getLogger(__name__)
 

@@ -7,12 +7,12 @@ from typing import Any
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from splade.chosen_model import as_trained, starting_model
 from splade.config import command, save_config
 from splade.files import check_writable
-from splade.trained_from import description
 from splade.training import TrainingSummary, seed_everything
 from splade.training.distributed.processes import process_group, world
+from splade.workflow.model_loading import as_trained, starting_model
+from splade.workflow.trained_from import description
 
 logger = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from omegaconf import DictConfig
 from splade.config import command
 from splade.files import InputError, text_lines
 from splade.indexing import Index, IndexAppender, InvertedIndex, Vocabulary, delete, merge
-from splade.pipeline import Documents, fill, given_documents, write_statistics
-from splade.query_terms import given_appended
+from splade.workflow.query_vectors import given_appended
+from splade.workflow.sparse_search import Documents, fill, given_documents, write_statistics
 
 logger = logging.getLogger(__name__)
 
@@ -48,9 +48,9 @@ def _documents(cfg: DictConfig, index: Index) -> Callable[[Vocabulary | None], D
         vectors = given_appended(cfg.index.vectors, index, cfg.index.vector_keys)
         return lambda vocabulary: given_documents(vectors, vocabulary)
     # Only here: vectors that are there already are appended without torch.
-    from splade.chosen_model import retriever_from
     from splade.data.collections.opening import open_collection
-    from splade.encoded import check_fingerprint, encoded_documents, encoder_from
+    from splade.workflow.encoding import check_fingerprint, encoded_documents, encoder_from
+    from splade.workflow.model_loading import retriever_from
 
     model = retriever_from(cfg)
     check_fingerprint(index, model, cfg.search.force)

@@ -2,12 +2,12 @@
 
 import pytest
 
-from splade.chosen_model import retriever_from
 from splade.config import configure
 from splade.encoding import Encoder
 from splade.files import InputError
 from splade.models import Splade, SpladeDoc, SpladeTopK, save_retriever
 from splade.records import Text
+from splade.workflow.model_loading import retriever_from
 from tests.tiny import tiny_mlm
 
 TEXT = [Text("q", "honey bee and the king")]

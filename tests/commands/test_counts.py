@@ -9,7 +9,7 @@ from scipy.sparse import csr_matrix
 
 from splade.indexing import InvertedIndex, delete
 from splade.indexing.dense import DenseBatch, write_dense
-from splade.query_sets import count_unknown
+from splade.workflow.query_sets import count_unknown
 from tests.data.writing import jsonl, put
 
 QRELS = {"q1": {"a": 1, "b": 0}, "q2": {"b": 1, "elsewhere": 1}}

@@ -8,9 +8,9 @@ import pytest
 
 from splade.config import configure
 from splade.data.vectors.shards import Shard
-from splade.encoded import shard_of
 from splade.files import read_json
 from splade.indexing import InvertedIndex
+from splade.workflow.encoding import shard_of
 from tests.commands.test_interruptions import contents
 from tests.commands.world import PASSAGES
 from tests.cutting import Cut, outcomes

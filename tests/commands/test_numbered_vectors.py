@@ -11,7 +11,7 @@ from splade.data.vectors.vectors import open_vectors
 from splade.encoding.shards import ShardWriter
 from splade.files import InputError
 from splade.indexing import IndexAppender, IndexBuilder, InvertedIndex, Vocabulary, merge
-from splade.query_terms import given_appended, given_queries
+from splade.workflow.query_vectors import given_appended, given_queries
 from tests.data.writing import jsonl, put
 from tests.kernels.cases import batch
 

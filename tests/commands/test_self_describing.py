@@ -5,11 +5,11 @@ import shutil
 
 import pytest
 
-from splade.chosen_model import retriever_from
 from splade.config import configure
 from splade.files import InputError
 from splade.models import Splade, SpladeTopK, save_retriever
 from splade.models.backbones import loading
+from splade.workflow.model_loading import retriever_from
 from tests.tiny import tiny_mlm
 
 MODELS = "sentence_transformers.sparse_encoder.models"

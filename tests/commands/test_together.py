@@ -10,8 +10,8 @@ from splade import distil
 from splade.config import configure
 from splade.files import InputError, read_json
 from splade.indexing import InvertedIndex
-from splade.pipeline import Documents
-from splade.together import forget_shares, vectors_of_all
+from splade.workflow.sparse_search import Documents
+from splade.workflow.together import forget_shares, vectors_of_all
 from tests.commands.test_encode_command import MODEL, QUERIES, TEXTS
 from tests.commands.world import PASSAGES, SMALL
 from tests.conftest import ROOT

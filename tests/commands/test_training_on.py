@@ -6,7 +6,6 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from splade.chosen_model import as_trained, retriever_from, starting_model, teacher_from
 from splade.config import configure, save_config
 from splade.files import InputError, read_json, write_json
 from splade.models import (
@@ -23,6 +22,7 @@ from splade.models import (
 )
 from splade.models.saving.checkpoint import described_tokenizer
 from splade.train import train
+from splade.workflow.model_loading import as_trained, retriever_from, starting_model, teacher_from
 from tests.models.support import TEXTS, vectors
 from tests.models.test_sparse_encoder_folders import mlm_module, pooling_module, router_folder, static_folder
 from tests.tiny import tiny_mlm

@@ -9,13 +9,13 @@ import torch
 from splade.data.collections.opening import open_collection
 from splade.data.vectors.shards import Shard
 from splade.data.vectors.vectors import open_vectors
-from splade.encoded import encode_shard
 from splade.encoding import Encoder
 from splade.files import InputError
-from splade.head_vectors import documents_from_head
 from splade.models import Splade, load_retriever, save_retriever
 from splade.models.encoders.mlm import MlmEncoder
 from splade.models.saving.lexical_addition import with_bm25
+from splade.workflow.encoding import encode_shard
+from splade.workflow.head_vectors import documents_from_head
 from tests.encoding.test_encoder import WORDS, dense
 from tests.tiny import tiny_mlm
 

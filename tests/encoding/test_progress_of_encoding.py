@@ -2,11 +2,12 @@
 
 import pytest
 
-from splade import create_anserini, encoded
+from splade import create_anserini
 from splade.data.collections.opening import open_collection
 from splade.encoding import Encoder
 from splade.models import Splade
 from splade.records import Text
+from splade.workflow import encoding as encoded
 from tests.tiny import tiny_mlm
 
 N = 23

@@ -14,12 +14,12 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from splade.chosen_model import retriever_from
 from splade.data.collections.opening import open_collection
 from splade.data.vectors.vectors import open_vectors
-from splade.encoded import encode_shard, encoded_documents, encoder_from, shard_of
-from splade.pipeline import Documents, given_documents, is_built
 from splade.training.distributed.processes import meet, on_first_rank, world
+from splade.workflow.encoding import encode_shard, encoded_documents, encoder_from, shard_of
+from splade.workflow.model_loading import retriever_from
+from splade.workflow.sparse_search import Documents, given_documents, is_built
 
 logger = logging.getLogger(__name__)
 

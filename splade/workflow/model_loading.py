@@ -1,7 +1,7 @@
 """The model of a command: the one that it uses, and the one that a training starts from.
 
 A folder of ours (``splade.json``) or of Sentence Transformers (``modules.json``) describes itself, and is loaded
-as what it is, under a hub name too; :mod:`splade.model_settings` says what the config may change of it.
+as what it is, under a hub name too; :mod:`splade.workflow.model_settings` says what the config may change of it.
 """
 
 import logging
@@ -13,7 +13,11 @@ from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from splade.files import InputError
-from splade.model_settings import (
+from splade.models import Dense, SparseRetriever, Splade, SpladeBm25, SpladeTopK
+from splade.models.backbones.loading import folder_of
+from splade.models.saving.checkpoint import Description, description_of
+from splade.models.saving.sentence_transformers import is_sparse_encoder, module_names
+from splade.workflow.model_settings import (
     ADDRESSES,
     AT_USE,
     FOR_TRAINING,
@@ -26,10 +30,6 @@ from splade.model_settings import (
     own_of,
     settle,
 )
-from splade.models import Dense, SparseRetriever, Splade, SpladeBm25, SpladeTopK
-from splade.models.backbones.loading import folder_of
-from splade.models.saving.checkpoint import Description, description_of
-from splade.models.saving.sentence_transformers import is_sparse_encoder, module_names
 
 logger = logging.getLogger(__name__)
 

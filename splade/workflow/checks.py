@@ -11,8 +11,8 @@ from splade.data.qrels import read_qrels
 from splade.data.vectors.vectors import VectorCollection, open_vectors
 from splade.files import InputError, check_writable
 from splade.indexing.index.inverted_index import FOLDER
-from splade.query_sets import QuerySet, query_sets
 from splade.search.searcher import STRATEGIES
+from splade.workflow.query_sets import QuerySet, query_sets
 
 
 def check_all(cfg: DictConfig) -> None:

@@ -21,10 +21,10 @@ from splade.files import InputError, open_binary
 from splade.indexing import Index, Vocabulary
 from splade.indexing.dense import DenseIndex
 from splade.models import SparseRetriever
-from splade.pipeline import Documents
 from splade.progress import progress
-from splade.query_terms import Queries, in_index_terms, numbers_in
 from splade.records import SparseBatch, Text
+from splade.workflow.query_vectors import Queries, in_index_terms, numbers_in
+from splade.workflow.sparse_search import Documents
 
 logger = logging.getLogger(__name__)
 

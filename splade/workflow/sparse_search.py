@@ -1,6 +1,6 @@
 """What the commands share, without a model: vectors into an index, query vectors through it.
 
-Where a model makes the vectors, :mod:`splade.encoded` does; this module starts without torch.
+Where a model makes the vectors, :mod:`splade.workflow.encoding` does; this module starts without torch.
 """
 
 import logging
@@ -21,10 +21,10 @@ from splade.indexing.format.choices import Layout
 from splade.indexing.index.statistics import expected_flops, posting_counts, statistics
 from splade.kernels.sparse import slice_rows
 from splade.progress import progress
-from splade.query_terms import Queries
 from splade.records import Ranking, Run, SparseBatch
 from splade.search import Searcher
 from splade.search.overflow import refuse_overflow
+from splade.workflow.query_vectors import Queries
 
 logger = logging.getLogger(__name__)
 

@@ -8,10 +8,8 @@ from pathlib import Path
 import numpy as np
 from omegaconf import DictConfig
 
-from splade.chosen_model import retriever_from
 from splade.data.collections.collection import Collection
 from splade.data.collections.opening import open_collection, open_queries
-from splade.encoded import check_fingerprint, collection_vectors, encoder_from, origin_of, query_vectors
 from splade.encoding import Encoder
 from splade.evaluation.efficiency import latency_summary
 from splade.evaluation.runs import write_run
@@ -21,6 +19,8 @@ from splade.indexing.index import inverted_index
 from splade.models import SparseRetriever
 from splade.records import Ranking, Run
 from splade.search.dense import DenseSearcher
+from splade.workflow.encoding import check_fingerprint, collection_vectors, encoder_from, origin_of, query_vectors
+from splade.workflow.model_loading import retriever_from
 
 logger = logging.getLogger(__name__)
 
@@ -85,7 +85,8 @@ def answer_dense(
 ) -> Run:
     """Search ``queries``; write ``run.json``, ``run.trec`` and ``stats/search_stats.json`` into ``folder``.
 
-    Arguments as for :func:`splade.pipeline.answer`. ``config.threshold`` 0 is none: dense scores may be negative.
+    Arguments as for :func:`splade.workflow.sparse_search.answer`. ``config.threshold`` 0 is none: dense scores
+    may be negative.
     """
     if settings.strategy != "auto":
         raise InputError(

@@ -1,0 +1,1 @@
+"""What two commands share: models and data of a config, encoding, indexes, checks before work."""
