@@ -8,11 +8,11 @@ from omegaconf import DictConfig
 from splade.config import command
 from splade.data.collections.opening import open_collection, open_queries
 from splade.data.qrels import read_qrels
+from splade.dense.index import DenseIndex
 from splade.evaluation.metrics import evaluate as measure
 from splade.files import InputError
 from splade.flops import flops
 from splade.index import make_index
-from splade.indexing.dense import DenseIndex
 from splade.retrieve import retrieve
 from splade.search.bm25 import BM25
 from splade.train import train

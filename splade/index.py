@@ -9,9 +9,9 @@ from omegaconf import DictConfig
 from splade.config import command
 from splade.config.composing.processes import one_of_several
 from splade.data.vectors.vectors import open_vectors
+from splade.dense.index import DenseIndex
 from splade.files import InputError
 from splade.indexing import Index
-from splade.indexing.dense import DenseIndex
 from splade.workflow.sparse_search import Documents, build_index, given_documents
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from splade.config import command
+from splade.dense.index import FOLDER as DENSE
 from splade.evaluate import evaluate
 from splade.indexing import Index, InvertedIndex
-from splade.indexing.dense import FOLDER as DENSE
 from splade.search import Searcher
 from splade.workflow.checks import check_retrieval
 from splade.workflow.query_vectors import Queries, given_queries

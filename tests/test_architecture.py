@@ -20,18 +20,31 @@ ROOMS = {
     "kernels": BASE,
     "indexing": BASE | {"kernels"},
     "search": BASE | {"kernels", "indexing"},
+    "dense": BASE | {"kernels", "indexing", "search"},
     "data": BASE,
     "evaluation": BASE | {"data"},
     "losses": BASE,
     "regularization": BASE,
     "models": BASE,
     "encoding": BASE | {"models", "data"},
-    "exporting": BASE | {"models", "data", "encoding", "kernels", "indexing", "search", "evaluation"},
+    "exporting": BASE | {"models", "data", "encoding", "kernels", "indexing", "search", "dense", "evaluation"},
     "training": BASE
-    | {"losses", "regularization", "models", "data", "encoding", "kernels", "indexing", "search", "evaluation"},
-    "mining": BASE | {"models", "data", "encoding", "kernels", "indexing", "search", "evaluation"},
+    | {
+        "losses",
+        "regularization",
+        "models",
+        "data",
+        "encoding",
+        "kernels",
+        "indexing",
+        "search",
+        "dense",
+        "evaluation",
+    },
+    "mining": BASE | {"models", "data", "encoding", "kernels", "indexing", "search", "dense", "evaluation"},
     "config": {"files", "threads"},
 }
+ROOMS["workflow"] = {*ROOMS} - {"threads"}
 SUB_ROOMS = {
     "indexing": {
         "format": set(),
@@ -70,7 +83,7 @@ SUB_ROOMS = {
 """By room, what each of its sub-rooms may import of the others; "" are the files that are in none."""
 MOST_FILES = 15
 """In a folder, beside its sub-rooms and ``__init__``. Kernels are flat: their ``__init__`` says how to read them."""
-TORCH_FREE = BASE | {"threads", "kernels", "indexing", "search", "data", "evaluation", "config"}
+TORCH_FREE = BASE | {"threads", "kernels", "indexing", "search", "dense", "data", "evaluation", "config"}
 ONLY = {
     "records": {"numpy"},
     "strict_json": set(),
@@ -110,7 +123,7 @@ def test_imports_point_one_way(path):
             assert top in ONLY[here], f"{here} must not import {top}"
         if here in TORCH_FREE and here != "data":
             assert top not in {"torch", "transformers"}, f"{here} must start without {top}"
-        if here != "config":
+        if here not in ("config", "workflow"):
             assert top not in {"hydra", "omegaconf"}, f"{here} must not know {top}"
 
 

@@ -10,15 +10,15 @@ from omegaconf import DictConfig
 
 from splade.data.collections.collection import Collection
 from splade.data.collections.opening import open_collection, open_queries
+from splade.dense.index import FOLDER, DenseIndex, in_matrix, write_dense
+from splade.dense.search import DenseSearcher
 from splade.encoding import Encoder
 from splade.evaluation.efficiency import latency_summary
 from splade.evaluation.runs import write_run
 from splade.files import InputError, write_json
-from splade.indexing.dense import FOLDER, DenseIndex, in_matrix, write_dense
 from splade.indexing.index import inverted_index
 from splade.models import SparseRetriever
 from splade.records import Ranking, Run
-from splade.search.dense import DenseSearcher
 from splade.workflow.encoding import check_fingerprint, collection_vectors, encoder_from, origin_of, query_vectors
 from splade.workflow.model_loading import retriever_from
 

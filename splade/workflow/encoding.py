@@ -14,12 +14,12 @@ from omegaconf import DictConfig
 
 from splade.data.collections.collection import Collection
 from splade.data.vectors.shards import Shard
+from splade.dense.index import DenseIndex
 from splade.encoding import Encoder
 from splade.encoding.precision import has_int8
 from splade.encoding.shards import ShardWriter
 from splade.files import InputError, open_binary
 from splade.indexing import Index, Vocabulary
-from splade.indexing.dense import DenseIndex
 from splade.models import SparseRetriever
 from splade.progress import progress
 from splade.records import SparseBatch, Text

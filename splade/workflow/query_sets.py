@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 from omegaconf import DictConfig
 
+from splade.dense import index as dense_index
+from splade.dense.index import DenseIndex
 from splade.evaluation.coverage import unknown_documents
 from splade.evaluation.metrics import check_metrics
 from splade.files import InputError
 from splade.indexing import Index, InvertedIndex
-from splade.indexing import dense as dense_index
-from splade.indexing.dense import DenseIndex
 from splade.indexing.index import inverted_index
 from splade.records import Qrels
 

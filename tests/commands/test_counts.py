@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
+from splade.dense.index import DenseBatch, write_dense
 from splade.indexing import InvertedIndex, delete
-from splade.indexing.dense import DenseBatch, write_dense
 from splade.workflow.query_sets import count_unknown
 from tests.data.writing import jsonl, put
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from splade.data.tokens.tokenize import tokenize
+from splade.dense.index import DenseIndex
 from splade.files import read_json
-from splade.indexing.dense import DenseIndex
 from splade.models import Dense, load_retriever
 from splade.records import Text
 from splade.training.validation.full_ranking import FullRanking

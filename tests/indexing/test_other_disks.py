@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from splade import files
+from splade.dense.index import DenseBatch, DenseIndex, write_dense
 from splade.files import InputError, check_writable, standing, whole_file, whole_folder
 from splade.indexing import IndexAppender, IndexBuilder, InvertedIndex, delete, merge
-from splade.indexing.dense import DenseBatch, DenseIndex, write_dense
 from splade.indexing.index.inverted_index import FOLDER, building_folder
 from tests.kernels.cases import random_batch
 

@@ -5,10 +5,10 @@ import os
 import numpy as np
 import pytest
 
+from splade.dense import index as dense_index
+from splade.dense.index import DenseBatch, DenseIndex, write_dense
 from splade.files import InputError
 from splade.indexing import IndexAppender, IndexBuilder, InvertedIndex, SegmentedIndex, delete, merge
-from splade.indexing import dense as dense_index
-from splade.indexing.dense import DenseBatch, DenseIndex, write_dense
 from splade.indexing.index import inverted_index
 from splade.indexing.index.inverted_index import FOLDER, building_folder
 from splade.indexing.index.update_list import FOLDER as UPDATES

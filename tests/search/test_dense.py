@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from splade.dense import search as dense
+from splade.dense.index import FOLDER, DenseBatch, DenseIndex, write_dense
+from splade.dense.search import DenseSearcher
 from splade.files import InputError
 from splade.indexing import CorruptIndexError
-from splade.indexing.dense import FOLDER, DenseBatch, DenseIndex, write_dense
-from splade.search import dense
-from splade.search.dense import DenseSearcher
 
 WHOLE = st.integers(-3, 3).map(float)  # sums of products of these are exact, and ties many
 

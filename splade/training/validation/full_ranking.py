@@ -3,16 +3,16 @@
 import logging
 from collections.abc import Iterable, Sequence
 
+from splade.dense.index import DenseIndex, in_matrix
+from splade.dense.search import DenseSearcher
 from splade.encoding import Encoder
 from splade.evaluation.conventions import drop_self_matches, search_depth
 from splade.evaluation.metrics import evaluate
 from splade.files import InputError
 from splade.indexing import InvertedIndex
-from splade.indexing.dense import DenseIndex, in_matrix
 from splade.models import SparseRetriever
 from splade.records import Qrels, Ranking, Run, SparseBatch, Text
 from splade.search import Searcher
-from splade.search.dense import DenseSearcher
 
 logger = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
+from splade.dense.index import DenseIndex, refuse_not_finite
 from splade.files import InputError
-from splade.indexing.dense import DenseIndex, refuse_not_finite
 from splade.records import Ranking
 from splade.search.strategies.filters import Allowed, bitmap_of
 

@@ -1,0 +1,1 @@
+"""Dense vectors: an index of whole matrices, and exact search over them."""
