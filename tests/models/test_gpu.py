@@ -177,7 +177,7 @@ def test_asking_for_tf32_raises_in_no_state_of_torch(run_python):
         pytest.skip("this torch has the older name alone")
     found = run_python(
         "import torch\n"
-        "from splade.models import gpu\n"
+        "from splade.models.backbones import gpu\n"
         "matmul = torch.backends.cuda.matmul\n"
         "def new(): matmul.fp32_precision = 'tf32'\n"
         "def all(): torch.backends.fp32_precision = 'tf32'\n"
