@@ -25,6 +25,7 @@ from splade.files import write_json
 
 SETS = ("squad:dev", "medquad:dev", "scifact:test", "cranfield:test", "vaswani:test")
 SEEDS = (1, 2, 3)
+FEWEST = 20  # questions of a set: below that no test tells anything
 EXPANSION = 0.2  # of add_bm25 on sets that are not trained on: its default
 
 
@@ -122,7 +123,13 @@ class Trial:
         if not options.passages:
             return name, Source(options.data / name, split)
         place = options.out / "samples" / f"{name}-{split}-{options.passages}" / name
-        return name, Source(sampled(options.data, name, split, place, options.passages), split)
+        source = Source(sampled(options.data, name, split, place, options.passages), split)
+        if len(source.texts("query")) < FEWEST:
+            raise SystemExit(
+                f"{text} cut to {options.passages} documents keeps fewer than {FEWEST} questions whose answers are among "
+                "them: leave the set out of --sets, or take more --passages (0: all)"
+            )
+        return name, source
 
     def _model(self, recipe: Recipe, weight: float, seed: int) -> Path:
         return trained(self.options.out, self.options.data, self.name, recipe, weight, seed, self.budget)
