@@ -126,8 +126,8 @@ class Trial:
         source = Source(sampled(options.data, name, split, place, options.passages), split)
         if len(source.texts("query")) < FEWEST:
             raise SystemExit(
-                f"{text} cut to {options.passages} documents keeps fewer than {FEWEST} questions whose answers are among "
-                "them: leave the set out of --sets, or take more --passages (0: all)"
+                f"{text} cut to {options.passages} documents keeps fewer than {FEWEST} questions whose answers are "
+                "among them: leave the set out of --sets, or take more --passages (0: all)"
             )
         return name, source
 

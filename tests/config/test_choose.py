@@ -2,8 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from splade.config import ConfigError, conf_dir, config_names, toy_dir
-from splade.config.composing import choose
+from splade.config import ConfigError, choose, conf_dir, config_names, toy_dir
 
 
 def test_without_a_choice_the_default_config_is_used():

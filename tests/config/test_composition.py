@@ -4,8 +4,7 @@ import pytest
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from splade.config import ConfigError, configure
-from splade.config.composing import choose, compose
+from splade.config import ConfigError, choose, compose, configure
 from splade.data import read_scores, write_scores
 from tests.config.support import configured
 

@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from splade.config import commands, conf_dir, config_names
+from splade.config import choose, commands, compose, conf_dir, config_names
 from splade.config.checking.wiring import wired_names
-from splade.config.composing import choose, compose
 from splade.config.composing.compose import Groups
 from tests.config.support import configured
 

@@ -223,8 +223,10 @@ def test_a_file_cut_short_while_in_use_is_an_error(tmp_path):
 def test_ids_with_the_same_hash_are_told_apart(tmp_path, monkeypatch):
     """With one hash for all ids everything rests on reading the ids back."""
     for module in ("ids", "formats"):
-        monkeypatch.setattr(f"splade.data.{module}.hash_spans", lambda buffer, starts, lengths: same(starts.size))
-    for module in ("ids", "formats", "file_collection"):
+        monkeypatch.setattr(
+            f"splade.data.text_files.{module}.hash_spans", lambda buffer, starts, lengths: same(starts.size)
+        )
+    for module in ("text_files.ids", "text_files.formats", "collections.file_collection"):
         monkeypatch.setattr(f"splade.data.{module}.hash_ids", lambda ids: same(len(ids)))
     expected = [Text(str(n), f"text {n}") for n in range(20)]
     check_every_way_of_reading(tsv(tmp_path / "raw.tsv", expected), expected)

@@ -154,7 +154,7 @@ def test_a_build_that_is_killed_is_never_taken_for_whole_and_can_be_continued(tm
     assert [entry.name for entry in tmp_path.iterdir()] == ["index"]
 
 
-@pytest.mark.parametrize("step", ["assembly.write_header", "builder.replace_folder"])
+@pytest.mark.parametrize("step", ["layout.assembly.write_header", "building.builder.replace_folder"])
 def test_a_build_stopped_while_finishing_keeps_the_old_index_and_can_be_continued(tmp_path, whole, monkeypatch, step):
     path = tmp_path / "index"
     InvertedIndex.from_csr(batch([[1.0]])).save(path)

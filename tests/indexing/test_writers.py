@@ -103,7 +103,7 @@ def test_a_writer_that_fails_lets_go(path, monkeypatch):
     for name in ("updates.IndexBuilder", "updates.write_index", "builder.Journal"):
         append(path, random_batch(7, 3, V, prefix=name))
         with monkeypatch.context() as patched:
-            patched.setattr(f"splade.indexing.{name}", broken)
+            patched.setattr(f"splade.indexing.building.{name}", broken)
             for write in (WRITERS["append"], WRITERS["build"], merge):
                 try:
                     write(path)

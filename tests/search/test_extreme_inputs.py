@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import scipy.sparse
 
+from splade.dense import search as dense
 from splade.dense.index import DenseIndex
 from splade.dense.search import DenseSearcher
 from splade.files import InputError
 from splade.indexing import IndexAppender, IndexBuilder, InvertedIndex, delete, merge
 from splade.kernels.sparse import from_matrix, to_dense
-from splade.search import Searcher, dense, searcher
+from splade.search import Searcher, searcher
 from splade.search.overflow import refuse_overflow
 from splade.search.searcher import STRATEGIES
 from tests.kernels.cases import batch, random_batch
