@@ -16,7 +16,7 @@ TOY = {"config_default", *(name for name in TRAINED if "toy" in name)}  # from a
 SLOW = {
     "config_default", "config_mid_training_toy", "config_reranker_train_toy", "config_llm_1b", "config_splade_v3_doc",
     "config_hf_splade_l1q", "config_splade++_cocondenser_ensembledistil", "config_splade_v3_lexical",
-    "efficient_splade/config_V_small",
+    "efficient_splade/config_V_small", "config_splade++_max", "efficient_splade/config_VI_doc_small",
     "config_hf_dense_sigir23_32neg_distil", "config_hf_splade_sigir23_32neg_distil", "config_hf_toy", "config_llm_8b",
     "config_hf_splade_sigir23_32neg_nodistil", "config_mid_training", "config_rerank_train_T5_3b", "config_splade",
     "config_splade++_cocondenser_ensembledistil_monogpu", "config_splade++_cocondenser_selfdistil",

@@ -47,7 +47,7 @@ def test_every_strategy_equals_dense_brute_force(documents, times, queries, k, t
     assert_equal(engine.search_csr(batch(queries).rows, k, threshold=threshold, allowed=allowed), expected)
 
 
-@pytest.mark.parametrize("weights", ["float32", "float16", "uint8"])
+@pytest.mark.parametrize("weights", ["float32", pytest.param("float16", marks=pytest.mark.slow), "uint8"])
 @pytest.mark.parametrize("density", [0.02, 0.3])
 def test_strategies_agree_to_the_last_bit_over_many_blocks(weights, density):
     index = indexed(random_batch(1, 4000, 60, density), weights=weights)

@@ -31,7 +31,7 @@ def dense(batch, width):
     return matrix
 
 
-@pytest.mark.parametrize("weights", ["float32", "float16", "uint8"])
+@pytest.mark.parametrize("weights", ["float32", pytest.param("float16", marks=pytest.mark.slow), "uint8"])
 def test_passages_and_queries_of_a_real_model(weights):
     vocabulary = Vocabulary()
     documents = vectors("msmarco-toy20/documents.jsonl", vocabulary)
