@@ -26,7 +26,7 @@ Loaded = tuple[Any, dict[str, Any]]
 
 
 def has_adapter_files(folder: str | Path) -> bool:
-    """Whether a folder holds adapters of peft."""
+    """True where the folder holds the configuration file of adapters that the package peft saved."""
     return (Path(folder) / CONFIG).is_file()
 
 
@@ -50,7 +50,7 @@ def base_of(folder: Path, find: Callable[[str], Path]) -> Path:
 
 
 def load_merged(folder: Path, base: Path, load: Callable[[Path], Loaded]) -> Loaded:
-    """What ``load`` makes of the folder ``base``, with the adapters in ``folder`` merged into its weights.
+    """Load the model of the folder ``base`` by ``load`` and merge the adapters in ``folder`` into its weights.
 
     InputError where peft is missing, or where the adapters cannot be merged or are of another model.
     """

@@ -25,7 +25,7 @@ DEVICES = ("cpu",)
 
 
 def takes_packed(model: Any, device: torch.device) -> bool:
-    """Whether ``model``, without its head, can be given packed texts by :func:`packed_states`."""
+    """True where ``model``, without its head, should be given packed texts on ``device`` by :func:`packed_states`."""
     config = getattr(model, "config", None)
     return (
         int(transformers.__version__.split(".")[0]) >= 5
@@ -39,7 +39,7 @@ def takes_packed(model: Any, device: torch.device) -> bool:
 
 
 def _computes_again(model: Any) -> bool:
-    """Whether hidden states are computed a second time in the backward, when attention is the model's own again."""
+    """True under gradient checkpointing: the backward computes hidden states again, by the model's own attention."""
     newer = getattr(model, "is_activation_checkpointing", None)  # the older name warns where there is the newer
     return bool(getattr(model, "is_gradient_checkpointing", False) if newer is None else newer)
 
@@ -104,7 +104,7 @@ def _by_text(states: Tensor, span: slice, n_texts: int) -> Tensor:
 
 
 def _band(length: int, window: int | None, device: torch.device) -> Tensor | None:
-    """Which tokens each token attends to [length, length]; None where it is all."""
+    """Mark the tokens that each token attends to [length, length]; None where each attends to all."""
     if window is None or length <= window:
         return None
     places = torch.arange(length, device=device)

@@ -1,4 +1,4 @@
-"""Which texts to compute together, so that little padding is computed."""
+"""Group texts to be computed together, so that little padding is computed."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 class Budget(NamedTuple):
-    """What a device takes at once: ``tokens`` with padding, and what each call costs besides, in tokens."""
+    """A device's limit of ``tokens`` in one call, padding included, and the extra cost of each call, in tokens."""
 
     tokens: int
     per_call: int
@@ -60,7 +60,7 @@ def packed_buckets(lengths: ArrayLike, tokens: int) -> list[NDArray[np.int64]]:
 
 
 def _cheapest_cuts(descending: NDArray[np.int64], budget: Budget, most: int) -> Sequence[int]:
-    """Where to cut: the shortest path over prefixes, a bucket [i, j) costing its padded tokens and a call."""
+    """Find the cheapest cuts, a shortest path over prefixes; a bucket [i, j) costs its padded tokens and a call."""
     n = len(descending)
     costs = np.zeros(n + 1, np.int64)  # of the first j texts
     starts = np.zeros(n + 1, np.int64)  # of the last bucket among them
@@ -85,6 +85,6 @@ def of_rows(rows: NDArray[np.int64], width: int, *parts: Tensor) -> list[Tensor]
 
 
 def widths_of(attended: Tensor) -> Tensor:
-    """How many columns each row of a mask [B, L] needs, on the CPU: up to its last open position."""
+    """Count the columns that each row of a mask [B, L] needs, up to its last true position; on the CPU."""
     positions = torch.arange(1, attended.shape[1] + 1, device=attended.device)
     return (attended.bool() * positions).amax(dim=1).cpu()

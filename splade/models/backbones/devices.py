@@ -22,7 +22,7 @@ CPU_FLAGS = {
 
 @lru_cache(maxsize=1)
 def cpu_flags(source: Path = CPUINFO) -> Set[str]:
-    """What the processor can do, as Linux lists it; nothing elsewhere."""
+    """Return the processor's feature flags as Linux lists them; empty on other systems."""
     try:
         lines = source.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -72,7 +72,7 @@ def own_device(environment: Mapping[str, str] | None = None) -> torch.device:
 
 
 def unused_gpus(environment: Mapping[str, str], n_devices: int) -> str | None:
-    """What to tell the user of a process that leaves GPUs of the ``n_devices`` visible ones unused; else None."""
+    """Return advice for a process that leaves some of the ``n_devices`` visible GPUs unused; None for any other."""
     if n_devices < 2 or local_rank(environment) is not None or environment.get("WORLD_SIZE", "1") != "1":
         return None
     return (

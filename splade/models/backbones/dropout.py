@@ -184,7 +184,7 @@ def checkpoint_contexts() -> tuple[AbstractContextManager[Any], AbstractContextM
 
 
 def keep(keys: Tensor, site: int, shape: Sequence[int], threshold: int) -> Tensor:
-    """Which elements of a tensor of ``shape`` [B, …, n] stay, all but ``threshold`` of 65536; bool.
+    """Mark the elements of a tensor of ``shape`` [B, …, n] that stay, all but ``threshold`` of 65536; bool.
 
     ``keys`` [B] int64 on the tensor's device. An element's fate depends on its text's key, ``site`` and its indices
     after the first; on no size.
@@ -203,7 +203,7 @@ def _at(rows: Tensor, places: Tensor) -> Tensor:
 
 
 def _kept(rows: Tensor, shape: Sequence[int], threshold: int) -> Tensor:
-    """Which elements of [..., *shape] stay, from streams [...]."""
+    """Mark the elements of [..., *shape] that dropout keeps, drawn from the random streams [...]; bool."""
     for size in shape[:-1]:
         rows = _at(rows.unsqueeze(-1), torch.arange(1, size + 1, device=rows.device))
     n = shape[-1]
@@ -221,7 +221,7 @@ def _mixed(state: Tensor) -> Tensor:
 
 
 def _attention_shares(query: Tensor, key: Tensor, mask: Tensor | None, is_causal: bool, scale: float | None) -> Tensor:
-    """What each position takes from each other one, [B, H, L, S]; rows that may look nowhere look everywhere."""
+    """Attention shares [B, H, L, S] of each position; a position that may look nowhere looks everywhere."""
     scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
     scores = (query * scale) @ _for_every_head(key, query).transpose(-2, -1)  # [B, H, L, S]
     lowest = torch.finfo(scores.dtype).min

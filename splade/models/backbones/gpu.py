@@ -1,4 +1,4 @@
-"""What a command's GPUs compute with: which head, TF32 or not, and whether this torch has code for them.
+"""Decide how a command's GPUs compute: which head, TF32 or not, and whether this torch has code for them.
 
 Decisions are functions of plain values, tested where there is no GPU. ``prepare`` applies the settings.
 """
@@ -37,7 +37,7 @@ class Gpu(NamedTuple):
 
 
 class Choice:
-    """What the settings of this process say, until ``prepare`` is called again."""
+    """The kind of head that this process asked for, until ``prepare`` is called again; None leaves it open."""
 
     head: str | None = None
 
@@ -106,7 +106,7 @@ def way_on(device: torch.device, dtype: torch.dtype) -> str:
 
 @lru_cache(maxsize=1)
 def has_triton() -> bool:
-    """Whether Triton is here and can launch kernels; a warning where it cannot."""
+    """True where Triton is installed and can launch kernels; warn where it is installed and cannot."""
     installed = find_spec("triton") is not None
     launches = can_launch(os.environ)
     if installed and not launches:
@@ -115,19 +115,19 @@ def has_triton() -> bool:
 
 
 def can_launch(environment: Mapping[str, str]) -> bool:
-    """Whether Triton finds a C compiler, without which it launches nothing."""
+    """True where the environment has a C compiler for Triton, which launches nothing without one."""
     return bool(environment.get("CC")) or any(shutil.which(name, path=environment.get("PATH")) for name in COMPILERS)
 
 
 def tf32_is_on() -> bool:
-    """Whether float32 products on CUDA are taken in TF32; asked so that it raises in no version of torch."""
+    """True where torch is set to compute float32 products on CUDA in TF32; no version of torch raises here."""
     matmul: Any = torch.backends.cuda.matmul
     precision = getattr(matmul, "fp32_precision", None)  # torch from 2.9 on, where allow_tf32 may raise
     return bool(matmul.allow_tf32) if precision is None else precision == "tf32"
 
 
 def takes_tf32(device: torch.device) -> bool:
-    """Whether float32 products on ``device`` are taken in TF32."""
+    """True where float32 products on ``device`` are computed in TF32."""
     return device.type == "cuda" and tf32_is_on() and torch.cuda.get_device_capability(device) >= TENSOR_CORES
 
 
@@ -158,7 +158,7 @@ def check_gpus(gpus: Sequence[Gpu], architectures: Sequence[str]) -> None:
 
 
 def runs_on(capability: tuple[int, int], architectures: Sequence[str]) -> bool:
-    """Whether code for ``architectures``, as ``torch.cuda.get_arch_list`` names them, runs on such a GPU.
+    """True where code for ``architectures``, as ``torch.cuda.get_arch_list`` names them, runs on such a GPU.
 
     Machine code (sm) runs on later minor versions of its major one, PTX (compute) on all later ones; code of a name
     that ends in "a" on that version alone, in "f" on its major one. True where no name is known.

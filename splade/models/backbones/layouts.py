@@ -1,4 +1,4 @@
-"""Where each architecture keeps its language-model head.
+"""A table of where each architecture keeps the parts of its language-model head.
 
 Heads of masked language models have one form: ``decoder(norm(act(dense(h))))`` on the last hidden states; those
 of decoder language models are ``decoder(h)``, since the last norm is part of the transformer. They differ in
@@ -87,7 +87,7 @@ class Head(NamedTuple):
     norm: nn.Module
 
     def transform(self, hidden: Tensor) -> Tensor:
-        """What the head does to hidden states [B, L, D] before the vocabulary product: [B, L, D']."""
+        """Apply the layers that come before the vocabulary product to hidden states [B, L, D]; gives [B, L, D']."""
         if self.dense is None:
             return hidden
         transformed: Tensor = self.norm(self.act(self.dense(hidden)))

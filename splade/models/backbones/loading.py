@@ -135,7 +135,7 @@ def load_tokenizer(source: str | Path) -> Any:
 
 
 def has_tokenizer(folder: Path) -> bool:
-    """Whether the folder holds a tokenizer's vocabulary."""
+    """True where the folder holds a tokenizer's vocabulary."""
     return any(next(folder.glob(pattern), None) for pattern in TOKENIZER_FILES)
 
 
@@ -173,7 +173,7 @@ def position_limit(model: Any) -> int | None:
 
 
 def is_causal_lm(config: Any) -> bool:
-    """Whether a model of this config is a decoder language model, and no masked one."""
+    """True where a model of this config is a decoder language model and not a masked one."""
     kind = type(config)
     return kind in MODEL_FOR_CAUSAL_LM_MAPPING and kind not in MODEL_FOR_MASKED_LM_MAPPING
 

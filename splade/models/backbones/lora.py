@@ -84,7 +84,7 @@ def add_adapters(model: Any, lora: Lora, source: str | Path) -> None:
 
 
 def has_adapters(model: Any) -> bool:
-    """Whether :func:`add_adapters` gave ``model`` any."""
+    """True where :func:`add_adapters` gave ``model`` adapters."""
     return getattr(model, "peft_config", None) is not None
 
 

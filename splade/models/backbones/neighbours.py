@@ -75,7 +75,7 @@ def by_length(read: Callable[..., Tensor], attended: Tensor, *parts: Tensor) -> 
 
 
 def may_pad(read: Read, model: Any, longest: int, pad: int) -> bool:
-    """Whether ``read``, of ``model`` in evaluation mode, gives a text the same states alone and padded; else a warning.
+    """True where ``read``, of ``model`` in evaluation mode, gives a text the same states alone and padded; else warn.
 
     ``longest`` is the most tokens of a text, ``pad`` the id of padding. Raises InputError where a text's states depend
     on a text of the same length beside it, or on the moment, and where texts without padding cannot be read.
@@ -110,7 +110,7 @@ def may_pad(read: Read, model: Any, longest: int, pad: int) -> bool:
 
 
 def _differences(read: Read, model: Any, longest: int, pad: int) -> tuple[float, float]:
-    """How much a text's states change beside a text as long as it is, and with padding; shares of the largest."""
+    """Measure how a text's states change beside another text, and with padding; as shares of the largest state."""
     n_weights = sum(weight.numel() for weight in model.parameters())
     longest = min(longest, position_limit(model) or longest)
     wide = max(min(longest, WIDEST, max(WORK // max(n_weights, 1), 32)), 1)
@@ -126,7 +126,7 @@ def _differences(read: Read, model: Any, longest: int, pad: int) -> tuple[float,
 
 
 def _read(read: Read, rows: list[Tensor], first: int | None = None) -> Tensor:
-    """What ``read`` gives of ``rows`` [L], the first of which has ``first`` tokens (None: all)."""
+    """Return the states that ``read`` gives of ``rows`` [L]; the first row has ``first`` tokens (None: all)."""
     ids = torch.stack(rows)
     mask = torch.ones_like(ids)
     if first is not None:

@@ -18,7 +18,7 @@ from splade.models.encoders.token_tables import TENSORS
 
 
 class Saturation(NamedTuple):
-    """How a token that occurs tf times in a text of n tokens counts: ``tf / (tf + k1 (1 - b + b n / mean_length))``."""
+    """The share of a token found tf times in a text of n tokens: ``tf / (tf + k1 (1 - b + b n / mean_length))``."""
 
     k1: float
     b: float

@@ -46,7 +46,7 @@ def special_ids(tokenizer: Any) -> tuple[int, ...]:
 
 
 class Pooling(NamedTuple):
-    """How logits become weights: keys of ``AGGREGATIONS`` and ``ACTIVATIONS``."""
+    """The way from logits to weights, as keys of ``AGGREGATIONS`` and ``ACTIVATIONS``."""
 
     agg: str
     activation: str
@@ -101,7 +101,7 @@ class MlmEncoder(Reader, nn.Module):
 
     @property
     def pooling(self) -> Pooling:
-        """How this encoder pools unless it is told otherwise."""
+        """The pooling of this encoder where a call names no other."""
         return Pooling(self.agg, self.activation)
 
     @property
@@ -162,11 +162,11 @@ class MlmEncoder(Reader, nn.Module):
         return self.backbone[0] if self.backbone else backbone_of(self.mlm)
 
     def _budget(self, device: torch.device) -> Budget:
-        """What a call of the transformer takes at once."""
+        """The limits of one call of the transformer on ``device``."""
         return NO_LIMIT if self.in_one_call else budget_for(device.type)
 
     def _pooled(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """Which tokens are pooled; bool [B, L]."""
+        """Mark the tokens that are pooled; bool [B, L]."""
         return attention_mask.bool() & ~torch.isin(input_ids, self.unpooled)
 
     def padded_states(self, input_ids: Tensor, attended: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ DEVICES = ("cpu", "cuda")
 
 
 class Pooling(NamedTuple):
-    """How one aggregation goes forward and backward over packed texts."""
+    """The forward and the backward of one aggregation over packed texts."""
 
     forward: Callable[..., tuple[Tensor, Tensor | None]]
     backward: Callable[..., max_pooling.Gradients]
@@ -34,7 +34,7 @@ POOLINGS = {
 
 
 def is_fast_on(device: torch.device) -> bool:
-    """Whether :func:`splade_head` is the way to go on ``device``."""
+    """True where :func:`splade_head` is the fast way on ``device``."""
     return device.type in DEVICES
 
 

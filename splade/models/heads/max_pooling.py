@@ -115,7 +115,7 @@ def _entries(
 
 
 def true_places(flags: Tensor) -> Tensor:
-    """Where ``flags`` are true, counted as if they were flat."""
+    """Return the places of true ``flags``, counted as if the flags were flat."""
     if flags.device.type == "cpu":
         return torch.from_numpy(np.flatnonzero(flags.numpy()))  # torch's nonzero is several times slower there
     return flags.flatten().nonzero().squeeze(1)

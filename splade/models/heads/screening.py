@@ -22,12 +22,12 @@ WORTH = 1 << 22  # logits below which nothing is gained
 
 @lru_cache(maxsize=1)
 def is_fast() -> bool:
-    """Whether this processor multiplies bfloat16 matrices by itself."""
+    """True where this processor has instructions that multiply bfloat16 matrices."""
     return bool(CPU_FLAGS[torch.bfloat16] & cpu_flags())
 
 
 def is_worth_it(packed: Packed) -> bool:
-    """Whether :func:`strongest_above_zero` may be the fast way for these products."""
+    """True where :func:`strongest_above_zero` may be the fast way for these products."""
     return (
         packed.dtype == packed.tokens.dtype == packed.weight.dtype == torch.float32
         and packed.tokens.device.type == "cpu"
@@ -56,7 +56,7 @@ def strongest_above_zero(packed: Packed) -> Tensor | None:
 
 
 def _in_doubt(packed: Packed) -> Tensor | None:
-    """Which maxima [B, V] may be above 0, by bfloat16 and its error; None where they are many."""
+    """Mark the maxima [B, V] that may be above 0, judged by bfloat16 and its error; None where they are many."""
     shape = len(packed.lengths), len(packed.weight)
     doubtful = torch.zeros(shape, dtype=torch.bool)
     longest = torch.stack([part.amax() if len(part) else part.new_zeros(()) for part in _norms(packed)])  # [B]

@@ -1,4 +1,4 @@
-"""What a first encoding without gradients tells the second one of the same texts: their term weights.
+"""Term weights from a first encoding without gradients, kept for a second encoding of the same texts.
 
 Gradient caching encodes every text twice. The weights of a head that pools by maximum are known the second time, and
 its gradient needs the hidden states of active terms alone, so the product with the whole vocabulary is left out.

@@ -55,7 +55,7 @@ def concatenated(parts: Sequence[SparseRows]) -> SparseRows:
 
 
 def _entries(weights: Tensor, first: int) -> Entries:
-    """What is not zero of ``weights`` [N, v], row by row; the columns are counted from ``first``."""
+    """List the non-zeros of ``weights`` [N, v] row by row; the columns are counted from ``first``."""
     if weights.device.type == "cpu":
         dense = weights.float().numpy()
         places = np.flatnonzero(dense != 0)  # several times faster than the nonzero of NumPy or torch

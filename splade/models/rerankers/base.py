@@ -1,4 +1,4 @@
-"""What all rerankers share: a backbone with its tokenizer, scores of pairs, and a folder that describes itself.
+"""The base of all rerankers: a backbone with its tokenizer, scores of pairs, and a folder that describes itself.
 
 Letters: ``B`` queries, ``n`` documents per query, ``N`` prompts.
 """
@@ -67,7 +67,7 @@ class Reranker(torch.nn.Module, ABC):
 
     @abstractmethod
     def rows_for(self, n_documents: int) -> int:
-        """How many rows of the backbone make the scores of one query's documents, query by query in one batch."""
+        """Count the backbone's input rows that score the documents of one query; a batch holds them query by query."""
 
     @abstractmethod
     def score(self, pairs: Sequence[tuple[str, str]], batch_size: int = 32) -> Tensor:
@@ -79,7 +79,7 @@ class Reranker(torch.nn.Module, ABC):
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """The device that holds the weights."""
         return next(self.backbone.parameters()).device
 
     def row_logits(self, rows: Sequence[tuple[str, ...]]) -> Tensor:
@@ -96,7 +96,7 @@ class Reranker(torch.nn.Module, ABC):
 
     @property
     def pads(self) -> bool:
-        """Whether rows of different lengths may be computed together, padded; tried once."""
+        """True where rows of different lengths may be computed together, padded; tried at the first use only."""
         if self._pads is None:
             was_training = self.training
             self.eval()

@@ -30,7 +30,7 @@ class MlmRetriever(SparseRetriever):
         return {**super().document_settings(), **self._pooling_settings()}
 
     def _pooling_settings(self) -> dict[str, Any]:
-        """How the document encoder pools, as keyword arguments."""
+        """Keyword arguments for the document encoder: its pooling, and attention and lower-casing where set."""
         encoder = self._document
         chosen = {"attention": encoder.attention, "lower_case": self.lower_case}  # left out where they change nothing
         return {

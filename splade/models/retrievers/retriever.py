@@ -1,4 +1,4 @@
-"""What every retriever is: two sides, each a function from token ids to one vector per text."""
+"""The base of every retriever: two sides, each a function from token ids to one vector per text."""
 
 import hashlib
 import json
@@ -75,7 +75,7 @@ class SparseRetriever(nn.Module):
 
     @property
     def shares_encoder(self) -> bool:
-        """Whether queries go through the document encoder."""
+        """True where queries go through the document encoder."""
         return "query" not in self.encoders
 
     def forward(self, side: str, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
@@ -126,7 +126,7 @@ class SparseRetriever(nn.Module):
         return self._lengths[side]
 
     def prompt(self, side: str) -> str:
-        """What is put before every text of this side; mostly nothing."""
+        """The text put before every text of this side; mostly empty."""
         self._check_side(side)
         return self._prompts[side]
 
@@ -157,11 +157,11 @@ class SparseRetriever(nn.Module):
 
     @property
     def pools_alike(self) -> bool:
-        """Whether a shared encoder pools queries and documents in the same way."""
+        """True where a shared encoder pools queries and documents in the same way."""
         return self._pooling_q is None
 
     def term_pooling(self, side: str) -> Pooling | None:
-        """How logits become weights on this side; None where it has no masked-language-model head."""
+        """The way from logits to weights on this side; None where it has no masked-language-model head."""
         self._check_side(side)
         if side == "query" and self._pooling_q is not None:
             return self._pooling_q
@@ -176,7 +176,7 @@ class SparseRetriever(nn.Module):
         return weights_digest(weights, digest)
 
     def _own_pooling(self, side: str) -> tuple[Pooling, ...]:
-        """What to give a shared encoder beside the tokens of ``side``."""
+        """Extra arguments that tell a shared encoder how to pool ``side``; empty where it pools by its own setting."""
         return (self._pooling_q,) if side == "query" and self._pooling_q and self.shares_encoder else ()
 
     @property

@@ -88,7 +88,7 @@ def load_retriever(path: str | Path, **overrides: Any) -> SparseRetriever:
 
 
 class Description(NamedTuple):
-    """What makes a retriever of a folder: its class, the first and the other arguments, and what was kept beside."""
+    """The parts of a saved retriever: its class, the first and the other arguments, and what was kept beside."""
 
     kind: type[SparseRetriever]
     source: str | Path
@@ -97,7 +97,7 @@ class Description(NamedTuple):
 
 
 def description_of(path: str | Path) -> Description:
-    """How the retriever of a folder or hub name is made; InputError where it says nothing that is known here."""
+    """Describe how the retriever of a folder or hub name is made; InputError where its description is unknown here."""
     folder = folder_of(path)
     if (folder / DESCRIPTION).is_file():
         kind, settings, extra = _read_description(folder)

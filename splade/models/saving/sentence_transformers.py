@@ -51,7 +51,7 @@ def read_sparse_encoder(folder: Path) -> tuple[str, dict[str, Any]]:
 
 
 def is_sparse_encoder(folder: Path) -> bool:
-    """Whether the modules of a folder of theirs give sparse vectors, and are not a dense model's."""
+    """True where the modules of a Sentence Transformers folder give sparse vectors, and are not a dense model's."""
     return any(module.kind in SPARSE for module in _modules(folder))
 
 
@@ -74,7 +74,7 @@ def _sides(folder: Path) -> dict[str, list[Module]]:
 
 
 def _modules(folder: Path) -> list[Module]:
-    """What ``modules.json`` lists."""
+    """The modules that ``modules.json`` lists."""
     modules = read_json(folder / "modules.json")
     try:
         return [Module(_last(module["type"]), folder / str(module["path"])) for module in modules]
@@ -142,7 +142,7 @@ def _static_side(folder: Path, module: Module, settings: dict[str, Any]) -> dict
 
 
 def _table(folder: Path, module: Path, config: dict[str, Any]) -> Path:
-    """Where the weights of a ``SparseStaticEmbedding`` are: in its folder, or in the JSON file that it names."""
+    """Find the weights of a ``SparseStaticEmbedding``: in its folder, or in the JSON file that it names."""
     named = str(config.get("path") or "")
     if not named.endswith(".json"):
         return module
@@ -197,7 +197,7 @@ def _refuse_default_prompt(folder: Path, config: dict[str, Any]) -> None:
 
 
 def _prompts(config: dict[str, Any]) -> dict[str, str]:
-    """What is put before texts, by name: ``query`` and ``document`` for the sides."""
+    """The prompts put before texts, by name; ``query`` and ``document`` are those of the sides."""
     return {str(name): str(text) for name, text in (config.get("prompts") or {}).items() if text}
 
 

@@ -121,7 +121,7 @@ def _module(number: int, path: str, kind: str) -> dict[str, Any]:
 
 
 def _has_gaps(model: SparseRetriever) -> bool:
-    """Whether query tokens have weights in a table, and numbers that leave some out."""
+    """True where a table holds the weights of query tokens, and their ids leave some numbers out."""
     if model.shares_encoder or not isinstance(model.encoders["query"], TokenBag):
         return False
     return set(model.tokenizer("query").get_vocab().values()) != set(range(len(model.tokenizer("query"))))
