@@ -44,7 +44,7 @@ def command(function: Callable[[DictConfig], Result]) -> Callable[..., Result | 
 
 
 def help_of(name: str) -> str:
-    """What a command does, its options, the groups and the configs; no command is imported for it."""
+    """Return the help of a command: its purpose, options, groups and configs; no command is imported for it."""
     row = commands().get(name, {})
     groups = Groups([conf_dir()])
     lines = [f"splade {name}: {row.get('does', '')}", "", _parser(name).format_help(), "groups:"]

@@ -40,7 +40,7 @@ def configure(name: str, overrides: Sequence[str] = (), env: Mapping[str, str] |
 
 
 def run_one(function: Callable[[DictConfig], Result], choice: Any, overrides: Sequence[str]) -> Result:
-    """What the command ``function`` returns for the chosen config with ``overrides``."""
+    """Run the command ``function`` with the chosen config and ``overrides``, and return its result."""
     name = name_of(function)
     cfg = ready(name, choice, overrides)
     writes = commands().get(name, {}).get("writes", [])
@@ -51,13 +51,13 @@ def run_one(function: Callable[[DictConfig], Result], choice: Any, overrides: Se
 
 
 def _run_on_gpus(function: Callable[[DictConfig], Result], cfg: DictConfig) -> Result:
-    """What ``function`` returns, once the GPUs are checked and set as the config says."""
+    """Check the GPUs and set them as the config says, then return the result of ``function``."""
     instantiate(cfg.gpu)
     return function(cfg)
 
 
 def _blaming(cfg: DictConfig, function: Callable[[DictConfig], Result]) -> Result:
-    """What ``function`` returns; an error about a file says which setting named the file.
+    """Return the result of ``function``; an error about a file says which setting named the file.
 
     A ValueError of a constructor that names a setting is about its value, and is told in words as well.
     """

@@ -32,7 +32,7 @@ REMEDIES = {
 
 
 def in_words(name: str, run: Callable[[], Result]) -> Result:
-    """What ``run`` returns; the errors a user can repair are printed in a sentence and end the program.
+    """Return the result of ``run``; the errors a user can repair are printed in a sentence and end the program.
 
     One of several processes (torchrun) ends at once after any error: the end of the interpreter might wait for threads
     that wait for the others, and these learn of the error by the end of this process.

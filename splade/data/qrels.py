@@ -99,7 +99,7 @@ def _judgements(path: Path) -> Iterator[tuple[int, Judgement]]:
 
 
 def _is_header(fields: list[str]) -> bool:
-    """Whether every field is what a known layout calls its column."""
+    """True where every field is a name that a known layout has for its column."""
     names = [field.strip().strip('"').lower().replace("_", "-").replace(" ", "-") for field in fields]
     return all(name in known for name, known in zip(names, HEADERS[len(fields)], strict=True))
 

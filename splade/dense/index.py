@@ -67,7 +67,7 @@ class DenseIndex:
 
     @property
     def n_docs(self) -> int:
-        """How many documents there are."""
+        """The number of documents."""
         return len(self.vectors)
 
     @property

@@ -26,7 +26,7 @@ SPARE = 64
 
 
 class Scratch(NamedTuple):
-    """What one thread needs for a query, and leaves as it found it."""
+    """The memory that one thread needs for a query, and leaves as it found it."""
 
     scores: NDArray[np.float32]  # [2^range_bits] zeros
     pool: NDArray[np.uint64]  # more than k
@@ -142,7 +142,7 @@ def fetch_runs(blocks, queries, begin, end):  # type: ignore[no-untyped-def]
 
 @kernel
 def worth_ranges(blocks, bounds, each, everything, left, least, upper):  # type: ignore[no-untyped-def]
-    """Whether going range by range, each the cheaper way, beats visiting all blocks that are left in order."""
+    """True where going range by range, each the cheaper way, beats visiting all blocks that are left in order."""
     per_range = everything / blocks.n_ranges
     planned = 0.0
     for r in range(blocks.n_ranges):
@@ -153,7 +153,7 @@ def worth_ranges(blocks, bounds, each, everything, left, least, upper):  # type:
 
 @kernel
 def count_in_range(bounds, start, stop, least, upper):  # type: ignore[no-untyped-def]
-    """How many blocks from ``start`` to ``stop`` have bound bits in [least, upper)."""
+    """Count the blocks from ``start`` to ``stop`` that have bound bits in [least, upper)."""
     low, high = np.uint32(least), np.uint32(upper - np.uint64(1))
     found = np.uint32(0)
     for i in range(start, stop):

@@ -1,4 +1,4 @@
-"""How much each block could score at most for a query."""
+"""Bound the score that a document of each block could reach for a query."""
 
 import numpy as np
 
@@ -88,7 +88,7 @@ def find_peaks(bounds, peaks):  # type: ignore[no-untyped-def]
 
 @kernel
 def count_between(bounds, peaks, least, upper):  # type: ignore[no-untyped-def]
-    """How many blocks have bound bits in [least, upper)."""
+    """Count the blocks that have bound bits in [least, upper)."""
     found = np.int64(0)
     low, high = np.uint32(least), np.uint32(upper - np.uint64(1))
     for g in range(bounds.size // LANES):

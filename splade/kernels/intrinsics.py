@@ -49,7 +49,7 @@ def as_weight(context: Any, stored: Any) -> Any:  # noqa: ARG001
 
 @intrinsic
 def bit_length(context: Any, value: Any) -> Any:  # noqa: ARG001
-    """How many bits the uint32 ``value`` takes; 0 for 0."""
+    """Count the bits that the uint32 ``value`` takes; 0 for 0."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:  # noqa: ARG001
         zeros = builder.ctlz(args[0], ir.Constant(ir.IntType(1), 0))
@@ -70,7 +70,7 @@ def trailing_zeros(context: Any, value: Any) -> Any:  # noqa: ARG001
 
 @intrinsic
 def count_ones(context: Any, value: Any) -> Any:  # noqa: ARG001
-    """How many bits of the uint64 ``value`` are set."""
+    """Count the bits of the uint64 ``value`` that are set."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:  # noqa: ARG001
         return builder.ctpop(args[0])

@@ -107,7 +107,7 @@ def level(weight, step):  # type: ignore[no-untyped-def]
 
 @kernel
 def is_head(reach, n_blocks):  # type: ignore[no-untyped-def]
-    """Whether a term that reaches so many blocks gets a row of all."""
+    """True where a term that reaches so many blocks gets a row with a bound for every block."""
     return reach * HEAD_SHARE > n_blocks
 
 

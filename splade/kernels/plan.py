@@ -1,4 +1,4 @@
-"""What answering a query would cost, so that the cheaper way is taken.
+"""Estimate what answering a query would cost, so that the cheaper way is taken.
 
 Costs are in nanoseconds on the machine that the defaults were measured on. Only their ratios matter,
 and they decide nothing but the way: results are the same.
@@ -16,7 +16,7 @@ HOPELESS = 8.0  # times the cost of scoring all, of visiting what survives the f
 
 @kernel
 def count_postings(blocks, queries, begin, end):  # type: ignore[no-untyped-def]
-    """How many postings the query's terms have."""
+    """Count the postings of the query's terms."""
     postings = 0
     for i in range(begin, end):
         postings += blocks.offsets[queries.columns[i] + 1] - blocks.offsets[queries.columns[i]]
@@ -52,6 +52,6 @@ def cost_of_bounds(blocks, queries, begin, end):  # type: ignore[no-untyped-def]
 
 @kernel
 def worth_bounds(blocks, queries, begin, end):  # type: ignore[no-untyped-def]
-    """Whether bounds and visits to the best few blocks cost little beside scoring all."""
+    """True where bounds and visits to the best few blocks cost little beside scoring all."""
     trial = cost_of_bounds(blocks, queries, begin, end) + FEWEST * cost_of_visit(blocks, queries, begin, end)
     return trial < WASTE * cost_of_ranges(blocks, queries, begin, end)

@@ -1,4 +1,4 @@
-"""What recall would be left if bounds of blocks were taken for a share of what they are."""
+"""Measure the recall that would be left if the bounds of blocks were lowered to a share of what they are."""
 
 import numpy as np
 

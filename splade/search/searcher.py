@@ -39,7 +39,7 @@ STRATEGIES: dict[str, Any] = {
 
 
 class Counts(NamedTuple):
-    """What each query took, int64 [Q] each; -1 where the strategy does not count."""
+    """The work that each query took, int64 [Q] each; -1 where the strategy does not count."""
 
     blocks: NDArray[np.int64]  # blocks of documents scored one by one
     ranges: NDArray[np.int64]  # ranges of documents scored as a whole
@@ -88,7 +88,7 @@ class Searcher:
     def count(
         self, queries: Any, k: int = 10, n_threads: int = 1, threshold: float = 0.0, allowed: Allowed | None = None
     ) -> Counts:
-        """What answering each query takes; arguments as for `search_csr`."""
+        """Answer the queries and return the work that each took; arguments as for `search_csr`."""
         rows = self._checked(queries, k, n_threads, threshold)
         return Counts(*self._search(rows, k, n_threads, threshold, bitmap_of(self.index, allowed))[2].T)
 

@@ -29,14 +29,14 @@ def addresses(message: str, cfg: DictConfig) -> list[str]:
 
 
 def names_a_setting(message: str) -> bool:
-    """Whether ``message`` holds the address of a setting, as an error about a value of the config does."""
+    """True where ``message`` holds the address of a setting or a group, as an error about a config's value does."""
     settings = Settings.shipped()
     addresses = re.findall(r"[A-Za-z_]+(?:\.\w+)+", message)
     return any(settings.find(address) or settings.above(address) for address in addresses)
 
 
 def _begins(message: str, value: str) -> bool:
-    """Whether ``message`` is about the path ``value``, given as it is or made absolute, or about what is below it."""
+    """True where ``message`` begins with the path ``value``, as given or made absolute, or with a path below it."""
     if not value.strip("./ "):
         return False
     places = (value, str(Path(value).absolute()))

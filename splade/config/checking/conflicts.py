@@ -113,7 +113,7 @@ def schedule(cfg: DictConfig) -> Iterator[str]:
 
 
 def validation(cfg: DictConfig) -> Iterator[str]:
-    """What chooses the best checkpoint, and what stops early, is measured."""
+    """The figure that chooses the best checkpoint, or stops the training early, is one that validation measures."""
     by_loss = bool(_get(cfg, "data.VALIDATION_SIZE_FOR_LOSS"))
     ranked = ("D_COLLECTION_PATH", "BEIR")
     by_ranking = any(_get(cfg, f"data.VALIDATION_FULL_RANKING.{name}") is not None for name in ranked)

@@ -1,4 +1,4 @@
-"""Which values the wiring reads, found by following its interpolations.
+"""Find the values that the wiring reads, by following its interpolations.
 
 A value that no selected component reads is a mistake; so is a component whose value is missing. Both
 are found here without building anything: the text of the wiring is walked, catalog choices included.
@@ -26,7 +26,7 @@ class Reference(NamedTuple):
 
 
 class Reads(NamedTuple):
-    """What a set of wired nodes reads: readers by address, and what they need and do not find."""
+    """The addresses that a set of wired nodes reads, with their readers, and those that they need and do not find."""
 
     readers: dict[str, set[str]]
     missing: dict[str, set[str]]
@@ -148,7 +148,7 @@ class _Walk(NamedTuple):
                 self.follow(reference.address, reader, seen)
 
     def _references(self, place: str, text: str) -> list[Reference] | str:
-        """What the text at ``place`` refers to, or the address that cannot be resolved."""
+        """Return the references in the text at ``place``, or the address that cannot be resolved."""
         if place not in self.known:
             try:
                 self.known[place] = list(references(text, self.cfg, place))

@@ -1,4 +1,4 @@
-"""What each setting may hold: the table ``conf/settings.yaml``, and values read by it.
+"""The values that each setting may hold: the table ``conf/settings.yaml``, and values read by it.
 
 A kind is one or more alternatives joined by `` or ``: ``bool``, ``int``, ``float`` (with a bound or two:
 ``int >= 1``, ``float > 0 and < 1``), ``str``, ``path``, ``any``, ``list of KIND``, ``'a word'``, ``one of a, b`` and
@@ -31,7 +31,7 @@ class Setting(NamedTuple):
     about: str
 
     def matches(self, address: str) -> bool:
-        """Whether this setting is the one at ``address``."""
+        """True where this setting is the one at ``address``; ``*`` stands for any one name."""
         own, given = self.address.split("."), address.split(".")
         return len(own) == len(given) and all(name in ("*", other) for name, other in zip(own, given, strict=True))
 
@@ -54,7 +54,7 @@ class Settings:
         return self._plain.get(address) or next((row for row in self._starred if row.matches(address)), None)
 
     def above(self, address: str) -> bool:
-        """Whether ``address`` is a group of settings."""
+        """True where ``address`` is a group of settings."""
         depth = address.count(".") + 1
         return any(
             row.address.count(".") >= depth

@@ -1,4 +1,4 @@
-"""What the constructors of a user's own components take, compared with what the wiring gives them.
+"""Compare the arguments that a user's own components take with those that the wiring gives them.
 
 Only components that the user changed are looked at, since looking means importing them.
 """

@@ -127,7 +127,7 @@ def unread_keys(cfg: DictConfig, known: Known | None = None) -> Iterator[str]:
 
 
 def _all_reads(cfg: DictConfig, known: Known | None = None) -> Reads:
-    """What all wired nodes of ``cfg`` read."""
+    """Find all that the wired nodes of ``cfg`` read."""
     nodes = [str(name) for name in cfg if name in wired_names() and name not in NOT_NODES]
     nodes += [f"kinds.{name}" for name in cfg.kinds if not str(name).endswith("_of")]  # of nodes that were patched, too
     return reads(cfg, nodes, wired_names(), known)

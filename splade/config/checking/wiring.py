@@ -28,7 +28,7 @@ def components() -> DictConfig:
 
 @lru_cache(maxsize=1)
 def unresolved_components() -> Mapping[str, Any]:
-    """What `components` holds, with its interpolations as they are written; not to be changed."""
+    """Return the content of `components` with its interpolations as they are written; not to be changed."""
     return MappingProxyType(_raw(_loaded(conf_dir() / "components.yaml")))
 
 

@@ -1,4 +1,4 @@
-"""Which config file to start from, and where the shipped configs and the toy data lie."""
+"""Choose the config file to start from, and find the folders of the shipped configs and the toy data."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -79,7 +79,7 @@ class Groups:
         self.directories = list(dict.fromkeys(directories))
 
     def is_group(self, override: Override) -> bool:
-        """Whether ``override`` chooses an option of a group, rather than setting a value."""
+        """True where ``override`` chooses an option of a group, rather than setting a value."""
         name = override.key_or_group
         if "." in name or name.startswith("hydra"):
             return name.startswith("hydra/")
@@ -118,7 +118,7 @@ class Groups:
                 )
 
     def addresses(self, group: str) -> set[str]:
-        """What the options of ``group`` set, to a depth of two names (``config.loss``)."""
+        """Return the addresses that the options of ``group`` set, to a depth of two names (``config.loss``)."""
         found: set[str] = set()
         for option in self.options(group):
             for directory in self.directories:

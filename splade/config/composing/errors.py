@@ -1,4 +1,4 @@
-"""What is said when a configuration cannot be used."""
+"""The error for a configuration that cannot be used, and hints at the name that was meant."""
 
 import difflib
 from collections.abc import Iterable

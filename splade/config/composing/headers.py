@@ -1,4 +1,4 @@
-"""What the opening comment of a config file says: what it reproduces, its figure, hardware, launch and one override."""
+"""The parts of a config file's opening comment: what it reproduces, its figure, hardware, launch and one override."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -37,7 +37,7 @@ def named(choice: Choice, overrides: Sequence[str]) -> list[str]:
 
 
 def _is_saved(path: Path) -> bool:
-    """Whether a config is complete without any defaults list, as those are that a run saves."""
+    """True where a config is complete without any defaults list, as those are that a run saves."""
     return "defaults" not in _loaded(path)
 
 
@@ -82,7 +82,7 @@ def _listed(entry: Any, file: Path, directories: Sequence[Path]) -> Iterator[Pat
 
 
 def _package(file: Path, group: str) -> str:
-    """Where in the config the values of ``file`` stand: below its group, unless its first lines say otherwise."""
+    """Return the address that the values of ``file`` stand below: its group's, unless its first lines name another."""
     for line in file.read_text(encoding="utf-8").splitlines():
         if line.startswith("# @package "):
             name = line.removeprefix("# @package ").strip()

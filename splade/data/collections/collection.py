@@ -21,7 +21,7 @@ class Collection(ABC):
 
     @abstractmethod
     def __len__(self) -> int:
-        """How many texts there are; the first call reads (and checks) all of them."""
+        """Count the texts; the first call reads (and checks) all of them."""
 
     @abstractmethod
     def iterate(self, start: int = 0) -> Iterator[Text]:

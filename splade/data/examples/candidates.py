@@ -57,7 +57,7 @@ def iterate_candidates(
 
 
 def lists_systems(path: str | Path) -> bool:
-    """Whether a file lists hard negatives by system, which says by itself what the positives are."""
+    """True where a file lists hard negatives by system; such a file says by itself what the positives are."""
     file = needed_file(path, SCORE_FILES, "candidates")
     if not file.name.removesuffix(".gz").endswith(".jsonl"):
         return False

@@ -70,7 +70,7 @@ class Triplets:
         return raw.decode("utf-8").split("\t")
 
     def _checked_offsets(self) -> NDArray[np.int64]:
-        """Where lines begin, [lines + 1]; all lines have been checked."""
+        """Check all lines and return the offsets where they begin, [lines + 1]; the last is the end of the file."""
         offsets, end, n_empty, first_empty = [np.zeros(0, np.int64)], 0, 0, 0
         for chunk in self._file.chunks():
             starts, ends = self._spans(chunk)

@@ -59,7 +59,7 @@ class Mixed:
 
 
 def places_for(sizes: Sequence[int], weights: Sequence[float]) -> list[int]:
-    """How many places of an epoch each set gets: in proportion to ``weights``, as many as no set exceeds."""
+    """Count the places that each set gets in an epoch: in proportion to ``weights``, and as many as the sizes allow."""
     scale = min(size / weight for size, weight in zip(sizes, weights, strict=True))
     return [max(1, min(size, round(weight * scale))) for size, weight in zip(sizes, weights, strict=True)]
 

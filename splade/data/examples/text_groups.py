@@ -100,7 +100,7 @@ class TextGroups:
         return self._last[1]
 
     def n_documents(self) -> int:
-        """How many documents all lines list."""
+        """Count the documents that all lines list together."""
         return self._firsts[-1]
 
     def document(self, number: int) -> Text:

@@ -96,7 +96,7 @@ def convert_scores(source: str | Path, target: str | Path) -> tuple[int, int]:
 
 
 def _starts_as_pickle(path: Path) -> bool:
-    """Whether the first byte is that of a pickle, which no text can begin with."""
+    """True where the first byte is that of a pickle, which no text can begin with."""
     with open_binary(path) as stream:
         try:
             return stream.read(1) == b"\x80"

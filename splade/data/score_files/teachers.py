@@ -43,7 +43,7 @@ NORMALIZATIONS: dict[str, Callable[[Floats], Floats]] = {
 
 
 class TeacherScores:
-    """How files of teacher scores become one score for each query and document.
+    """Reads files of teacher scores as one score for each query and document.
 
     ``normalize`` (none, min_max or z_score) is taken over all documents that a file lists for a query; ``weights``
     (one for each file, default equal) need not sum to 1. ``rescore_mean`` and ``rescore_std`` are what the scores of

@@ -1,4 +1,4 @@
-"""What one line of a collection says: ``id<TAB>text``, or a JSON object."""
+"""The formats that a line of a collection may have: ``id<TAB>text``, or a JSON object."""
 
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -14,7 +14,7 @@ from splade.strict_json import JsonError, parse_json
 
 
 class Scanned(NamedTuple):
-    """What indexing needs to know of the lines of a chunk."""
+    """The facts that indexing needs to know of each line of a chunk."""
 
     hashes: NDArray[np.uint64]  # of the ids
     empty: NDArray[np.bool_]  # whether the text is empty

@@ -1,4 +1,4 @@
-"""Where a name in a config points: a file, a folder of a known layout, or a set of ``ir_datasets``."""
+"""Find the data that a name in a config points to: a file, a folder of a known layout, or a set of ``ir_datasets``."""
 
 import os
 from collections.abc import Iterator
@@ -76,7 +76,7 @@ def ir_dataset(source: str, what: str, looked_for: str) -> Any:
 
 
 def is_known(source: str) -> bool:
-    """Whether ir_datasets is installed and has a set of this name (``irds:`` may stand before it)."""
+    """True where ir_datasets is installed and has a set of this name (``irds:`` may stand before it)."""
     try:
         import ir_datasets
 

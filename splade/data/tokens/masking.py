@@ -18,7 +18,7 @@ AS_MASK, AS_ANOTHER = 0.8, 0.9  # of the chosen tokens: up to here masked, up to
 
 
 class Hidden(NamedTuple):
-    """What a model is shown of texts [B, L], and where it is asked."""
+    """The token ids of texts that a model is shown, [B, L], and True at the tokens that it is asked for."""
 
     input_ids: NDArray[np.int64]
     chosen: NDArray[np.bool_]

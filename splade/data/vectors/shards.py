@@ -63,7 +63,7 @@ class Stored(NamedTuple):
 
     @classmethod
     def of(cls, path: Path) -> "Stored":
-        """What is at ``path`` now."""
+        """Return the size and checksum of the file that is at ``path`` now."""
         n_bytes = checksum = 0
         with path.open("rb") as stream:
             while octets := stream.read(1 << 20):
@@ -72,7 +72,7 @@ class Stored(NamedTuple):
 
 
 class Manifest(NamedTuple):
-    """What a finished shard is: its place, its documents, its files by name."""
+    """The description of a finished shard: its place, the number of its documents, its files by name."""
 
     shard: Shard
     n_docs: int
@@ -144,7 +144,7 @@ class Encoded(NamedTuple):
 
     @property
     def state(self) -> dict[str, int]:
-        """What tells these vectors from others."""
+        """The checksum of each shard by folder, which tells these vectors from others."""
         return {folder.name: manifest.checksum for folder, manifest in self.manifests.items()}
 
     def check(self, file: Path) -> None:
@@ -152,7 +152,7 @@ class Encoded(NamedTuple):
         check_file(file, self.manifests[file.parent].files[file.name])
 
     def terms(self) -> list[str]:
-        """What the columns are called."""
+        """Read the names of the columns, in their order."""
         folder = next(iter(self.manifests))
         self.check(folder / TERMS)
         return list(map(str, read_json(folder / TERMS)))
@@ -188,7 +188,7 @@ def _named(folder: Path) -> Sequence[tuple[Path, re.Match[str]]]:
 
 
 def _shared(manifests: Mapping[Path, Manifest]) -> dict[str, Any]:
-    """What all shards are about; InputError where one is about something else, or is not what it is called."""
+    """Return the description that all shards share; InputError where one differs, or is not what it is called."""
     shared: dict[str, Any] = {}
     for folder, manifest in manifests.items():
         if manifest.shard.folder != folder.name:

@@ -59,7 +59,7 @@ def _parsed(raw: bytes) -> tuple[str, dict[str, float]]:
 
 
 def _in_range(vector: dict[str, float]) -> bool:
-    """Whether no whole number is beyond what a float can be."""
+    """True where no whole number is too large for a float."""
     try:
         float(max(vector.values(), default=0))
     except OverflowError:

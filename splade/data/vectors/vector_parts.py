@@ -36,7 +36,7 @@ class Part(NamedTuple):
         return cls(path, 1, number, (), np.zeros(0, np.int64), np.zeros(0, np.float32))
 
     def place(self, i: int) -> str:
-        """Where vector i is, in words."""
+        """Return the place of vector i in words: its line or row, and its file."""
         return f"{'line' if self.columns is None else 'row'} {self.first + i} of {self.path.name}"
 
     def error(self, i: int, problem: str) -> InputError:

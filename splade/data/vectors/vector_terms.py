@@ -31,7 +31,7 @@ class TokenNumbers:
 
     @property
     def width(self) -> int:
-        """How many terms there are."""
+        """The number of terms."""
         return len(self.terms)
 
     def columns(self, part: Part) -> NDArray[np.int64]:
@@ -74,5 +74,5 @@ class TermIds:
 
 
 def are_whole_numbers(keys: Iterable[str]) -> bool:
-    """Whether every key is a whole number as it is usually written."""
+    """True where every key is a whole number as it is usually written."""
     return all(map(WHOLE_NUMBER.fullmatch, keys))

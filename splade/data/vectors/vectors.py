@@ -76,7 +76,7 @@ class VectorCollection:
         return ()
 
     def state(self) -> dict[str, Any]:
-        """What tells one state of the files from another: paths, sizes, times of change, and how they are read."""
+        """Tell one state of the files from another: return paths, sizes, times of change, and how they are read."""
         files: dict[str, Any] = {}
         if self.encoded is not None:
             return {"vectors": self.source, "vector_keys": self.keys, "shards": self.encoded.state}

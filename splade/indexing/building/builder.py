@@ -310,7 +310,7 @@ class IndexBuilder:
 
 
 def _digest(vocabulary: Vocabulary | None) -> str | None:
-    """What tells one complete vocabulary from another; "" for one that is still to be filled."""
+    """Return a digest that tells one complete vocabulary from another; "" for one that is still to be filled."""
     if vocabulary is None:
         return None
     return hashlib.sha256("\n".join(vocabulary).encode()).hexdigest()[:16] if len(vocabulary) else ""

@@ -208,7 +208,7 @@ def _begin(path: Path) -> tuple[Writing, Updates]:
 
 
 def _new_numbers(index: SegmentedIndex) -> list[NDArray[np.int32]]:
-    """What each document of each part is numbered when deleted ones have gone; -1 for those."""
+    """Return the number that each document of each part has once deleted ones have gone; -1 for the deleted."""
     numbers, start = [], 0
     for part in index.parts:
         live = part.live if part.live.size else np.ones(part.segment.n_docs, np.uint8)

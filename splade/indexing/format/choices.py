@@ -1,4 +1,4 @@
-"""What is chosen when an index is built."""
+"""The choices that are made when an index is built."""
 
 import os
 from collections.abc import Mapping
@@ -8,14 +8,14 @@ from splade.indexing.format.pruning import Pruning
 
 
 class Shape(NamedTuple):
-    """How many positions make a range and a block, as powers of two; at most 15, a block at least 6 bits."""
+    """The number of document positions in a range and in a block, as powers of two; at most 15, a block at least 6."""
 
     range_bits: int = 15
     block_bits: int = 6
 
 
 class Layout(NamedTuple):
-    """What is chosen when an index is built.
+    """The choices that are made when an index is built.
 
     ``weights`` is how weights are kept: "float32", "float16", or "uint8" (`splade.indexing.format.weights`).
     ``cluster`` makes similar documents neighbours, which is what lets blocks be left out; None means
@@ -45,7 +45,7 @@ class Layout(NamedTuple):
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What decides the bytes of an index, as JSON holds it."""
+        """The choices that decide the bytes of an index, as JSON holds them."""
         choices = self._asdict() | {"shape": list(self.shape)}
         del choices["n_threads"]
         return choices

@@ -36,17 +36,17 @@ class Pruning(NamedTuple):
 
     @property
     def prunes_terms(self) -> bool:
-        """Whether a rule needs to see a term's postings."""
+        """True where a rule is set that needs to see all postings of a term."""
         return self.min_weight > 0 or self.term_quantile > 0
 
     @property
     def prunes(self) -> bool:
-        """Whether anything is left out."""
+        """True where any rule is set, so that postings may be left out."""
         return self.top_terms is not None or self.prunes_terms
 
 
 class Pruned(NamedTuple):
-    """How many postings each rule left out, of how many; and the terms that no document has any more."""
+    """Counts of postings before pruning, of those each rule left out, and of terms that no document has any more."""
 
     postings_before: int = 0
     by_document: int = 0

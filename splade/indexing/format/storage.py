@@ -48,7 +48,7 @@ class CorruptIndexError(InputError):
 
 
 class Table(NamedTuple):
-    """What a folder holds: its header without the technical part, and its arrays by name."""
+    """The content of a folder: its header without the technical part, and its arrays by name."""
 
     header: dict[str, Any]
     arrays: dict[str, NDArray[Any]]
@@ -125,7 +125,7 @@ class TableWriter:
         return {name: writer.entry for name, writer in self._writers.items()}
 
     def mapped(self) -> dict[str, NDArray[Any]]:
-        """What was written so far, memory-mapped read-only."""
+        """Return the arrays that were written so far, memory-mapped read-only."""
         for writer in self._writers.values():
             writer.flush()
         return {name: map_array(self._folder, name, entry) for name, entry in self.entries.items()}
@@ -169,7 +169,7 @@ def read_table(folder: Path, kind: str, *, verify: bool | None) -> Table:
 
 
 def read_steady(state: Callable[[], Any], read: Callable[[], Found]) -> Found:
-    """What ``read`` returns of files that a writer may replace meanwhile: all of one state, before a change or after.
+    """Return the result of ``read`` on files that a writer may replace meanwhile: all of one state, old or new.
 
     ``state`` tells one state of them from another. Where it changed while they were read, they are read again, and
     what they seemed to lack is not told.

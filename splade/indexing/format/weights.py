@@ -1,4 +1,4 @@
-"""How weights are kept: as they are, in half precision, or in eight bits."""
+"""The ways to store weights: as they are, in half precision, or in eight bits."""
 
 from typing import Any, NamedTuple
 
@@ -24,7 +24,7 @@ class Codec(NamedTuple):
     scale: float  # a float32 number; 1 but for uint8
 
     def encode(self, weights: NDArray[np.float32]) -> NDArray[Any]:
-        """What is stored for each weight: float32, uint16 with the bits of a float16, or uint8."""
+        """Return the weights as they are stored: float32, uint16 with the bits of a float16, or uint8."""
         if self.name == "float32":
             return np.asarray(weights, np.float32)
         if self.name == "float16":

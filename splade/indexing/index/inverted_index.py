@@ -111,7 +111,7 @@ class InvertedIndex:
 
     @cached_property
     def vocabulary(self) -> Vocabulary | None:
-        """What terms are called, where that is known."""
+        """The vocabulary, which names each term; None where the names are not known."""
         return Vocabulary.from_arrays(self.arrays)
 
     @classmethod
@@ -186,7 +186,7 @@ class InvertedIndex:
 
     @classmethod
     def open_base(cls, path: str | Path, *, verify: bool | None = None) -> "InvertedIndex":
-        """What was built at ``path``, without regard to updates."""
+        """Open the index that was built at ``path``, without regard to updates."""
         path = Path(path)
         folder = base_folder(path)
         table = read_table(folder, "index", verify=verify)
@@ -235,7 +235,7 @@ Index = InvertedIndex | SegmentedIndex
 
 
 def building_folder(path: Path) -> Path:
-    """Where the parts of an index that will appear at ``path`` are kept while it is built.
+    """Return the folder that keeps the parts of an index while it is built; the index will appear at ``path``.
 
     Beside it; within it where it is a disk of its own, or nothing can be written beside it. One folder, whatever
     symbolic links ``path`` goes through, and on the disk that they lead to.
@@ -258,7 +258,7 @@ def base_folder(path: Path) -> Path:
 
 
 def state_of(path: Path) -> tuple[bytes | None, bytes | None]:
-    """What tells one state of the index at ``path`` from any other: its header and its updates."""
+    """Return the bytes that tell one state of the index at ``path`` from any other: its header and its updates."""
     return octets_of(standing(path / FOLDER) / HEADER), octets_of(path / UPDATES / LIST)
 
 

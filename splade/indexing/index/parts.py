@@ -16,7 +16,7 @@ from splade.records import SparseRows
 
 
 class Segment(Protocol):
-    """What an immutable index tells of its documents; `splade.indexing.InvertedIndex` is the only kind."""
+    """An immutable index and what it tells of its documents; `splade.indexing.InvertedIndex` is the only kind."""
 
     blocks: Blocks
     doc_ids: DocIds
@@ -34,7 +34,7 @@ class Segment(Protocol):
 
     @property
     def vocabulary(self) -> Vocabulary | None:
-        """What terms are called, where that is known."""
+        """The vocabulary, which names each term; None where the names are not known."""
 
     @property
     def n_bytes(self) -> int:

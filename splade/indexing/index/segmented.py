@@ -42,7 +42,7 @@ class SegmentedIndex:
 
     @property
     def vocabulary(self) -> Vocabulary | None:
-        """What terms are called, where that is known: what is appended knows all that came before."""
+        """The last part's vocabulary, which names the terms of all parts before it too; None where there is none."""
         return self.parts[-1].segment.vocabulary
 
     @property

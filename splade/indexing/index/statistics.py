@@ -1,4 +1,4 @@
-"""What an index holds and what a query costs on it."""
+"""Count what an index holds, and estimate what a query costs on it."""
 
 import numpy as np
 from numpy.typing import NDArray

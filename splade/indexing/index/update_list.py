@@ -1,4 +1,4 @@
-"""Which updates an index has: the one file that decides what a reader finds.
+"""The list of the updates that an index has: the one file that decides what a reader finds.
 
 Beside ``inverted_index/``, the base, in the folder of an index stands ``updates/``:
 

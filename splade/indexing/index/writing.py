@@ -45,7 +45,7 @@ class Writing:
 
 
 def unfinished(path: Path) -> Path:
-    """Where the arrays of a new index at ``path`` are written until they are whole: on the disk they will stay on."""
+    """Return the folder for the arrays of a new index until they are whole: on the disk where they will stay."""
     base = place_of(path / BASE)
     return base.with_name(f".{base.name}.unfinished")
 

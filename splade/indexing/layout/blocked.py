@@ -34,7 +34,7 @@ Write = Callable[[str, NDArray[Any]], None]
 
 
 class Account(NamedTuple):
-    """What was laid out, and what was left out."""
+    """An account of what was laid out in an index, and of what pruning left out."""
 
     n_postings: int
     terms_left: int  # terms with a posting

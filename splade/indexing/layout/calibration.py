@@ -1,4 +1,4 @@
-"""How far bounds of blocks may be taken for less than they are: recall measured on sampled queries.
+"""Find how far the score bounds of blocks may be lowered, by the recall measured on sampled queries.
 
 Approximate search leaves out a block where a share of its bound is below the k-th best score so far. One exact
 search per sampled query, and the bounds of the blocks that hold its results, tell the recall of every share at once.
@@ -116,7 +116,7 @@ def made_up(documents: SparseRows, n_terms: int, seed: int) -> SparseRows:
 
 
 def enough_terms(documents: SparseRows, doc: int, n_terms: int) -> NDArray[np.int64]:
-    """Where terms of the document are, each once; those of the next ones too, up to three, where it is too short."""
+    """Return the places of a document's terms, each once; those of up to three next ones too, where it is short."""
     begin = documents.offsets[doc]
     for last in range(doc + 1, min(doc + 5, len(documents.offsets))):
         _, places = np.unique(documents.columns[begin : documents.offsets[last]], return_index=True)

@@ -78,7 +78,7 @@ class Journal:
         return [read_table(folder, "segment", verify=False) for folder in self.folders()]
 
     def folders(self) -> list[Path]:
-        """Where the segments are, in order."""
+        """The folders of the segments, in order."""
         return [self.folder / segment.name for segment in self.segments]
 
     def remove(self) -> None:

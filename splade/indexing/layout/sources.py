@@ -1,4 +1,4 @@
-"""Where the vectors of an index under construction are: in memory, or in segments on disk.
+"""The vectors of an index under construction: held in memory, in segments on disk, or in finished indexes.
 
 An index is laid out in two walks: over the documents, to see which are alike, and over the terms, whose
 postings become its runs. A source can be walked in both ways, any number of times, in bounded memory.

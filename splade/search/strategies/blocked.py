@@ -15,7 +15,7 @@ LENGTHS = 33  # bit lengths of a uint32
 
 
 class Blocked:
-    """What strategies over blocks share. Scratch memory is kept for later calls, as many as ever ran at once."""
+    """The base of strategies over blocks. Scratch memory is kept for later calls, as many as ever ran at once."""
 
     def __init__(self, index: InvertedIndex) -> None:
         self._blocks = index.blocks
@@ -37,11 +37,11 @@ class Blocked:
         self._free.append(scratch)
 
     def shares(self, k: int) -> NDArray[np.float32]:  # noqa: ARG002
-        """What bounds are multiplied with, by bit length of the number of query terms: 1, since exact."""
+        """Return the factors that multiply bounds, by bit length of the number of query terms: 1, since exact."""
         return self._shares
 
     def plan(self, k: int) -> int:  # noqa: ARG002
-        """Whether to look at bounds."""
+        """Return the plan for `search_all`: to look at the bounds of blocks in any case."""
         return BOUND
 
     def _take_scratch(self, k: int, longest: int) -> Scratch:

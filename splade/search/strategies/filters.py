@@ -1,4 +1,4 @@
-"""Which documents a search may return."""
+"""The choice of the documents that a search may return."""
 
 from collections.abc import Iterable
 from typing import Any

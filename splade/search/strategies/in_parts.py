@@ -48,7 +48,7 @@ def narrowed(queries: SparseRows, first: int, last: int, n_terms: int) -> Sparse
 
 
 def _filter(part: Part, allowed: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """What of ``allowed`` concerns the part, without its deleted documents."""
+    """Return the stretch of ``allowed`` that concerns the part, without its deleted documents."""
     if not allowed.size:
         return part.live
     mine = allowed[part.first : part.first + part.segment.n_docs]

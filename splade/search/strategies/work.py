@@ -1,4 +1,4 @@
-"""What a searcher asks of a strategy at a time."""
+"""The work that a searcher asks of a strategy in one call."""
 
 from typing import NamedTuple, Protocol
 
@@ -29,7 +29,7 @@ class Work(NamedTuple):
 
 
 class Strategy(Protocol):
-    """How the best documents are found. Called from several threads at once.
+    """A way to find the best documents. Called from several threads at once.
 
     Constructed with the index and its own named options; a call fills the ``keys`` (`splade.kernels.topk`) and
     ``counts`` of its `Work`.
