@@ -66,7 +66,7 @@ def beir_eval(cfg: DictConfig) -> dict[str, float]:
 
 
 def count_dropped(title: str, qrels: Qrels, policy: str, dataset: str) -> int:
-    """How many relevant documents the rule about self-matches drops from every ranking, with a warning."""
+    """Count the relevant documents that every ranking loses for having their query's id; warn where there are any."""
     lost = relevant_self_matches(qrels) if drops_self_matches(policy, dataset) else []
     if lost:
         logger.warning(

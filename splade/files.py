@@ -35,7 +35,7 @@ class InputError(ValueError):
 
 
 def is_gzip(path: str | Path) -> bool:
-    """Whether ``path`` is to be unpacked: it is called ``.gz``, or begins as a gzip file does."""
+    """True where ``path`` is to be unpacked: it is called ``.gz``, or begins as a gzip file does."""
     if Path(path).suffix == ".gz":
         return True
     with Path(path).open("rb") as stream:
@@ -259,7 +259,10 @@ def naming(path: str | Path) -> Iterator[None]:
 
 
 def _of_full_disk(error: BaseException | None) -> bool:
-    """Whether a full disk is behind ``error``: torch raises while one is handled, safetensors quotes its number."""
+    """True where a full disk caused ``error``.
+
+    Torch raises an error of its own while that of the disk is handled; safetensors quotes the disk error's number.
+    """
     while error is not None:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             return True

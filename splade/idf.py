@@ -47,7 +47,7 @@ def idf(cfg: DictConfig) -> Path:
 
 
 def _about(cfg: DictConfig, collection: Collection) -> dict[str, Any]:
-    """What decides the file."""
+    """Describe what the IDF file depends on: collection, tokenizer, length limit and formula."""
     return {
         **collection_state(collection),
         "n_docs": len(collection),

@@ -53,12 +53,12 @@ class Lock:
 
     @property
     def is_held(self) -> bool:
-        """Whether it was not released."""
+        """True until the lock is released."""
         return self.release.alive
 
     @property
     def is_there(self) -> bool:
-        """Whether the file that is locked was not removed."""
+        """True while the lock is held and its file has not been removed."""
         return self.is_held and os.fstat(self._descriptor).st_nlink > 0
 
 

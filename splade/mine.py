@@ -53,7 +53,7 @@ def mine(cfg: DictConfig) -> dict[str, Any]:
 
 
 def chooser_from(cfg: DictConfig) -> Chooser:
-    """What is chosen of a ranking: no positive, and no false negative by the scores that are given."""
+    """Make the chooser of negatives: it takes no positive, and no false negative by the scores that are given."""
     settings = cfg.mine
     positives = positives_of(read_qrels(settings.qrels))
     try:
@@ -97,7 +97,7 @@ def index_of(cfg: DictConfig, model: SparseRetriever) -> Index:
 
 
 def about(cfg: DictConfig, model: SparseRetriever) -> dict[str, Any]:
-    """What decides the negatives, beside queries and qrels."""
+    """Describe what the negatives depend on apart from queries and qrels: model, index, ranks, scores and search."""
     settings = cfg.mine
     scores = None if settings.scores is None else list(Stored.of(Path(settings.scores)))
     return {

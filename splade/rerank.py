@@ -108,13 +108,13 @@ def reranked(
 
 
 def _about(job: Job) -> dict[str, Any]:
-    """What tells a job's run and texts from others (JSON values)."""
+    """Describe a job's run and texts so that they can be told from others (JSON values)."""
     texts = {"queries": state_of(job.queries), "documents": state_of(job.documents)}
     return texts | {"run": list(Stored.of(Path(job.source)))}
 
 
 def _made(about: dict[str, Any], path: Path) -> dict[str, Any]:
-    """What a run is about, and the file that was made."""
+    """Return the record of a finished run: what it is about, and the size and checksum of its file."""
     return {"about": about, "file": list(Stored.of(path))}
 
 

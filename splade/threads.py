@@ -28,7 +28,7 @@ TICKS = Path("/proc/stat")
 
 
 class Processors(NamedTuple):
-    """What this process may use: processors that the scheduler gives it, and how many at a time its group may use."""
+    """Processors for this process: those the scheduler gives it, and how many at a time its control group may use."""
 
     listed: int
     quota: float | None = None  # None: no limit
@@ -61,7 +61,7 @@ def settle(environment: MutableMapping[str, str], loaded: Container[str] = sys.m
 
 
 def starts_command(arguments: Sequence[str], original: Sequence[str]) -> bool:
-    """Whether Python is on its way to a module of this package: ``python -m splade.train``.
+    """True where Python is about to run a module of this package, as in ``python -m splade.train``.
 
     ``arguments`` are ``sys.argv``, whose first is ``-m`` until the module is found; ``original`` is ``sys.orig_argv``.
     """

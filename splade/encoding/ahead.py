@@ -10,7 +10,7 @@ MOMENT = 0.1  # seconds between two looks at what else there is: a signal, nobod
 
 
 class _End:
-    """What follows the last item: the error that ended them, if any."""
+    """The mark after the last item, with the error that ended the items, if any."""
 
     def __init__(self, error: BaseException | None) -> None:
         self.error = error

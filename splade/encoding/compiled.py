@@ -37,7 +37,7 @@ class Compiled(nn.Module):
         return self._base[0].dtype
 
     def forward(self, **given: Any) -> Any:
-        """What ``base`` gives."""
+        """Return what ``base`` returns, computed by its compiled form where that works."""
         if self._call is not None:
             try:
                 return self._call(**given)

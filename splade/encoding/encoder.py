@@ -82,7 +82,7 @@ class Encoder:
 
     @property
     def precision(self) -> str:
-        """What the transformer computes in."""
+        """The name of the number format that the transformer computes in."""
         if self._int8 is not None:
             return "int8"
         return "tf32" if self.dtype == torch.float32 and takes_tf32(self.device) else name_of(self.dtype)
@@ -164,7 +164,7 @@ class Encoder:
         return module if isinstance(module, MlmEncoder) else None
 
     def _has_body(self, address: str) -> bool:
-        """Whether hidden states are taken from the transformer alone, and so can be from another in its place."""
+        """False, with a warning, where the model runs only as a whole, so that its transformer cannot be replaced."""
         if self._module is not None and find_head(self._module.mlm) is None:
             logger.warning("%s: this model goes through its full logits, which it leaves as they are", address)
             return False

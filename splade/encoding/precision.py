@@ -1,4 +1,7 @@
-"""What a device computes natively. Emulated half precision is several times slower than float32, so it is not used."""
+"""The number formats that a device computes in natively.
+
+Emulated half precision is several times slower than float32, so it is not used.
+"""
 
 import logging
 
@@ -33,7 +36,7 @@ def precision_of(device: torch.device, *, fp16: bool = False, bf16: bool = False
 
 
 def has_int8(device: torch.device) -> bool:
-    """Whether 8-bit products are worth it on ``device``: on processors that have instructions for them."""
+    """True where 8-bit products are worth it: ``device`` is a CPU that has instructions for them."""
     return device.type == "cpu" and bool(INT8_FLAGS & cpu_flags())
 
 

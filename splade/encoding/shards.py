@@ -79,7 +79,7 @@ class ShardWriter:
         self.finished = True
 
     def _whole(self) -> bool:
-        """Whether the shard at its place is these vectors; InputError where it is others, False where it is damaged."""
+        """True where the shard holds these vectors, False where it is damaged; InputError where it holds others."""
         try:
             for name, written in read_manifest(self.path).files.items():
                 check_file(self.path / name, written)

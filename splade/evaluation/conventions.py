@@ -27,12 +27,12 @@ _IN_WORDS = {
 
 
 def drops_self_matches(policy: str, dataset: str) -> bool:
-    """Whether ``policy`` drops self-matches on ``dataset`` (``arguana``, ``beir/arguana``, any case)."""
+    """True where ``policy`` drops self-matches on ``dataset`` (``arguana``, ``beir/arguana``, any case)."""
     return (sets := _sets(policy)) is None or dataset.lower().removeprefix("beir/").split("/")[0] in sets
 
 
 def search_depth(k: int, policy: str, dataset: str) -> int:
-    """How many results to ask a search for so that ``k`` are left: k, or k + 1 where one may be dropped."""
+    """Return the number of results to search for so that ``k`` are left: k, or k + 1 where one may be dropped."""
     return k + drops_self_matches(policy, dataset)
 
 

@@ -1,4 +1,4 @@
-"""How far a run and its qrels speak of the same queries and documents."""
+"""Comparing the queries and documents of a run with those of its relevance judgments (qrels)."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""What a search costs: latency over queries, and how often terms occur in them."""
+"""The cost of a search: latency over queries, and the number of texts that each term occurs in."""
 
 from collections.abc import Iterable, Sequence
 

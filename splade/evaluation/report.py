@@ -19,7 +19,7 @@ def write_summary(out_dir: str | Path, results: Mapping[str, Mapping[str, float]
 
 
 def stored_facts(folder: str | Path) -> dict[str, Any]:
-    """What the search left about itself in ``folder``: the JSON files below ``stats/``, by their name."""
+    """Read what the search recorded about itself: the JSON files in ``stats/`` of ``folder``, by their name."""
     return {file.stem: read_json(file) for file in sorted((Path(folder) / "stats").glob("*.json"))}
 
 

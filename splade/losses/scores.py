@@ -1,4 +1,4 @@
-"""What every loss takes, and the form every loss has.
+"""The scores that every loss takes, and the interface that every loss has.
 
 Letters: ``B`` queries of the global batch, ``n`` documents listed per query, the positive first.
 """
@@ -49,7 +49,7 @@ class Scores(NamedTuple):
 
 
 class Needs:
-    """What a loss asks of the data, so that it is checked when training is assembled.
+    """A loss's demands on the data, which are checked when a training is assembled.
 
     ``of_tokens``: it is one of tokens, not of ``Scores``. ``needs_teacher``; ``needs_in_batch``, with
     ``in_batch_documents`` ("positives" for width B, "all" for width B * n); ``needs_document_keys``;

@@ -1,4 +1,4 @@
-"""Which documents of a query's ranking become its negatives."""
+"""Choosing a query's negatives, documents that do not answer it, from its ranking."""
 
 import hashlib
 from collections import Counter

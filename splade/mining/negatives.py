@@ -69,7 +69,7 @@ def described(counts: Mapping[str, int]) -> dict[str, Any]:
 
 
 def state_of(collection: Collection) -> Any:
-    """What tells the texts of a collection from others: size and checksum of its file, or its name."""
+    """Identify the texts of a collection by the size and checksum of its file, or by its name where it is no file."""
     source = Path(collection.source)
     return list(Stored.of(source)) if source.is_file() else str(collection.source)
 

@@ -53,7 +53,7 @@ class Pieces:
 
     @property
     def statistics(self) -> dict[str, Any]:
-        """What was written beside a finished file."""
+        """The statistics that were written beside a finished file."""
         stored: dict[str, Any] = read_json(self.stats_path)
         return stored["statistics"]
 
@@ -67,7 +67,7 @@ class Pieces:
         self._took(path, head)
 
     def entries(self) -> Iterator[Entry]:
-        """What was stored so far, in order."""
+        """Yield the queries stored so far with their scores, in order."""
         for piece in self._pieces:
             for line in _read(piece)[1].split("\n")[:-1]:  # ids may hold other line separators
                 record = json.loads(line)
@@ -89,7 +89,7 @@ class Pieces:
         self.finished = True
 
     def _is_there(self) -> bool:
-        """Whether the file is there and whole; InputError where it is another."""
+        """True where the file is there and whole; InputError where it is another and no pieces of this one are left."""
         if not self.path.is_file():
             return False
         other = f"Name another config.out_dir, or remove {self.path}"

@@ -26,7 +26,7 @@ FILE = "scores.jsonl.gz"
 
 
 class Texts(NamedTuple):
-    """Where the texts of ids are, and which documents are answers."""
+    """The collections that ids of queries and documents are looked up in, and the documents that answer each query."""
 
     queries: Collection
     documents: Collection

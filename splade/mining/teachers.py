@@ -41,7 +41,7 @@ class Teacher(Protocol):
     """Scores documents for queries; higher is better."""
 
     def about(self) -> dict[str, Any]:
-        """What tells these scores from another teacher's (JSON values)."""
+        """Describe this teacher so that its scores can be told from another's (JSON values)."""
 
     def scores(self, groups: Sequence[Group]) -> list[NDArray[np.float32]]:
         """The scores of each group's documents, float32 [documents] each."""
@@ -138,7 +138,7 @@ class RetrieverTeacher:
 
 
 def about_reranker(reranker: Reranker, fp16: bool) -> dict[str, Any]:
-    """What tells the scores of ``reranker`` from another one's: kind, settings, precision and weights."""
+    """Describe ``reranker`` so that its scores can be told from another's: kind, settings, precision and weights."""
     settings = {"kind": reranker.kind, **reranker.settings(), "fp16": fp16}
     return settings | {"weights": weights_digest(reranker.state_dict().items())}
 

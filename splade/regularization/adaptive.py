@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 class Adaptive(ABC):
-    """What is learnt comes from the vectors of global batches, so it is the same on any number of processes.
+    """A part of a penalty that learns from the vectors of global batches, so the same on any number of processes.
 
     A step calls ``forget``, ``observe`` for each global batch, and ``settle`` once the weights have been updated: only
     that changes anything, so that a step which is cut short, or skipped for its infinite gradients, leaves no trace.
@@ -35,7 +35,7 @@ class Adaptive(ABC):
         self._seen = []
 
     def state(self) -> dict[str, Any]:
-        """What was learnt, as tensors and plain values."""
+        """Return what was learnt, as tensors and plain values."""
         return {name: getattr(self, name) for name in self.learnt}
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -45,7 +45,7 @@ class Adaptive(ABC):
 
     @abstractmethod
     def summary(self, vectors: Tensor) -> Tensor:
-        """What is kept of vectors [N, V], float64 on the CPU; those of a step's batches are averaged."""
+        """Summarize vectors [N, V] as float64 on the CPU; the summaries of a step's batches are averaged."""
 
     @abstractmethod
     def learn(self, seen: Tensor, step: int) -> None:

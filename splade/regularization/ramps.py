@@ -1,4 +1,4 @@
-"""How a penalty's weight λ grows: functions of the optimizer step, so that resuming has nothing to restore."""
+"""Growth of a penalty's weight λ as a function of the optimizer step, so that resuming has nothing to restore."""
 
 import math
 from typing import Protocol

@@ -107,7 +107,7 @@ def _reg(settings: Mapping[str, Any], name: str, address: str, catalog: Mapping[
 
 
 def _class(reg: str, catalog: Mapping[str, str]) -> Any:
-    """What the catalog has under ``reg``."""
+    """Import the class of the regularizer that the catalog lists under ``reg``; InputError where that fails."""
     module, _, attribute = str(catalog[reg]).rpartition(".")
     try:
         return getattr(import_module(module), attribute)

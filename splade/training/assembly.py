@@ -1,4 +1,4 @@
-"""Whether the parts of a training fit each other, asked before anything runs."""
+"""Checks that the parts of a training fit each other, made before anything runs."""
 
 import logging
 from collections.abc import Iterable

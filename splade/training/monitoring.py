@@ -1,4 +1,4 @@
-"""What a run writes down: CSV, JSONL, TensorBoard, and warnings when vectors go wrong."""
+"""Records of a training: CSV, JSONL, TensorBoard, and warnings when vectors go wrong."""
 
 import csv
 import json

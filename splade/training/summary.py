@@ -1,4 +1,4 @@
-"""What a training came to."""
+"""The summary that a training returns."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -7,7 +7,7 @@ ALL_STEPS, EARLY = "all steps", "early stopping"
 
 
 class TrainingSummary(NamedTuple):
-    """How far a training went, why it ended, and which weights ``model_dir`` holds."""
+    """The outcome of a training: how far it went, why it ended, and which weights ``model_dir`` holds."""
 
     steps: int  # optimizer steps in all
     steps_now: int  # of them, taken by this call

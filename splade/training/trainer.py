@@ -44,7 +44,7 @@ logger = logging.getLogger(__name__)
 
 
 class Progress(NamedTuple):
-    """Where a training stands."""
+    """The progress of a training: its steps, its last and best validation, and how it finished."""
 
     step: int = 0  # optimizer steps done
     validated: int = 0  # the last step that was validated and recorded
@@ -128,7 +128,7 @@ class Trainer(TrainingSettings):
         return Validation(loss, self.full_ranking, self.validation_metrics, self.monitoring_ckpt)
 
     def _continues(self) -> bool:
-        """Whether ``checkpoint_dir`` holds a training to continue; InputError where that had other settings.
+        """True where ``checkpoint_dir`` holds a training to continue; InputError where that had other settings.
 
         Also where ``model/`` could not be replaced in the end, since another program's files are in it.
         """
@@ -256,7 +256,7 @@ class Trainer(TrainingSettings):
             return self.validation(model, global_step, step)
 
     def _keeps_last(self, best: Best, finished: str) -> bool:
-        """Whether ``model/`` has the weights of the last validated step, best or not."""
+        """True where ``model/`` has the weights of the last validated step, best or not."""
         return best.step == 0 or bool(finished and self.overwrite_final)  # 0: nothing is monitored, or all was NaN
 
     def _record_is_due(self) -> bool:

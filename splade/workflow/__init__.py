@@ -1,1 +1,1 @@
-"""What two commands share: models and data of a config, encoding, indexes, checks before work."""
+"""The work that commands share: models and data of a config, encoding, indexes, checks before work."""

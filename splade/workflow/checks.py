@@ -1,4 +1,4 @@
-"""What would stop a long command in the end, looked at before it begins."""
+"""Checks, before a long command begins, for what would stop it in the end."""
 
 from collections.abc import Sequence
 from pathlib import Path

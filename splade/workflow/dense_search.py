@@ -51,7 +51,7 @@ def build(cfg: DictConfig, model: SparseRetriever, collection: Collection, folde
 
 
 def is_dense(cfg: DictConfig) -> bool:
-    """Whether ``config.index_dir`` is searched with dense vectors; where it has both kinds, the model says."""
+    """True where ``config.index_dir`` is searched with dense vectors; where it has both kinds, the model decides."""
     folder = Path(cfg.index.dir)
     if cfg.retrieve.vectors or not (folder / FOLDER).is_dir():
         return False

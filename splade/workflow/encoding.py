@@ -48,7 +48,7 @@ def encoder_from(
 
 
 def uses_int8(cfg: DictConfig) -> bool:
-    """Whether `encoder_from` makes an encoder with 8-bit products of this config, on this machine."""
+    """True where the config asks for 8-bit products and this machine, having no CUDA GPU, computes them fast."""
     return bool(cfg.encoder.int8) and not torch.cuda.is_available() and has_int8(torch.device("cpu"))
 
 
@@ -73,7 +73,7 @@ def collection_vectors(encoder: Encoder, collection: Collection, start: int = 0)
 
 
 def origin_of(encoder: Encoder, collection: Collection) -> dict[str, Any]:
-    """What tells the vectors of ``collection`` from others of the same model."""
+    """Describe the vectors of ``collection`` so that they can be told from others of the same model."""
     origin = collection_state(collection) | {"max_length": encoder.max_length}
     if encoder.precision != "float32":
         origin["precision"] = encoder.precision
@@ -111,7 +111,7 @@ def _vectors(encoder: Encoder, collection: Collection, numbers: range, what: str
 
 
 def about_vectors(encoder: Encoder, collection: Collection) -> dict[str, Any]:
-    """What vectors are of, wherever they are made: nothing of it depends on the machine."""
+    """Describe vectors by model, settings and contents of the collection: no path or date of a file is part of it."""
     source = Path(collection.source)
     about = {
         "fingerprint": encoder.model.fingerprint(),
@@ -130,7 +130,7 @@ def about_vectors(encoder: Encoder, collection: Collection) -> dict[str, Any]:
 
 
 def collection_state(collection: Collection) -> dict[str, Any]:
-    """What tells one state of a collection's file from another: path, size, time of change."""
+    """Describe the present state of a collection's file, to notice changes: path, size, time of change."""
     source = Path(collection.source)
     state: dict[str, Any] = {"collection": str(collection.source)}
     if source.is_file():

@@ -1,4 +1,4 @@
-"""What a config says of a model, beside what a folder that describes itself says of it.
+"""Reconciling a config's settings for a model with those that the model's own folder records.
 
 A folder's own settings hold. A setting of the config counts where the user named it; one that a shipped config has for
 the model that it names itself counts only for that model. Every difference is said.
@@ -88,7 +88,7 @@ def asked_of(cfg: DictConfig, *, always: Collection[str] = ()) -> dict[str, Aske
 
 
 def is_named(cfg: DictConfig, *addresses: str) -> bool:
-    """Whether the user named one of ``addresses``, or something below it."""
+    """True where the user named one of the settings ``addresses``, or something below one."""
     return any(f"{name}.".startswith(f"{address}.") for name in cfg.named for address in addresses)
 
 
@@ -108,7 +108,7 @@ def settle(
     changeable: Collection[str] | None = None,
     remedy: str = "",
 ) -> Settled:
-    """What is made of a described folder as a model of ``kind``, and the settings of a config.
+    """Combine the settings of a described folder with those of a config, for a model of ``kind``.
 
     InputError for settings that count and that ``kind`` does not take, or that are not ``changeable`` (None: all are).
     """

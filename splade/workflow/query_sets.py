@@ -52,7 +52,7 @@ def query_sets(cfg: DictConfig) -> list[QuerySet]:
 
 
 def count_unknown(name: str, qrels: Qrels, index_dir: str | Path | None) -> int | None:
-    """How many judged documents no search of the index can find, with a warning; None where it cannot be told.
+    """Count the judged documents that no search of the index can find, with a warning; None where it cannot be told.
 
     These are the documents that the index does not hold, and those that were deleted from it.
     """

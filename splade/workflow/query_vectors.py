@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 
 class Lost(NamedTuple):
-    """What an index does not know of some queries, under the names that are reported."""
+    """The terms of queries that an index does not know, counted under the names that are reported."""
 
     unknown_tokens: int = 0  # terms of queries, counted for each query
     queries_with_unknown_tokens: int = 0

@@ -1,4 +1,4 @@
-"""What the commands share, without a model: vectors into an index, query vectors through it.
+"""The work that commands share without a model: vectors go into an index, and query vectors search it.
 
 Where a model makes the vectors, :mod:`splade.workflow.encoding` does; this module starts without torch.
 """
@@ -226,7 +226,7 @@ def _stored(path: Path) -> Any:
 
 
 def is_built(documents: Documents, path: str | Path, layout: Mapping[str, Any] | None = None) -> bool:
-    """Whether `build_index` would keep the index at ``path`` as it is."""
+    """True where `build_index` would keep the index at ``path`` as it is."""
     return _same_index(Path(path), documents, Layout(**(layout or {}))) is not None
 
 

@@ -1,4 +1,4 @@
-"""What a training is of: it goes on only where this is the same."""
+"""The description of a training by the settings that decide its weights; it resumes only where this is unchanged."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -71,7 +71,10 @@ LOST_WORDS = (
 
 
 def _tells_of_a_lost_process(error: RuntimeError) -> bool:
-    """Whether a collective failed because of another process: torch has no type for it, gloo and NCCL have words."""
+    """True where another process made a collective operation fail.
+
+    Torch has no type for it; gloo and NCCL have words.
+    """
     words = str(error).lower()
     return any(each in words for each in LOST_WORDS)
 
@@ -86,7 +89,7 @@ def _end_group() -> None:
 
 
 def _own_gpu() -> str:
-    """What tells this process's GPU from those of all machines."""
+    """Identify this process's GPU among those of all machines."""
     properties = torch.cuda.get_device_properties(torch.cuda.current_device())
     return f"{socket.gethostname()} {getattr(properties, 'uuid', world()[0])}"  # no uuid in torch before 2.5
 
@@ -115,7 +118,7 @@ def world() -> tuple[int, int]:
 
 
 def own_share(n: int) -> tuple[int, int]:
-    """Which of ``n`` things in a row are this process's: the first of them, and the first of the next process's."""
+    """Return the bounds of this process's share of ``n`` things in a row: its first, and the next process's first."""
     rank, size = world()
     return rank * n // size, (rank + 1) * n // size
 
@@ -232,7 +235,7 @@ def _sendable(error: BaseException) -> BaseException:
 
 
 def anywhere(flag: bool, device: torch.device) -> bool:
-    """Whether ``flag`` is set on any rank."""
+    """True where ``flag`` is set on any rank."""
     if world()[1] == 1:
         return flag
     raised = torch.tensor(float(flag), device=device)

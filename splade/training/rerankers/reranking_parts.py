@@ -1,4 +1,4 @@
-"""What the training of rerankers has beside its loop: what it checks, logs and tells."""
+"""Parts of a reranker's training around its loop: the checks, the log and the summary."""
 
 import json
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from splade.losses.scores import Loss
 
 
 class RerankingSummary(NamedTuple):
-    """How a reranker's training ended."""
+    """The outcome of a reranker's training."""
 
     steps: int  # optimizer steps in all
     steps_now: int  # of them, taken by this call

@@ -78,7 +78,7 @@ class MaskedTokenStep(GlobalStep):
         return self.objective.of_documents(vectors[SIDE].unflatten(0, (-1, share.n_documents)), step)
 
     def _hidden(self, share: Share, batch: int) -> Hidden:
-        """What the model is shown of the share's documents: a function of the seed, the batch and their numbers."""
+        """Hide tokens of the share's documents: a function of the seed, the batch and the documents' numbers."""
         tokens, first = share.tokens[SIDE], share.first_text(SIDE)
         numbers = range(first, first + len(tokens.ids))
         return self.hiding(tokens, [random_stream(self.seed, HIDING, batch, number) for number in numbers])

@@ -1,4 +1,4 @@
-"""What training lowers: the loss of a global batch's scores plus the penalties of its vectors.
+"""The objective that training lowers: the loss of a global batch's scores plus the penalties of its vectors.
 
 Letters: ``B`` queries of the global batch, ``n`` documents per query (positive first), ``V`` terms.
 """
@@ -91,7 +91,7 @@ class Objective:
         return [each for each in penalties if each.side in self.sides]
 
     def adaptive(self) -> dict[str, tuple[str, Adaptive]]:
-        """What learns from vectors, with its side, under ``name_side_part``."""
+        """Collect the parts of penalties that learn from vectors, each with its side, under ``name_side_part``."""
         found: dict[str, tuple[str, Adaptive]] = {}
         for each in self.penalties:
             for part in ("measure", "ramp"):

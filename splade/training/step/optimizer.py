@@ -145,7 +145,7 @@ class Precision:
         return taken
 
     def logged(self) -> dict[str, float]:
-        """What to log of the last step: the loss scale, and 1 where it was skipped; nothing without a scale."""
+        """Return what to log of the last step: the loss scale, and 1 where it was skipped; empty without a scale."""
         values = (self.scaler.get_scale(), float(self.skipped > 0))
         return dict(zip(self.columns, values, strict=True)) if self.columns else {}
 

@@ -1,4 +1,4 @@
-"""Which examples make which global batch: pure functions of the seed, so that resuming has nothing to restore.
+"""Dividing examples into global batches by pure functions of the seed, so that resuming has nothing to restore.
 
 The stream of examples is one permutation of the training set after another, one per epoch, cut into
 global batches. A batch may span two epochs; how many processes share it changes nothing.

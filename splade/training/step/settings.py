@@ -20,7 +20,7 @@ NO_ARITHMETIC: tuple[str, ...] = (
 
 @dataclass(kw_only=True)
 class TrainingSettings:
-    """How to train; a step is an optimizer step throughout."""
+    """The settings of a training; a step is an optimizer step throughout."""
 
     checkpoint_dir: str | Path  # everything is written below it
     nb_iterations: int  # steps of the whole training; may grow when a run is continued

@@ -47,7 +47,7 @@ class Share(NamedTuple):
 
 
 class Cut(NamedTuple):
-    """What bounds the texts that are encoded at once; None: nothing does."""
+    """The limits on the texts that are encoded at once; None: no limit."""
 
     examples: int | None = None
     tokens: int | None = None  # padding counted; a longer text is encoded alone
@@ -148,7 +148,7 @@ def encode_part(model: nn.Module, inputs: dict[str, tuple[Tensor, Tensor]]) -> d
 
 
 def _may_mix(model: Any) -> bool:
-    """Whether queries and documents go through one encoder, and one that computes texts of like length together."""
+    """True where queries and documents share an encoder and pooling, and it computes texts of like length together."""
     if not (getattr(model, "shares_encoder", False) and getattr(model, "pools_alike", True)):
         return False
     encoder = model.encoders["document"]

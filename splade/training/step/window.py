@@ -25,7 +25,7 @@ class Window:
         self.count, self.sums = 0, {}
 
     def state(self) -> dict[str, Any]:
-        """What ``restore`` takes."""
+        """Return the count and the sums, as ``restore`` takes them."""
         return {"count": self.count, "sums": dict(self.sums)}
 
     def restore(self, state: Mapping[str, Any]) -> None:

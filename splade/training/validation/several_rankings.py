@@ -20,7 +20,7 @@ class SeveralRankings:
         self.rankings = dict(rankings)
 
     def columns(self, figures: Sequence[str]) -> list[str]:
-        """What a call gives, where the metrics give ``figures``: the means first."""
+        """Name the results of a call, where the metrics give ``figures``: the means first, then each data set's own."""
         return [*figures, *(f"{name}/{figure}" for name in self.rankings for figure in figures)]
 
     def __call__(self, model: SparseRetriever, metrics: Sequence[str]) -> dict[str, float]:
