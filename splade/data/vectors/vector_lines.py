@@ -12,6 +12,7 @@ from splade.data.vectors.vector_parts import Part
 from splade.files import InputError
 
 NUMBERS = {int, float}
+MOST = float(np.finfo(np.float32).max)
 
 
 def parse_lines(path: Path, chunk: Chunk, start: int, stop: int, number: int) -> Part:
@@ -59,16 +60,12 @@ def _parsed(raw: bytes) -> tuple[str, dict[str, float]]:
 
 
 def _in_range(vector: dict[str, float]) -> bool:
-    """True where no whole number is too large for a float."""
-    try:
-        float(max(vector.values(), default=0))
-    except OverflowError:
-        return False
-    return True
+    """True where the largest weight is one that float32 holds; no whole number is too large to be compared."""
+    return max(vector.values(), default=0) <= MOST
 
 
 def _is_weight(weight: Any) -> bool:
-    return type(weight) in NUMBERS and 0 <= weight <= float(np.finfo(np.float32).max)
+    return type(weight) in NUMBERS and 0 <= weight <= MOST
 
 
 def _unusable(key: str, weight: Any) -> str:
