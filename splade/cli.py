@@ -31,10 +31,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     if {"-h", "--help"} & set(given) and not commands()[name].get("plain"):
         print(help_of(name))
         return
+    _look_in_launch_folder()
     settle(os.environ)  # before the command's module loads torch
     module = f"splade.{name}"
     sys.argv = [module, *given[1:]]
     in_words(name, lambda: runpy.run_module(module, run_name="__main__", alter_sys=True))
+
+
+def _look_in_launch_folder() -> None:
+    """Find modules of the folder of launch first, as ``python -m`` does, unless Python was told not to."""
+    here = os.getcwd()  # noqa: PTH109
+    if not getattr(sys.flags, "safe_path", False) and not {"", here} & set(sys.path):
+        sys.path.insert(0, here)
 
 
 def listing() -> str:

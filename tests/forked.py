@@ -214,6 +214,7 @@ def _said(file: int) -> str:
 
 def _run(child: Child) -> None:
     how, what, *arguments = child.arguments
+    sys.path[0] = str(Path.cwd()) if how == "-m" else ""  # where the server itself was launched
     if how == "-m":
         sys.argv = [what, *arguments]
         runpy.run_module(what, run_name="__main__", alter_sys=True)

@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from splade.cli import main
 from splade.config import command, commands
 from splade.files import InputError
+from tests.forked import run_well
 
 ROOT = Path(__file__).parents[2]
 
@@ -144,3 +145,15 @@ def test_a_module_and_a_sub_command_are_the_same(tmp_path):
         told.append(done.stderr)
     assert told[0] == told[1]
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["a module", "a sub-command"])
+def test_a_class_of_ones_own_is_found_in_the_folder_of_launch(name, tmp_path):
+    (tmp_path / "my_losses.py").write_text("from splade.losses import BCE\n\n\nclass Mine(BCE):\n    pass\n")
+    asked = ["loss._target_=my_losses.Mine", "~config.augment_pairs", "config.loss=BCE", "--cfg", "job"]
+    if name == "a module":
+        (ended,) = run_well("-m", "splade.train", *asked, cwd=tmp_path)
+    else:  # as the console script, whose own folder stands first in sys.path
+        code = f"import sys; sys.path.remove(''); from splade.cli import main; main(['train', *{asked}])"
+        (ended,) = run_well("-c", code, cwd=tmp_path)
+    assert "_target_: my_losses.Mine" in ended.out
