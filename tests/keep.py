@@ -16,6 +16,7 @@ from splade import IndexBuilder, InvertedIndex, Searcher
 from splade.config import configure, save_config
 from splade.encoding import Encoder
 from splade.indexing import IndexAppender, delete
+from splade.kernels.sparse import to_dense
 from splade.models import Splade, SpladeDoc, SpladeMlp, load_retriever, save_retriever
 from splade.records import SIDES, Text
 from tests.kernels.cases import random_batch
@@ -71,11 +72,7 @@ def vectors_of(folder: Path) -> dict[str, np.ndarray]:
         for side in SIDES:
             encoder = Encoder(load_retriever(place), side, device="cpu")
             batch = encoder.encode_all([Text(str(n), text) for n, text in enumerate(TEXTS)])
-            matrix = np.zeros((len(TEXTS), batch.vocab_size), np.float32)
-            matrix[np.repeat(np.arange(len(TEXTS)), np.diff(batch.rows.offsets)), batch.rows.columns] = (
-                batch.rows.weights
-            )
-            found[f"{place.name} {side}"] = matrix
+            found[f"{place.name} {side}"] = to_dense(batch.rows, batch.vocab_size)
     return found
 
 

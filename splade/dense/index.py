@@ -24,6 +24,7 @@ from splade.indexing.format.storage import (
     write_header,
 )
 from splade.kernels.ids import hash_ids
+from splade.kernels.sparse import to_dense
 from splade.records import SparseBatch
 
 FOLDER, KIND = "dense_index", "dense index"
@@ -39,10 +40,7 @@ class DenseBatch(NamedTuple):
 
 def in_matrix(batch: SparseBatch) -> DenseBatch:
     """The vectors of ``batch`` as rows of a matrix."""
-    rows = batch.rows
-    matrix = np.zeros((len(batch.ids), batch.vocab_size), np.float32)
-    matrix[np.repeat(np.arange(len(batch.ids)), np.diff(rows.offsets)), rows.columns] = rows.weights
-    return DenseBatch(batch.ids, matrix)
+    return DenseBatch(batch.ids, to_dense(batch.rows, batch.vocab_size))
 
 
 class DenseIndex:

@@ -105,7 +105,7 @@ def from_dense(matrix: ArrayLike) -> SparseRows:
 
 
 def to_dense(rows: SparseRows, n_columns: int) -> NDArray[np.float32]:
-    """The rows as a dense matrix [N, n_columns]: for small collections and tests."""
+    """The rows as a dense matrix [N, n_columns]: for dense models' vectors, small collections and tests."""
     dense = np.zeros((len(rows.offsets) - 1, n_columns), np.float32)
     dense[np.repeat(np.arange(len(dense)), np.diff(rows.offsets)), rows.columns] = rows.weights
     return dense

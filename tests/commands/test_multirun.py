@@ -62,7 +62,7 @@ def test_values_of_like_names_are_told_apart():
     sweep = planned("config.lr=1,2", f"{address}.lambda_q=1,2", f"{address}.T=3,4", "regularizer=flops_toy")
     assert sweep.jobs[0].name == "lr=1,lambda_q=1,T=3"
     both = [f"config.regularizer.{name}.lambda_q=1,2" for name in ("FLOPS", "L1")]
-    assert planned(*both).jobs[1].name == ("config.regularizer.FLOPS.lambda_q=1,config.regularizer.L1.lambda_q=2")
+    assert planned(*both).jobs[1].name == "config.regularizer.FLOPS.lambda_q=1,config.regularizer.L1.lambda_q=2"
 
 
 def test_jobs_that_no_folder_can_tell_apart_are_refused():

@@ -2,8 +2,7 @@
 
     python -m tests.kernels.warm
 
-Nothing is tested. Code is kept for every way of keeping weights and every strategy; where it is there already, this
-takes seconds.
+Nothing is tested. Where the code is there already, this takes seconds.
 """
 
 import subprocess

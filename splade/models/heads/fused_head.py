@@ -53,9 +53,8 @@ def splade_head(
     if sum(lengths) != len(tokens):
         raise ValueError(f"lengths add up to {sum(lengths)}, but there are {len(tokens)} tokens")
     if tokens.is_cuda:
-        from splade.models.heads.cuda_head import (
-            pool_tokens,  # only here: it registers operators, which processors need not
-        )
+        # Only here: it registers operators, which processors need not.
+        from splade.models.heads.cuda_head import pool_tokens
 
         dtype = _product_dtype(tokens, weight)
         pooled: Tensor = pool_tokens(tokens, weight, bias, list(lengths), agg, activation, dtype)[0]
