@@ -5,6 +5,7 @@ Vectors are written as they come, so that memory does not grow with their number
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +26,7 @@ from splade.indexing.format.storage import (
 )
 from splade.kernels.ids import hash_ids
 from splade.kernels.sparse import to_dense
+from splade.locks import Lock
 from splade.records import SparseBatch
 
 FOLDER, KIND = "dense_index", "dense index"
@@ -111,13 +113,14 @@ def write_dense(
 ) -> DenseIndex:
     """The index of ``batches`` of vectors of ``width`` numbers in ``folder``, whole or not at all.
 
-    ``dtype`` is how they are kept. InputError for ids that repeat, ValueError for numbers that are not finite or,
+    ``dtype`` is how they are kept. InputError for ids that repeat and while another writer is at work, ValueError for numbers that are not finite or,
     in float16, too large.
     """
     if dtype not in DTYPES:
         raise ValueError(f"config.index_weights={dtype}: dense vectors are kept in {' or '.join(DTYPES)}")
     path = Path(folder) / FOLDER
-    with disk_errors(path, "Make room, or choose another config.index_dir"), whole_folder(path) as temporary:
+    advice = "Make room, or choose another config.index_dir"
+    with disk_errors(path, advice), sole_writer(Path(folder)), whole_folder(path) as temporary:
         with TableWriter(temporary) as table:
             table.write("vectors", np.empty(0, dtype))
             ids = _stored(table, batches, dtype)
@@ -129,6 +132,19 @@ def write_dense(
             raise ValueError(f"{path}: vectors of {width} numbers were expected")
         write_header(temporary, KIND, header, table.entries)
     return DenseIndex.open(folder, verify=False)
+
+
+@contextmanager
+def sole_writer(folder: Path) -> Iterator[None]:
+    """Keep other writers of the dense index in ``folder`` away; InputError where one is at work."""
+    file = folder / f".{FOLDER}.lock"
+    lock = Lock(file, "Wait for it, or choose another config.index_dir")
+    try:
+        yield
+    finally:
+        if lock.is_there:
+            file.unlink()
+        lock.release()
 
 
 def refuse_not_finite(matrix: NDArray[Any]) -> None:

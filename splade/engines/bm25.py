@@ -1,58 +1,192 @@
-"""BM25 on the same engine: a document's BM25 impacts are a sparse vector like any other.
+"""BM25 as an engine: texts in, and no model.
 
-The score of a query is the inner product of its term counts with the documents' impacts, so the
-baseline runs through the index and searcher that the learned vectors use.
+The weight of a term in a document does not depend on the query, so a document is a sparse vector like any other,
+in the same inverted index. The IDF of a term is counted at the search, and is the weight of the query's side.
 """
 
-import re
+import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from splade.indexing import InvertedIndex
-from splade.records import Ranking, SparseBatch, SparseRows, Text
-from splade.search.searcher import Searcher
+from splade.engines import analysis
+from splade.engines.analysis import Analyzer
+from splade.engines.inverted import Inverted, OpenedInverted
+from splade.engines.protocol import Documents, Kind, Queries, Texts, refuse_other_kind
+from splade.files import InputError
+from splade.indexing import Vocabulary
+from splade.indexing.index.statistics import statistics
+from splade.records import Ranking, SparseBatch, SparseRows
 
-_WORD = re.compile(r"\w+")
+logger = logging.getLogger(__name__)
+
+MEAN = "mean_length"  # of documents, in terms: known when all have been counted, and kept with the index
 
 
-def words(text: str) -> list[str]:
-    """The lower-cased words of ``text``: no stemming, no stop list."""
-    return _WORD.findall(text.lower())
+class Bm25:
+    """Okapi BM25 as Lucene computes it.
 
+    Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond" (2009). A document's score is the
+    sum over the query's terms, repeated ones counted again, of::
 
-class BM25:
-    """Okapi BM25 as Lucene computes it, with ``ln(1 + (N - df + .5) / (df + .5))`` as IDF.
+        ln(1 + (N - df + .5) / (df + .5)) · tf / (tf + k1 · (1 - b + b · length / mean length))
 
-    Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond" (2009), with the
-    factor ``k1 + 1``, which changes no ranking, left out. For baselines on collections that fit in
-    memory. ``k1`` and ``b`` default to the values of most published MS MARCO figures.
+    The factor ``k1 + 1``, which changes no ranking, is left out, as Lucene has it since version 8. Lengths are exact;
+    Lucene rounds them to a byte. ``k1`` and ``b`` default to the values of most published figures. ``analyzer`` is
+    ``english`` (Lucene's English analysis) or ``plain`` (lower-cased words); see `splade.engines.analysis`. The other
+    arguments are those of :class:`splade.engines.inverted.Inverted`. ValueError for values out of range.
     """
 
-    def __init__(self, documents: Iterable[Text], *, k1: float = 0.9, b: float = 0.4) -> None:
+    takes: ClassVar[Kind] = "texts"
+
+    def __init__(
+        self,
+        folder: str | Path | None,
+        *,
+        k1: float = 0.9,
+        b: float = 0.4,
+        analyzer: str = "english",
+        strategy: str = "auto",
+        memory_mb: int = 1024,
+        layout: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> None:
         if k1 < 0 or not 0 <= b <= 1:
             raise ValueError(f"BM25 takes k1 >= 0 and 0 <= b <= 1, got k1={k1} and b={b}")
-        self.vocabulary: dict[str, int] = {}
-        ids, bags = [], []
-        for document in documents:
-            ids.append(document.id)
-            bags.append(Counter(self.vocabulary.setdefault(w, len(self.vocabulary)) for w in words(document.text)))
-        impacts = SparseBatch(tuple(ids), _impacts(bags, len(self.vocabulary), k1, b), self._width)
-        self.searcher = Searcher(InvertedIndex.from_csr(impacts))
+        self.settings = {"analyzer": analyzer, "k1": float(k1), "b": float(b)}
+        self._analyze = analysis.analyzer(analyzer)
+        self.index = Inverted(folder, strategy=strategy, memory_mb=memory_mb, layout=layout, **options)
 
     @property
-    def _width(self) -> int:
-        return max(len(self.vocabulary), 1)
+    def fingerprint(self) -> str:
+        """What stands for an encoder's fingerprint: analysis, k1 and b."""
+        return "bm25:" + ",".join(f"{name}={value}" for name, value in self.settings.items())
 
-    def search(self, queries: Iterable[Text], k: int = 10) -> Iterator[Ranking]:
-        """The ranking of each query; words that no document holds count nothing."""
-        ids, bags = [], []
-        for query in queries:
-            ids.append(query.id)
-            bags.append(Counter(self.vocabulary[w] for w in words(query.text) if w in self.vocabulary))
-        k = min(k, max(self.searcher.index.n_docs, 1))
-        yield from self.searcher.search(SparseBatch(tuple(ids), _rows(bags), self._width), k=k)
+    def build(self, documents: Documents) -> "OpenedBm25":
+        """Index texts; as :meth:`splade.engines.protocol.Engine.build`. The texts are read twice, for their mean length.
+
+        An interrupted build is continued after its last whole segment.
+        """
+        vectors = self._kept(documents) or self._weighed(documents, _mean_length(documents, self._analyze))
+        return OpenedBm25(self.index.build(vectors))
+
+    def open(self) -> "OpenedBm25":
+        """Open the index in the folder; InputError where it holds other vectors than BM25's."""
+        return OpenedBm25(self.index.open())
+
+    def exists(self) -> bool:
+        """True where the folder has an index of BM25's."""
+        return self.index.exists() and is_bm25(self.index.open().fingerprint)
+
+    def is_built(self, documents: Documents) -> bool:
+        """True where `build` would keep the index that is there."""
+        return self._kept(documents) is not None
+
+    def _kept(self, documents: Documents) -> Documents | None:
+        """``documents`` as the index in the folder holds them; None where it holds others."""
+        if not self.index.exists():
+            return None
+        try:
+            mean = self.index.open().metadata.get(MEAN)
+        except InputError:  # said when it is built
+            return None
+        vectors = None if mean is None else self._weighed(documents, mean)
+        return vectors if vectors is not None and self.index.is_built(vectors) else None
+
+    def _weighed(self, documents: Documents, mean_length: float) -> Documents:
+        """The vectors of ``documents``, over a vocabulary that grows with them."""
+        vocabulary = Vocabulary()
+
+        def batches(start: int) -> Iterator[SparseBatch]:
+            for batch in documents.batches(start):
+                bags = [_counted(self._analyze(text), vocabulary) for text in batch.texts]
+                rows = _saturated(_rows(bags), self.settings["k1"], self.settings["b"], mean_length)
+                yield SparseBatch(batch.ids, rows, max(len(vocabulary), 1))
+
+        origin = documents.origin | self.settings | {MEAN: mean_length}
+        return Documents(batches, None, vocabulary, self.fingerprint, origin)
+
+
+class OpenedBm25:
+    """An index of BM25's weights as the protocol `Opened` has it: queries are `Texts`."""
+
+    def __init__(self, opened: OpenedInverted) -> None:
+        if not is_bm25(opened.fingerprint):
+            raise InputError(
+                f"{opened.path}: holds the vectors of a model ({opened.fingerprint[:12] or 'unknown'}), not BM25's. "
+                "Index the collection with engine=bm25, or point config.index_dir at such an index"
+            )
+        self.opened = opened
+        self.n_docs, self.vocab_size = opened.n_docs, opened.vocab_size
+        self.fingerprint, self.metadata, self.path = opened.fingerprint, opened.metadata, opened.path
+        self._analyze = analysis.analyzer(str(opened.metadata["analyzer"]))
+
+    @property
+    def vocabulary(self) -> Vocabulary | None:
+        """The terms, stemmed where the analysis stems, by number."""
+        return self.opened.vocabulary
+
+    def search(
+        self,
+        queries: Queries,
+        k: int,
+        *,
+        n_threads: int = 1,
+        threshold: float = 0.0,
+        seconds: list[float] | None = None,
+    ) -> Iterator[Ranking]:
+        """As :meth:`splade.engines.protocol.Opened.search`; words that no document holds count nothing."""
+        refuse_other_kind(self, queries.vectors, Texts)
+        weighed = queries._replace(vectors=self.vectors(queries.vectors))
+        return self.opened.search(weighed, k, n_threads=n_threads, threshold=threshold, seconds=seconds)
+
+    def vectors(self, texts: Texts) -> SparseBatch:
+        """The vectors of queries: for each term that the index knows, its IDF times its count in the query."""
+        vocabulary = self.opened.vocabulary
+        assert vocabulary is not None
+        known = vocabulary.numbers_of
+        bags = [Counter(known[term] for term in self._analyze(text) if term in known) for text in texts.texts]
+        rows = _rows(bags)
+        weights = self.idf()[rows.columns] * rows.weights
+        return SparseBatch(texts.ids, rows._replace(weights=weights.astype(np.float32)), self.vocab_size)
+
+    def idf(self) -> NDArray[np.float64]:
+        """The IDF of every term, float64 [V]."""
+        frequencies = self.opened.posting_counts()
+        return np.log1p((self.n_docs - frequencies + 0.5) / (frequencies + 0.5))
+
+    def unknown(self, doc_ids: Iterable[str]) -> list[str]:
+        """Those of ``doc_ids`` that the index does not hold."""
+        return self.opened.unknown(doc_ids)
+
+    def facts(self, queries: Queries | None = None) -> dict[str, Any]:
+        """Engine, strategy, analysis, k1, b and mean length, statistics of the index; FLOPS with ``queries``."""
+        own = {name: self.metadata[name] for name in ("analyzer", "k1", "b", MEAN)}
+        told = self.opened.facts() | {"engine": "bm25", "bm25": own, "index": statistics(self.opened.index)}
+        return told if queries is None else told | {"flops": self.opened.flops(self.vectors(queries.vectors))}
+
+
+def is_bm25(fingerprint: str) -> bool:
+    """True for the fingerprint of an index of BM25's weights."""
+    return fingerprint.startswith("bm25:")
+
+
+def _counted(terms: Iterable[str], vocabulary: Vocabulary) -> Counter[int]:
+    """How often each term occurs, by its number in ``vocabulary``, to which new ones are added."""
+    return Counter(map(vocabulary.add, terms))
+
+
+def _mean_length(documents: Documents, analyze: Analyzer) -> float:
+    """The mean number of terms of a document, all of which are read."""
+    n_docs = n_terms = 0
+    for batch in documents.batches(0):
+        n_docs += len(batch.ids)
+        n_terms += sum(len(analyze(text)) for text in batch.texts)
+    return n_terms / max(n_docs, 1)
 
 
 def _rows(bags: list[Counter[int]]) -> SparseRows:
@@ -65,13 +199,11 @@ def _rows(bags: list[Counter[int]]) -> SparseRows:
     )
 
 
-def _impacts(bags: list[Counter[int]], n_terms: int, k1: float, b: float) -> SparseRows:
-    counts = _rows(bags)
-    n_docs = len(bags)
-    frequencies = np.bincount(counts.columns, minlength=n_terms)
-    idf = np.log1p((n_docs - frequencies + 0.5) / (frequencies + 0.5))
-    lengths = np.array([sum(bag.values()) for bag in bags], np.float64)
-    norms = k1 * (1 - b + b * lengths / max(lengths.mean(), 1e-9)) if n_docs else lengths
+def _saturated(counts: SparseRows, k1: float, b: float, mean_length: float) -> SparseRows:
+    """``counts`` of terms as what a document contributes to a score, but for the IDF."""
+    sizes = np.diff(counts.offsets)
     tf = counts.weights.astype(np.float64)
-    per_entry = np.repeat(norms, np.diff(counts.offsets))
-    return counts._replace(weights=(idf[counts.columns] * tf / (tf + per_entry)).astype(np.float32))
+    rows = np.repeat(np.arange(len(sizes)), sizes)
+    lengths = np.bincount(rows, tf, minlength=len(sizes))
+    norms = k1 * (1 - b + b * lengths / max(mean_length, 1e-9))
+    return counts._replace(weights=(tf / (tf + norms[rows])).astype(np.float32))

@@ -1,7 +1,7 @@
 """Queries in, rankings out: batches, threads, thresholds and filters, whatever the strategy."""
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -38,6 +38,18 @@ STRATEGIES: dict[str, Any] = {
 }
 
 
+def check_strategy(strategy: str, options: Mapping[str, Any]) -> Any:
+    """Return the strategy called ``strategy``; ValueError where there is none, or it takes other ``options``."""
+    if strategy not in STRATEGIES:
+        raise ValueError(f"strategy must be one of {', '.join(STRATEGIES)}, got {strategy!r}")
+    known = list(inspect.signature(STRATEGIES[strategy]).parameters)[1:]
+    unknown = sorted(options.keys() - set(known))
+    if unknown:
+        takes = f"takes the options {', '.join(known)}" if known else "takes no options"
+        raise ValueError(f"strategy {strategy!r} {takes}, got {unknown[0]!r}")
+    return STRATEGIES[strategy]
+
+
 class Counts(NamedTuple):
     """The work that each query took, int64 [Q] each; -1 where the strategy does not count."""
 
@@ -54,15 +66,8 @@ class Searcher:
     """
 
     def __init__(self, index: Index, strategy: str = "auto", **options: Any) -> None:
-        if strategy not in STRATEGIES:
-            raise ValueError(f"strategy must be one of {', '.join(STRATEGIES)}, got {strategy!r}")
-        self.index, self.strategy = index, strategy
-        known = list(inspect.signature(STRATEGIES[self.strategy]).parameters)[1:]
-        unknown = sorted(options.keys() - set(known))
-        if unknown:
-            takes = f"takes the options {', '.join(known)}" if known else "takes no options"
-            raise ValueError(f"strategy {self.strategy!r} {takes}, got {unknown[0]!r}")
-        chosen = STRATEGIES[self.strategy]
+        chosen = check_strategy(strategy, options)
+        self.index, self.strategy, self.options = index, strategy, options
         self.strategy_object: Strategy = (
             chosen(index, **options) if isinstance(index, InvertedIndex) else InParts(index, chosen, **options)
         )
