@@ -6,8 +6,8 @@ python scripts/make_toy_run.py
 from pathlib import Path
 
 from splade.data.collections.opening import open_collection, open_queries
+from splade.engines.bm25 import rankings
 from splade.evaluation.runs import write_trec
-from splade.search.bm25 import BM25
 
 TOY = Path(__file__).resolve().parents[1] / "data" / "toy"
 DEPTH = 20
@@ -15,11 +15,8 @@ DEPTH = 20
 
 def main() -> None:
     """Write the run."""
-    bm25 = BM25(open_collection(TOY / "collection"))
-    run = {
-        ranking.query_id: dict(zip(ranking.doc_ids, ranking.scores.tolist(), strict=True))
-        for ranking in bm25.search(open_queries(TOY / "queries" / "test"), k=DEPTH)
-    }
+    found = rankings(open_collection(TOY / "collection"), open_queries(TOY / "queries" / "test"), DEPTH)
+    run = {found.query_id: dict(zip(found.doc_ids, found.scores.tolist(), strict=True)) for found in found}
     (TOY / "runs").mkdir(exist_ok=True)
     write_trec(TOY / "runs" / "bm25.trec", run, tag="bm25")
     print(f"{TOY / 'runs' / 'bm25.trec'}: {len(run)} queries, at most {DEPTH} documents each")

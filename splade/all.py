@@ -8,17 +8,17 @@ from omegaconf import DictConfig
 from splade.config import command
 from splade.data.collections.opening import open_collection, open_queries
 from splade.data.qrels import read_qrels
-from splade.dense.index import DenseIndex
+from splade.engines.bm25 import rankings
 from splade.evaluation.metrics import evaluate as measure
 from splade.files import InputError
 from splade.flops import flops
 from splade.index import make_index
 from splade.retrieve import retrieve
-from splade.search.bm25 import BM25
 from splade.train import train
 from splade.training.distributed.processes import process_group
 from splade.utils.index_figure import index_figure
 from splade.workflow.checks import check_all
+from splade.workflow.engines import engine_at, named_engine
 from splade.workflow.query_sets import query_sets
 from splade.workflow.together import encode_share
 
@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 def all_steps(cfg: DictConfig) -> dict[str, dict[str, float]]:
     """Everything from training to the figure; run again, it does only what is missing.
+
+    An engine that takes texts (``engine=bm25``) has nothing to train: its baseline is indexed, searched and evaluated.
 
     Under torchrun all processes train, and encode a share of the collection each; the first one does the rest.
     """
@@ -41,14 +43,16 @@ def all_steps(cfg: DictConfig) -> dict[str, dict[str, float]]:
             "that are there already, run splade.index and splade.retrieve"
         )
     check_all(cfg)
+    takes = engine_at(cfg, named_engine(cfg) or str(cfg.kinds.engine), None).takes
     with process_group(os.environ):
-        train(cfg)
+        if takes != "texts":  # which need no model
+            train(cfg)
         first = encode_share(cfg)
     if not first:
         return {}
     built = make_index(cfg)
     metrics = retrieve(cfg)
-    if not isinstance(built, DenseIndex):  # dense vectors have no posting lists
+    if built.takes == "sparse":  # other documents have no posting lists of a model's terms
         flops(cfg)
         index_figure(cfg)
     for name, bm25 in bm25_baselines(cfg).items():
@@ -56,7 +60,8 @@ def all_steps(cfg: DictConfig) -> dict[str, dict[str, float]]:
             mine = metrics[name][metric]
             verdict = "above" if mine > value else "below" if mine < value else "level with"
             logger.info("%s: %s %.4f, %s BM25's %.4f on the same queries", name, metric, mine, verdict, value)
-    logger.info("model: %s/model", cfg.checkpoint.dir)
+    if takes != "texts":
+        logger.info("model: %s/model", cfg.checkpoint.dir)
     logger.info("index: %s", cfg.index.dir)
     logger.info("runs and metrics: %s", cfg.retrieve.out_dir)
     return metrics
@@ -64,16 +69,16 @@ def all_steps(cfg: DictConfig) -> dict[str, dict[str, float]]:
 
 def bm25_baselines(cfg: DictConfig) -> dict[str, dict[str, float]]:
     """BM25's metrics on the query sets that have qrels, where ``config.baseline=bm25`` asks for them."""
-    if cfg.baseline.name is None:
+    if cfg.baseline.name is None or named_engine(cfg) == "bm25":
         return {}
-    baseline = BM25(open_collection(cfg.index.collection), k1=cfg.baseline.k1, b=cfg.baseline.b)
+    settings = {"k1": cfg.baseline.k1, "b": cfg.baseline.b}
     found = {}
     for chosen, queries in zip(query_sets(cfg), cfg.retrieve.queries, strict=True):
         if chosen.qrels is not None:
-            run = {
-                ranking.query_id: dict(zip(ranking.doc_ids, ranking.scores.tolist(), strict=True))
-                for ranking in baseline.search(open_queries(queries), k=cfg.search.top_k)
-            }
+            ranked = rankings(
+                open_collection(cfg.index.collection), open_queries(queries), cfg.search.top_k, **settings
+            )
+            run = {one.query_id: dict(zip(one.doc_ids, one.scores.tolist(), strict=True)) for one in ranked}
             found[chosen.name] = measure(run, read_qrels(chosen.qrels), chosen.metrics)
     return found
 

@@ -2,7 +2,6 @@
 
 import logging
 from pathlib import Path
-from typing import Any
 
 from omegaconf import DictConfig
 
@@ -16,15 +15,11 @@ from splade.evaluation.coverage import coverage, relevant_self_matches
 from splade.evaluation.metrics import evaluate
 from splade.evaluation.report import stored_facts, write_performance
 from splade.files import InputError, check_writable
-from splade.models import SparseRetriever
-from splade.records import Qrels, Run
-from splade.search import Searcher
+from splade.records import Qrels
 from splade.workflow.checks import check_search
-from splade.workflow.dense_search import answer_dense, build
-from splade.workflow.encoding import QueryEncoder, encoded_documents, encoder_from
-from splade.workflow.model_loading import retriever_from
-from splade.workflow.query_sets import count_unknown
-from splade.workflow.sparse_search import answer, build_index
+from splade.workflow.engines import chosen_engine
+from splade.workflow.query_sets import count_unknown_of
+from splade.workflow.searching import answer
 
 logger = logging.getLogger(__name__)
 
@@ -32,18 +27,17 @@ logger = logging.getLogger(__name__)
 def beir_eval(cfg: DictConfig) -> dict[str, float]:
     """Evaluate on ``+beir.dataset``, read from ``+beir.dataset_path`` if it is there, else downloaded."""
     name, split = cfg.beir.dataset, cfg.beir.split
-    check_search(cfg.search)
+    check_search(cfg)
     check_writable(cfg.retrieve.out_dir)
     corpus, queries, qrels = beir_parts(name, cfg.beir.path, split)
-    model = retriever_from(cfg)
-    out_dir = Path(cfg.retrieve.out_dir) / "beir" / name
-    search = search_inverted if getattr(model, "is_sparse", True) else search_dense
+    chosen, out_dir = chosen_engine(cfg), Path(cfg.retrieve.out_dir) / "beir" / name
     k, policy = cfg.search.top_k, cfg.beir.self_matches
-    run = search(
-        cfg,
-        model,
-        (corpus, queries),
-        (Path(cfg.index.dir) / "beir" / name, out_dir),
+    opened = chosen.at(Path(cfg.index.dir) / "beir" / name).build(chosen.source.documents(corpus))
+    run = answer(
+        opened,
+        chosen.source.queries(opened).encode(queries),
+        out_dir,
+        cfg.search,
         k=search_depth(k, policy, name),
         keep=lambda rankings: drop_self_matches(rankings, k, policy, name),
     )
@@ -53,7 +47,7 @@ def beir_eval(cfg: DictConfig) -> dict[str, float]:
         "dataset": name,
         "split": split,
         "queries": covered._asdict(),
-        "judged_documents_not_in_index": count_unknown(f"{name} ({split})", qrels, Path(cfg.index.dir) / "beir" / name),
+        "judged_documents_not_in_index": count_unknown_of(f"{name} ({split})", qrels, opened),
         "relevant_documents_dropped_as_self_matches": count_dropped(f"{name} ({split})", qrels, policy, name),
         "conventions": {"unanswered": "count 0", "ties": "document number", "self_matches": describe(policy)},
     }
@@ -75,32 +69,6 @@ def count_dropped(title: str, qrels: Qrels, policy: str, dataset: str) -> int:
             title, len(lost), ", ".join(map(repr, lost[:3])),
         )  # fmt: skip
     return len(lost)
-
-
-def search_inverted(
-    cfg: DictConfig,
-    model: SparseRetriever,
-    texts: tuple[Collection, Collection],
-    folders: tuple[Path, Path],
-    **how: Any,
-) -> Run:
-    """The run of the queries of ``texts`` over its corpus; index and run are written to ``folders``."""
-    documents = encoded_documents(encoder_from(cfg, model, "document"), texts[0])
-    index = build_index(documents, folders[0], memory_mb=cfg.index.memory_mb, layout=cfg.index.layout)
-    queries = QueryEncoder(encoder_from(cfg, model, "query"), index).encode(texts[1])
-    return answer(Searcher(index, strategy=cfg.search.strategy), queries, folders[1], cfg.search, **how)
-
-
-def search_dense(
-    cfg: DictConfig,
-    model: SparseRetriever,
-    texts: tuple[Collection, Collection],
-    folders: tuple[Path, Path],
-    **how: Any,
-) -> Run:
-    """As `search_inverted`, of a dense model."""
-    index = build(cfg, model, texts[0], folders[0])
-    return answer_dense(index, encoder_from(cfg, model, "query", dense=True), texts[1], folders[1], cfg.search, **how)
 
 
 def beir_parts(name: str, path: str | None, split: str) -> tuple[Collection, Collection, Qrels]:

@@ -7,14 +7,13 @@ from typing import Any
 from omegaconf import DictConfig
 
 from splade.config import command
-from splade.data.collections.collection import Collection
+from splade.data.collections.collection import Collection, collection_state
 from splade.data.collections.opening import open_collection
 from splade.data.tokens.frequencies import document_frequencies
 from splade.files import InputError, check_writable, read_json, write_json
 from splade.models.backbones.loading import load_tokenizer
 from splade.models.saving.checkpoint import described_tokenizer
 from splade.progress import progress
-from splade.workflow.encoding import collection_state
 
 logger = logging.getLogger(__name__)
 

@@ -2,28 +2,25 @@
 
 import logging
 import os
-from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
 from splade.config import command
 from splade.config.composing.processes import one_of_several
+from splade.data.collections.opening import open_collection
 from splade.data.vectors.vectors import open_vectors
-from splade.dense.index import DenseIndex
+from splade.engines import Opened
 from splade.files import InputError
-from splade.indexing import Index
-from splade.workflow.sparse_search import Documents, build_index, given_documents
-
-if TYPE_CHECKING:
-    from splade.models import SparseRetriever
+from splade.workflow.engines import chosen_engine, engine_at, named_engine
+from splade.workflow.given_vectors import given_documents
 
 logger = logging.getLogger(__name__)
 
 
-def index(cfg: DictConfig) -> Index | DenseIndex | None:
+def index(cfg: DictConfig) -> Opened | None:
     """Index ``data.COLLECTION_PATH``, or the vectors of ``data.VECTORS_PATH``, into ``config.index_dir``.
 
-    An interrupted run is continued. The vectors of a dense model get an index of their own kind. Under torchrun each
+    The engine is that of ``config.engine``, or the model's own. An interrupted run is continued. Under torchrun each
     process encodes its share of the collection; the first one makes the index, and the others return None.
     """
     if one_of_several(os.environ):
@@ -40,50 +37,40 @@ def index(cfg: DictConfig) -> Index | DenseIndex | None:
     return make_index(cfg)
 
 
-def make_index(cfg: DictConfig) -> Index | DenseIndex:
+def make_index(cfg: DictConfig) -> Opened:
     """The index, by this process alone, of what others have encoded already where they have."""
     if cfg.index.vectors:
-        return inverted(cfg, given_documents(open_vectors(cfg.index.vectors, cfg.index.vector_keys)))
-    # Only here: vectors that are there already are indexed without torch.
-    from splade.workflow.dense_search import index_dense
-    from splade.workflow.model_loading import retriever_from
+        return tell(of_vectors(cfg), cfg)
+    chosen = chosen_engine(cfg)
+    engine = chosen.at(cfg.index.dir)
+    documents = chosen.source.documents(open_collection(cfg.index.collection), cfg.index.head_vectors)
+    if chosen.source.kind != "sparse":
+        return tell(engine.build(documents), cfg)
+    # Only here: texts, and vectors that are given, are indexed without torch.
     from splade.workflow.together import forget_shares, vectors_of_all
 
-    model = retriever_from(cfg)
-    if not getattr(model, "is_sparse", True):
-        if cfg.index.head_vectors:
-            raise InputError(
-                f"data.HEAD_VECTORS_PATH={cfg.index.head_vectors}: a dense model has no BM25's weights; remove it"
-            )
-        return index_dense(cfg, model)
-    built = inverted(cfg, vectors_of_all(cfg, encoded(cfg, model)))
+    built = engine.build(vectors_of_all(cfg, documents))
     forget_shares(cfg.index.dir)
+    return tell(built, cfg)
+
+
+def of_vectors(cfg: DictConfig) -> Opened:
+    """The index of the vectors of ``data.VECTORS_PATH``; InputError where the engine takes no sparse vectors."""
+    engine = engine_at(cfg, named_engine(cfg) or "inverted", cfg.index.dir)
+    if engine.takes != "sparse":
+        raise InputError(
+            f"data.VECTORS_PATH={cfg.index.vectors}: sparse vectors, and config.engine={cfg.config.engine} takes "
+            f"{engine.takes}. Remove config.engine"
+        )
+    return engine.build(given_documents(open_vectors(cfg.index.vectors, cfg.index.vector_keys)))
+
+
+def tell(built: Opened, cfg: DictConfig) -> Opened:
+    """``built``, with a line about it in the log."""
+    told = built.facts()["index"]
+    each = f"{told['L0_d']:.1f} terms" if "L0_d" in told else f"{built.vocab_size} numbers"
+    logger.info("index: %d documents, %s each, in %s", built.n_docs, each, cfg.index.dir)
     return built
-
-
-def inverted(cfg: DictConfig, documents: Documents) -> Index:
-    """The inverted index of ``documents`` in ``config.index_dir``."""
-    built = build_index(documents, cfg.index.dir, memory_mb=cfg.index.memory_mb, layout=cfg.index.layout)
-    logger.info(
-        "index: %d documents, %.1f terms each, in %s",
-        built.n_docs,
-        built.n_postings / max(built.n_docs, 1),
-        cfg.index.dir,
-    )
-    return built
-
-
-def encoded(cfg: DictConfig, model: "SparseRetriever") -> Documents:
-    """The vectors of ``data.COLLECTION_PATH`` by ``model``, whose head may have been computed before."""
-    from splade.data.collections.opening import open_collection
-    from splade.workflow.encoding import encoded_documents, encoder_from
-
-    collection, encoder = open_collection(cfg.index.collection), encoder_from(cfg, model, "document")
-    if cfg.index.head_vectors:
-        from splade.workflow.head_vectors import documents_from_head
-
-        return documents_from_head(encoder, collection, open_vectors(cfg.index.head_vectors))
-    return encoded_documents(encoder, collection)
 
 
 main = command(index)

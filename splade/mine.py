@@ -12,18 +12,11 @@ from splade.data.examples.false_negatives import FalseNegatives
 from splade.data.qrels import read_qrels
 from splade.data.vectors.shards import Stored
 from splade.files import InputError, check_writable
-from splade.indexing import Index, InvertedIndex
-from splade.indexing.index.inverted_index import FOLDER
 from splade.mining import Chooser, Ranks, false_negatives, positives_of
 from splade.mining import mine as mined
 from splade.mining.negatives import FILE, Search
-from splade.models import SparseRetriever
-from splade.search import Searcher
-from splade.search.overflow import refuse_overflow
 from splade.workflow.checks import check_search, check_training_data
-from splade.workflow.encoding import QueryEncoder, check_fingerprint, encoded_documents, encoder_from
-from splade.workflow.model_loading import retriever_from
-from splade.workflow.sparse_search import build_index
+from splade.workflow.engines import Chosen, chosen_engine, engine_settings
 
 logger = logging.getLogger(__name__)
 
@@ -34,13 +27,13 @@ def mine(cfg: DictConfig) -> dict[str, Any]:
     The index is that of ``config.mining.index_dir``, made of ``data.TRAIN.D_COLLECTION_PATH`` where there is none.
     An interrupted run is continued, a finished one left as it is. Returns the statistics.
     """
-    check_search(cfg.search)
+    check_search(cfg)
     check_writable(cfg.mine.out_dir)
     check_training_data(cfg, "queries", "documents", "qrels")
     queries, chooser = open_queries(cfg.mine.queries), chooser_from(cfg)
-    model = retriever_from(cfg)
+    chosen = chosen_engine(cfg)
     path = Path(cfg.mine.out_dir) / FILE
-    statistics = mined(queries, chooser, lambda: search_with(cfg, model), path, about(cfg, model))
+    statistics = mined(queries, chooser, lambda: search_with(cfg, chosen), path, about(cfg, chosen))
     logger.info(
         "%s: %.1f negatives for each of %d queries; %.1f%% of the positives are among the first %d ranks",
         path,
@@ -70,42 +63,36 @@ def chooser_from(cfg: DictConfig) -> Chooser:
     return Chooser(ranks, positives, false)
 
 
-def search_with(cfg: DictConfig, model: SparseRetriever) -> Search:
-    """Rankings of texts by ``model`` through its index, which is made where there is none."""
-    index = index_of(cfg, model)
-    encoder = QueryEncoder(encoder_from(cfg, model, "query"), index, cfg.search.force)
-    searcher, settings, name = Searcher(index, strategy=cfg.search.strategy), cfg.search, str(cfg.mine.queries)
-    depth = min(cfg.mine.ranks.depth, max(index.n_docs, 1))
+def search_with(cfg: DictConfig, chosen: Chosen) -> Search:
+    """Rankings of texts by the chosen engine, whose index is made where there is none.
+
+    InputError where another encoder made the index that is there.
+    """
+    engine, settings, name = chosen.at(cfg.mine.index_dir), cfg.search, str(cfg.mine.queries)
+    if engine.exists():
+        opened = engine.open()
+    else:
+        opened = engine.build(chosen.source.documents(open_collection(cfg.mine.documents)))
+    asking = chosen.source.queries(opened, settings.force)
+    depth = min(cfg.mine.ranks.depth, max(opened.n_docs, 1))
 
     def search(texts: Any) -> Any:
-        vectors = encoder.vectors(texts, name).vectors
-        refuse_overflow(searcher, vectors)
-        return searcher.search(vectors, k=depth, n_threads=settings.n_threads, threshold=settings.threshold)
+        queries = asking.vectors(texts, name)
+        return opened.search(queries, depth, n_threads=settings.n_threads, threshold=settings.threshold)
 
     return search
 
 
-def index_of(cfg: DictConfig, model: SparseRetriever) -> Index:
-    """The index that is there, if this model made it (InputError if not), or a new one of the training documents."""
-    place = Path(cfg.mine.index_dir)
-    if (place / FOLDER).is_dir():
-        index = InvertedIndex.open(place)
-        check_fingerprint(index, model, cfg.search.force)
-        return index
-    documents = encoded_documents(encoder_from(cfg, model, "document"), open_collection(cfg.mine.documents))
-    return build_index(documents, place, memory_mb=cfg.index.memory_mb, layout=cfg.index.layout)
-
-
-def about(cfg: DictConfig, model: SparseRetriever) -> dict[str, Any]:
+def about(cfg: DictConfig, chosen: Chosen) -> dict[str, Any]:
     """Describe what the negatives depend on apart from queries and qrels: model, index, ranks, scores and search."""
     settings = cfg.mine
     scores = None if settings.scores is None else list(Stored.of(Path(settings.scores)))
     return {
-        "model": model.fingerprint(),
+        "model": chosen.source.fingerprint,
         "index_dir": str(settings.index_dir),
         "ranks": dict(settings.ranks),
         "false_negatives": {"scores": scores, "margin": settings.margin, "share": settings.share},
-        "search": {"strategy": cfg.search.strategy, "threshold": cfg.search.threshold},
+        "search": {"threshold": cfg.search.threshold, **engine_settings(cfg, chosen.name)},
     }
 
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from splade.config import command
-from splade.dense.index import FOLDER as DENSE
+from splade.data.collections.opening import open_queries
+from splade.engines import Opened, Queries
 from splade.evaluate import evaluate
-from splade.indexing import Index, InvertedIndex
-from splade.search import Searcher
 from splade.workflow.checks import check_retrieval
-from splade.workflow.query_vectors import Queries, given_queries
-from splade.workflow.sparse_search import answer
+from splade.workflow.engines import chosen_engine, engine_at, named_engine
+from splade.workflow.given_vectors import given_queries
+from splade.workflow.searching import answer
 
 logger = logging.getLogger(__name__)
 
@@ -30,18 +30,9 @@ def retrieve(cfg: DictConfig) -> dict[str, dict[str, float]]:
 
 def search_and_evaluate(cfg: DictConfig) -> dict[str, dict[str, float]]:
     """Search every query set, write the runs, evaluate them."""
-    if (Path(cfg.index.dir) / DENSE).is_dir():
-        # Only here: an inverted index is searched with given vectors without torch.
-        from splade.workflow.dense_search import is_dense, retrieve_dense
-
-        if is_dense(cfg):
-            retrieve_dense(cfg)
-            return evaluate(cfg)
-    index = InvertedIndex.open(cfg.index.dir)
-    query_sets = given(cfg, index) if cfg.retrieve.vectors else encoded(cfg, index)
-    searcher = Searcher(index, strategy=cfg.search.strategy)
+    opened, query_sets = given(cfg) if cfg.retrieve.vectors else from_texts(cfg)
     for name, queries in zip(cfg.retrieve.names, query_sets, strict=True):
-        answer(searcher, queries, Path(cfg.retrieve.out_dir) / name, cfg.search)
+        answer(opened, queries, Path(cfg.retrieve.out_dir) / name, cfg.search)
     return evaluate(cfg)
 
 
@@ -62,22 +53,19 @@ def tell_difference(cfg: DictConfig, metrics: dict[str, dict[str, float]]) -> No
             )
 
 
-def given(cfg: DictConfig, index: Index) -> Iterator[Queries]:
-    """The vectors of ``data.Q_VECTORS_PATH``, set by set."""
-    for source in cfg.retrieve.vectors:
-        yield given_queries(source, index, cfg.retrieve.vector_keys, cfg.search.force)
+def given(cfg: DictConfig) -> tuple[Opened, Iterator[Queries]]:
+    """The index, and the vectors of ``data.Q_VECTORS_PATH`` in its terms, set by set."""
+    opened = engine_at(cfg, named_engine(cfg) or "inverted", cfg.index.dir).open()
+    sources, keys = cfg.retrieve.vectors, cfg.retrieve.vector_keys
+    return opened, (given_queries(source, opened, keys, cfg.search.force) for source in sources)
 
 
-def encoded(cfg: DictConfig, index: Index) -> Iterator[Queries]:
-    """The vectors of ``data.Q_COLLECTION_PATH`` by the model of the config, set by set."""
-    # Only here: vectors that are there already are searched without torch.
-    from splade.data.collections.opening import open_queries
-    from splade.workflow.encoding import QueryEncoder, encoder_from
-    from splade.workflow.model_loading import retriever_from
-
-    encoder = QueryEncoder(encoder_from(cfg, retriever_from(cfg), "query"), index, cfg.search.force)
-    for source in cfg.retrieve.queries:
-        yield encoder.encode(open_queries(source))
+def from_texts(cfg: DictConfig) -> tuple[Opened, Iterator[Queries]]:
+    """The index, and the queries of ``data.Q_COLLECTION_PATH`` as its engine takes them, set by set."""
+    chosen = chosen_engine(cfg, cfg.index.dir)
+    opened = chosen.at(cfg.index.dir).open()
+    asking = chosen.source.queries(opened, cfg.search.force)
+    return opened, (asking.encode(open_queries(source)) for source in cfg.retrieve.queries)
 
 
 main = command(retrieve)

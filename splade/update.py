@@ -7,10 +7,11 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from splade.config import command
+from splade.engines import Documents
+from splade.engines.inverted import fill, write_statistics
 from splade.files import InputError, text_lines
 from splade.indexing import Index, IndexAppender, InvertedIndex, Vocabulary, delete, merge
-from splade.workflow.query_vectors import given_appended
-from splade.workflow.sparse_search import Documents, fill, given_documents, write_statistics
+from splade.workflow.given_vectors import given_appended, given_documents
 
 logger = logging.getLogger(__name__)
 

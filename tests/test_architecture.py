@@ -27,6 +27,7 @@ ROOMS = {
     "regularization": BASE,
     "models": BASE,
     "encoding": BASE | {"models", "data"},
+    "engines": BASE | {"kernels", "indexing", "search", "dense", "data"},
     "exporting": BASE | {"models", "data", "encoding", "kernels", "indexing", "search", "dense", "evaluation"},
     "training": BASE
     | {
@@ -39,9 +40,10 @@ ROOMS = {
         "indexing",
         "search",
         "dense",
+        "engines",
         "evaluation",
     },
-    "mining": BASE | {"models", "data", "encoding", "kernels", "indexing", "search", "dense", "evaluation"},
+    "mining": BASE | {"models", "data", "encoding", "kernels", "indexing", "search", "dense", "engines", "evaluation"},
     "config": {"files", "threads"},
 }
 ROOMS["workflow"] = {*ROOMS} - {"threads"}
@@ -83,7 +85,7 @@ SUB_ROOMS = {
 """By room, what each of its sub-rooms may import of the others; "" are the files that are in none."""
 MOST_FILES = 15
 """In a folder, beside its sub-rooms and ``__init__``. Kernels are flat: their ``__init__`` says how to read them."""
-TORCH_FREE = BASE | {"threads", "kernels", "indexing", "search", "dense", "data", "evaluation", "config"}
+TORCH_FREE = BASE | {"threads", "kernels", "indexing", "search", "dense", "engines", "data", "evaluation", "config"}
 ONLY = {
     "records": {"numpy"},
     "strict_json": set(),

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from splade.data.collections.opening import open_collection, open_queries
 from splade.data.qrels import read_qrels
+from splade.engines.bm25 import rankings
 from splade.files import whole_file, whole_folder
 from splade.records import Text
-from splade.search.bm25 import BM25
 
 NEIGHBOURS = 60  # passages in a run of neighbours
 DEPTH = 25  # passages of BM25's ranking that negatives are drawn from
@@ -62,7 +62,7 @@ def bm25_negatives(data: Path, name: str, path: Path) -> Path:
     questions = [query for query in open_queries(data / name, split="train") if query.id in qrels]
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(path) as file:
-        for found in BM25(documents).search(questions, k=DEPTH):
+        for found in rankings(documents, questions, DEPTH):
             ranked = zip(found.doc_ids, found.scores.tolist(), strict=True)
             wrong = [(id, score) for id, score in ranked if id not in qrels[found.query_id]]
             lines = (f"{found.query_id} Q0 {id} {rank} {score} bm25\n" for rank, (id, score) in enumerate(wrong, 1))

@@ -88,9 +88,16 @@ def ready(name: str, choice: Any, overrides: Sequence[str]) -> DictConfig:
 def needs_of(name: str, cfg: DictConfig) -> Sequence[str]:
     """The wired nodes that the command ``name`` reads of ``cfg``."""
     row = commands().get(name, {})
-    instead = [nodes for address, nodes in row.get("instead", {}).items() if OmegaConf.select(cfg, address)]
+    instead = [nodes for condition, nodes in row.get("instead", {}).items() if _holds(condition, cfg)]
     needs: Sequence[str] = instead[0] if instead else row.get("needs", [])
     return needs
+
+
+def _holds(condition: str, cfg: DictConfig) -> bool:
+    """True where the value at ``ADDRESS`` is set, or is the one of ``ADDRESS=VALUE``."""
+    address, _, expected = condition.partition("=")
+    value = OmegaConf.select(cfg, address)
+    return str(value) == expected if expected else bool(value)
 
 
 def name_of(function: Callable[..., Any]) -> str:

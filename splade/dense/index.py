@@ -113,7 +113,8 @@ def write_dense(
 ) -> DenseIndex:
     """The index of ``batches`` of vectors of ``width`` numbers in ``folder``, whole or not at all.
 
-    ``dtype`` is how they are kept. InputError for ids that repeat and while another writer is at work, ValueError for numbers that are not finite or,
+    ``dtype`` is how they are kept. InputError for ids that repeat and while another
+    writer is at work, ValueError for numbers that are not finite or,
     in float16, too large.
     """
     if dtype not in DTYPES:

@@ -9,10 +9,9 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 
-STOP_WORDS = frozenset(
-    "a an and are as at be but by for if in into is it no not of on or such that the their then there these they this "
-    "to was will with".split()
-)
+_STOP = """a an and are as at be but by for if in into is it no not of on or such that the their then there these they
+this to was will with"""
+STOP_WORDS = frozenset(_STOP.split())
 """Lucene's ``EnglishAnalyzer.ENGLISH_STOP_WORDS_SET``."""
 
 _IDEOGRAPH = "\u3005-\u3007\u3040-\u309f\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"  # a word each

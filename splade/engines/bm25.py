@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from splade.engines import analysis
 from splade.engines.analysis import Analyzer
 from splade.engines.inverted import Inverted, OpenedInverted
-from splade.engines.protocol import Documents, Kind, Queries, Texts, refuse_other_kind
+from splade.engines.protocol import Documents, Kind, Queries, Texts, refuse_other_kind, texts_of
 from splade.files import InputError
 from splade.indexing import Vocabulary
 from splade.indexing.index.statistics import statistics
-from splade.records import Ranking, SparseBatch, SparseRows
+from splade.records import Ranking, SparseBatch, SparseRows, Text
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +57,8 @@ class Bm25:
     ) -> None:
         if k1 < 0 or not 0 <= b <= 1:
             raise ValueError(f"BM25 takes k1 >= 0 and 0 <= b <= 1, got k1={k1} and b={b}")
-        self.settings = {"analyzer": analyzer, "k1": float(k1), "b": float(b)}
+        self.k1, self.b = float(k1), float(b)
+        self.settings: dict[str, Any] = {"analyzer": analyzer, "k1": self.k1, "b": self.b}
         self._analyze = analysis.analyzer(analyzer)
         self.index = Inverted(folder, strategy=strategy, memory_mb=memory_mb, layout=layout, **options)
 
@@ -67,7 +68,7 @@ class Bm25:
         return "bm25:" + ",".join(f"{name}={value}" for name, value in self.settings.items())
 
     def build(self, documents: Documents) -> "OpenedBm25":
-        """Index texts; as :meth:`splade.engines.protocol.Engine.build`. The texts are read twice, for their mean length.
+        """Index texts, which are read twice, for their mean length; as :meth:`splade.engines.protocol.Engine.build`.
 
         An interrupted build is continued after its last whole segment.
         """
@@ -104,7 +105,7 @@ class Bm25:
         def batches(start: int) -> Iterator[SparseBatch]:
             for batch in documents.batches(start):
                 bags = [_counted(self._analyze(text), vocabulary) for text in batch.texts]
-                rows = _saturated(_rows(bags), self.settings["k1"], self.settings["b"], mean_length)
+                rows = _saturated(_rows(bags), self.k1, self.b, mean_length)
                 yield SparseBatch(batch.ids, rows, max(len(vocabulary), 1))
 
         origin = documents.origin | self.settings | {MEAN: mean_length}
@@ -113,6 +114,8 @@ class Bm25:
 
 class OpenedBm25:
     """An index of BM25's weights as the protocol `Opened` has it: queries are `Texts`."""
+
+    takes: ClassVar[Kind] = "texts"
 
     def __init__(self, opened: OpenedInverted) -> None:
         if not is_bm25(opened.fingerprint):
@@ -168,6 +171,13 @@ class OpenedBm25:
         own = {name: self.metadata[name] for name in ("analyzer", "k1", "b", MEAN)}
         told = self.opened.facts() | {"engine": "bm25", "bm25": own, "index": statistics(self.opened.index)}
         return told if queries is None else told | {"flops": self.opened.flops(self.vectors(queries.vectors))}
+
+
+def rankings(documents: Iterable[Text], queries: Iterable[Text], k: int = 10, **settings: Any) -> Iterator[Ranking]:
+    """The BM25 ranking of each query, all in memory; ``settings`` are arguments of `Bm25`."""
+    held = texts_of(documents)
+    opened = Bm25(None, **settings).build(Documents(lambda _: [held], None, None, "", {}))
+    return opened.search(Queries(texts_of(queries)), min(k, max(opened.n_docs, 1)))
 
 
 def is_bm25(fingerprint: str) -> bool:

@@ -41,8 +41,9 @@ class Sample(NamedTuple):
     vocabulary: tuple[str, ...] | None
     width: int | None
     threshold: float  # a document with this score, or less, is no result
+    tolerance: float = 1e-5  # relative loss of a score
 
-    def as_documents(self, fingerprint: str = "encoder", read: Callable[[int], None] = lambda start: None) -> Documents:
+    def as_documents(self, fingerprint: str = "encoder", read: Callable[[int], None] = lambda _: None) -> Documents:
         """The documents in batches of `BATCH`; ``read`` sees the first number of each batch before it is given."""
 
         def batches(start: int) -> Iterator[Any]:
@@ -67,23 +68,24 @@ def check_engine(make: Make, folder: str | Path, *, tolerance: float = 1e-5, sco
     folder = Path(folder)
     for number, check in enumerate(CHECKS):
         place = folder / f"{number}-{check.__name__.removeprefix('check_')}"
-        check(make, sample_for(make(place).takes, scores), place, tolerance)
+        sample = sample_for(make(place).takes, scores)._replace(tolerance=tolerance)
+        check(make, sample, place)
 
 
-def check_rankings(make: Make, sample: Sample, place: Path, tolerance: float) -> None:
+def check_rankings(make: Make, sample: Sample, place: Path) -> None:
     """Scores are those of brute force; the order is best first, ties by document number; empty vectors find nothing."""
     opened = make(place).build(sample.as_documents())
     assert opened.n_docs == len(sample.doc_ids), f"n_docs is {opened.n_docs} after {len(sample.doc_ids)} were given"
     for k in (1, 3, len(sample.doc_ids)):
-        _compare(opened, sample, k, tolerance)
+        _compare(opened, sample, k)
 
 
-def check_large_k(make: Make, sample: Sample, place: Path, tolerance: float) -> None:
+def check_large_k(make: Make, sample: Sample, place: Path) -> None:
     """With ``k`` beyond the collection, all matching documents come, and no others."""
-    _compare(make(place).build(sample.as_documents()), sample, 10 * len(sample.doc_ids), tolerance)
+    _compare(make(place).build(sample.as_documents()), sample, 10 * len(sample.doc_ids))
 
 
-def check_ways_of_searching(make: Make, sample: Sample, place: Path, tolerance: float) -> None:
+def check_ways_of_searching(make: Make, sample: Sample, place: Path) -> None:
     """Threads, and the timing of queries, change no ranking; a threshold leaves out what does not exceed it."""
     opened = make(place).build(sample.as_documents())
     plain, seconds = _found(opened, sample, 5), []  # type: tuple[Any, list[float]]
@@ -97,7 +99,7 @@ def check_ways_of_searching(make: Make, sample: Sample, place: Path, tolerance: 
         assert kept == expected, f"{query}: above the threshold {bar} are {expected}, found {kept}"
 
 
-def check_opening(make: Make, sample: Sample, place: Path, tolerance: float) -> None:
+def check_opening(make: Make, sample: Sample, place: Path) -> None:
     """Another process opens what was built, with its fingerprint and origin, and finds the same."""
     engine = make(place)
     assert not engine.exists(), "exists() is true before anything was built"
@@ -122,7 +124,7 @@ def check_opening(make: Make, sample: Sample, place: Path, tolerance: float) -> 
     assert {"engine", "strategy", "index"} <= facts.keys(), f"facts() lacks engine, strategy or index: {sorted(facts)}"
 
 
-def check_building_again(make: Make, sample: Sample, place: Path, tolerance: float) -> None:
+def check_building_again(make: Make, sample: Sample, place: Path) -> None:
     """The same documents are kept and not read again; those of another encoder or origin replace them."""
     make(place).build(sample.as_documents())
     if make(place).open().fingerprint == "":
@@ -136,10 +138,10 @@ def check_building_again(make: Make, sample: Sample, place: Path, tolerance: flo
     opened = make(place).build(others)
     assert read, "documents of another encoder were not read: the old ones were kept for them"
     assert opened.metadata.get("collection") == "another", "the origin is still that of the documents before"
-    _compare(opened, sample, 5, tolerance)
+    _compare(opened, sample, 5)
 
 
-def check_interruption(make: Make, sample: Sample, place: Path, tolerance: float) -> None:
+def check_interruption(make: Make, sample: Sample, place: Path) -> None:
     """An interrupted build leaves nothing that opens; the same call completes it, and nothing is there twice."""
 
     def stop(first: int) -> None:
@@ -160,10 +162,10 @@ def check_interruption(make: Make, sample: Sample, place: Path, tolerance: float
         raise AssertionError(f"an interrupted build can be opened, with {opened.n_docs} documents")
     opened = make(place).build(sample.as_documents())
     assert opened.n_docs == len(sample.doc_ids), f"{opened.n_docs} documents after an interrupted build was completed"
-    _compare(opened, sample, len(sample.doc_ids), tolerance)
+    _compare(opened, sample, len(sample.doc_ids))
 
 
-def check_two_writers(make: Make, sample: Sample, place: Path, tolerance: float) -> None:
+def check_two_writers(make: Make, sample: Sample, place: Path) -> None:
     """A second writer is refused while one is at work, and does it no harm."""
     refused: list[bool] = []
 
@@ -180,10 +182,10 @@ def check_two_writers(make: Make, sample: Sample, place: Path, tolerance: float)
     opened = make(place).build(sample.as_documents(read=meanwhile))
     # An engine that reads documents more than once writes when it reads them for the last time.
     assert refused[-1], "a second build of the same place was not refused while the first was at work"
-    _compare(opened, sample, len(sample.doc_ids), tolerance)
+    _compare(opened, sample, len(sample.doc_ids))
 
 
-CHECKS: tuple[Callable[[Make, Sample, Path, float], None], ...] = (
+CHECKS: tuple[Callable[[Make, Sample, Path], None], ...] = (
     check_rankings,
     check_large_k,
     check_ways_of_searching,
@@ -207,10 +209,10 @@ def sample_for(kind: str, scores: Scores | None = None) -> Sample:
     query_ids = tuple(f"query {number}" for number in range(len(asked)))
     if kind == "texts":
         return _texts(ids, query_ids, counts, asked, scores)
-    weights = counts * rng.integers(1, 9, VOCAB_SIZE).astype(np.float32) / 4  # sums that float32 holds exactly
+    weights = counts * (rng.integers(1, 9, VOCAB_SIZE) / 4).astype(np.float32)  # sums that float32 holds exactly
     expected = asked.astype(np.float64) @ weights.T
     if kind == "dense":
-        weights, asked = weights - 0.5, asked - 0.25
+        weights, asked = weights - np.float32(0.5), asked - np.float32(0.25)
         expected = asked.astype(np.float64) @ weights.T
         found = DenseBatch(ids, weights), DenseBatch(query_ids, asked)
         return Sample(ids, *found, expected, None, VOCAB_SIZE, -np.inf)
@@ -250,8 +252,8 @@ def _found(opened: Opened, sample: Sample, k: int, **how: Any) -> list[tuple[str
     return [(ranking.query_id, list(ranking.doc_ids), [float(s) for s in ranking.scores]) for ranking in rankings]
 
 
-def _compare(opened: Opened, sample: Sample, k: int, tolerance: float) -> None:
-    """AssertionError where a ranking is not the one of brute force, within ``tolerance``."""
+def _compare(opened: Opened, sample: Sample, k: int) -> None:
+    """AssertionError where a ranking is not the one of brute force, within the tolerance."""
     for row, (query, ids, scores) in enumerate(_found(opened, sample, k)):
         assert len(ids) == len(set(ids)), f"{query}: a document comes twice in {ids}"
         strangers = sorted(set(ids) - set(sample.doc_ids))
@@ -265,7 +267,7 @@ def _compare(opened: Opened, sample: Sample, k: int, tolerance: float) -> None:
         assert len(ids) == min(k, len(matching)), (
             f"{query}: {len(ids)} documents for k={k}; {len(matching)} documents match"
         )
-        room = tolerance * max(1.0, *map(abs, matching)) if matching else 0.0
+        room = sample.tolerance * max(1.0, *map(abs, matching)) if matching else 0.0
         for place, (id, score) in enumerate(zip(ids, scores, strict=True)):
             assert abs(score - by_id[id]) <= room, f"{query}: {id!r} scores {score}; brute force gives {by_id[id]}"
             assert by_id[id] >= matching[place] - 2 * room, (
@@ -281,4 +283,3 @@ def _check_order(query: str, ids: Iterable[str], scores: Sequence[float], sample
         assert before > here or numbers[place - 1] < numbers[place], (
             f"{query}: documents {numbers[place - 1]} and {numbers[place]} tie at {here} and come in the wrong order"
         )
-

@@ -87,6 +87,7 @@ class Dense:
 class OpenedDense:
     """A `DenseIndex` and a `DenseSearcher` as the protocol `Opened` has them."""
 
+    takes: ClassVar[Kind] = "dense"
     vocabulary = None
 
     def __init__(self, index: DenseIndex) -> None:

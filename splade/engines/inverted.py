@@ -82,6 +82,8 @@ class Inverted:
 class OpenedInverted:
     """An `Index` and a `Searcher` as the protocol `Opened` has them; both stand open as attributes."""
 
+    takes: ClassVar[Kind] = "sparse"
+
     def __init__(self, index: Index, strategy: str = "auto", **options: Any) -> None:
         self.index = index
         self.searcher = Searcher(index, strategy=strategy, **options)

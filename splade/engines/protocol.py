@@ -5,14 +5,14 @@ an engine that keeps its vectors in memory. `Engine.build` and `Engine.open` ret
 :mod:`splade.engines.conformance` holds an engine to this contract.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 from splade.dense.index import DenseBatch
 from splade.indexing import Vocabulary
 from splade.kernels.sparse import slice_rows
-from splade.records import Ranking, SparseBatch
+from splade.records import Ranking, SparseBatch, Text
 
 Kind = Literal["sparse", "dense", "texts"]
 """The kinds of batches: `SparseBatch`, `DenseBatch` or `Texts`."""
@@ -23,6 +23,12 @@ class Texts(NamedTuple):
 
     ids: tuple[str, ...]
     texts: tuple[str, ...]
+
+
+def texts_of(texts: Iterable[Text]) -> Texts:
+    """Texts as a batch."""
+    given = list(texts)
+    return Texts(tuple(text.id for text in given), tuple(text.text for text in given))
 
 
 Batch = SparseBatch | DenseBatch | Texts
@@ -79,15 +85,19 @@ class Opened(Protocol):
     """Documents that can be searched. Immutable: what is written later is seen by opening again.
 
     ``path`` names the place in messages. ``metadata`` is the ``origin`` of the documents. ``fingerprint`` is the
-    encoder's, "" where the place cannot keep one. ``vocabulary`` is None for dense vectors.
+    encoder's, "" where the place cannot keep one. ``takes`` is the kind of the queries.
     """
 
+    takes: ClassVar[Kind]
     n_docs: int
     vocab_size: int
     fingerprint: str
-    vocabulary: Vocabulary | None
     metadata: dict[str, Any]
     path: Path | None
+
+    @property
+    def vocabulary(self) -> Vocabulary | None:
+        """The terms by number; None where their names are not known, and for dense vectors."""
 
     def search(
         self,
@@ -117,7 +127,10 @@ class Opened(Protocol):
 
 
 class Engine(Protocol):
-    """A place for documents. ``takes`` says of which kind its documents and queries are."""
+    """A place for documents. ``takes`` says of which kind its documents and queries are.
+
+    Constructing one checks its arguments, ValueError or InputError, and reads, writes and connects to nothing.
+    """
 
     takes: ClassVar[Kind]
 
@@ -160,6 +173,3 @@ def same_origin(opened: Terms, documents: Documents, fingerprint: str | None = N
     """True where what is opened is of the encoder and the origin of ``documents``."""
     expected = documents.fingerprint if fingerprint is None else fingerprint
     return opened.fingerprint == expected and opened.metadata == documents.origin
-
-
-Options = Mapping[str, Any]

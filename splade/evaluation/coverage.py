@@ -3,9 +3,6 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 from splade.evaluation.metrics import ordered
 from splade.files import InputError
 from splade.records import Qrels, Run
@@ -53,10 +50,9 @@ def coverage(run: Run, qrels: Qrels) -> Coverage:
     )
 
 
-def unknown_documents(qrels: Qrels, numbers: Callable[[Sequence[str]], NDArray[np.integer]]) -> list[str]:
-    """The judged document ids, sorted, that ``numbers`` does not know: it gives the number of each id, or −1."""
-    judged = sorted({doc_id for grades in qrels.values() for doc_id in grades})
-    return [judged[place] for place in np.flatnonzero(numbers(judged) < 0)]
+def unknown_documents(qrels: Qrels, unknown: Callable[[Sequence[str]], list[str]]) -> list[str]:
+    """The judged document ids, sorted, of which ``unknown`` says that they are not in the index."""
+    return unknown(sorted({doc_id for grades in qrels.values() for doc_id in grades}))
 
 
 def relevant_self_matches(qrels: Qrels, relevance_level: int = 1) -> list[str]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from splade.encoding import Encoder
 from splade.encoding.precision import native_type
+from splade.engines import kind_of
 from splade.files import InputError
 from splade.models import SparseRetriever
 from splade.models.backbones.devices import own_device
@@ -100,7 +101,7 @@ class RetrieverTeacher:
     def __init__(
         self, model: SparseRetriever, *, batch_size: int = 32, fp16: bool = False, keep: int = KEPT_WEIGHTS
     ) -> None:
-        if not getattr(model, "is_sparse", True):
+        if kind_of(model) != "sparse":
             raise InputError("config.teacher.type=retriever needs a sparse retriever, and this one is dense")
         self.model, self.keep = model, keep
         self.encoders = {side: Encoder(model, side, batch_size=batch_size, fp16=fp16) for side in ("query", "document")}

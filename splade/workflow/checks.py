@@ -1,7 +1,6 @@
 """Checks, before a long command begins, for what would stop it in the end."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from omegaconf import DictConfig
 
@@ -9,9 +8,9 @@ from splade.data.collections.collection import Collection
 from splade.data.collections.opening import open_collection, open_queries
 from splade.data.qrels import read_qrels
 from splade.data.vectors.vectors import VectorCollection, open_vectors
+from splade.engines.folders import engines_in
 from splade.files import InputError, check_writable
-from splade.indexing.index.inverted_index import FOLDER
-from splade.search.searcher import STRATEGIES
+from splade.workflow.engines import engine_at, named_engine
 from splade.workflow.query_sets import QuerySet, query_sets
 
 
@@ -22,26 +21,24 @@ def check_all(cfg: DictConfig) -> None:
         if source:
             len(open_queries(source))
     len(open_collection(cfg.index.collection))
-    if not (Path(cfg.index.dir) / FOLDER).is_dir():
+    if not engines_in(cfg.index.dir):
         check_writable(cfg.index.dir)
 
 
 def check_retrieval(cfg: DictConfig) -> None:
     """InputError for what `retrieve` would fail on after the search. Reads the qrels and the ids of their queries."""
-    check_search(cfg.search)
+    check_search(cfg)
     check_writable(cfg.retrieve.out_dir)
     for chosen, queries in zip(query_sets(cfg), _queries(cfg), strict=True):
         if chosen.qrels is not None:
             _check_judged(chosen, queries)
 
 
-def check_search(settings: DictConfig) -> None:
-    """InputError where ``search`` asks for a strategy that is not there, or for more than one depth."""
-    accepted = list(dict.fromkeys(["auto", *STRATEGIES]))
-    if settings.strategy not in accepted:
-        raise InputError(f"config.search.strategy={settings.strategy}: accepted are {', '.join(accepted)}")
-    if not isinstance(settings.top_k, int):
-        raise InputError(f"config.top_k={settings.top_k}: give one whole number; a list is for splade rerank")
+def check_search(cfg: DictConfig) -> None:
+    """InputError where the engine does not take its settings (strategy, options), or ``top_k`` is a list."""
+    engine_at(cfg, named_engine(cfg) or str(cfg.kinds.engine), None)
+    if not isinstance(cfg.search.top_k, int):
+        raise InputError(f"config.top_k={cfg.search.top_k}: give one whole number; a list is for splade rerank")
 
 
 def _queries(cfg: DictConfig) -> Sequence[Collection | VectorCollection]:

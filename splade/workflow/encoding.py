@@ -12,31 +12,32 @@ import torch
 from numpy.typing import NDArray
 from omegaconf import DictConfig
 
-from splade.data.collections.collection import Collection
+from splade.data.collections.collection import Collection, collection_state
 from splade.data.vectors.shards import Shard
-from splade.dense.index import DenseIndex
+from splade.dense.index import in_matrix
 from splade.encoding import Encoder
 from splade.encoding.precision import has_int8
 from splade.encoding.shards import ShardWriter
+from splade.engines import Documents, Queries, kind_of
+from splade.engines.protocol import Kind, Terms
 from splade.files import InputError, open_binary
-from splade.indexing import Index, Vocabulary
+from splade.indexing import Vocabulary
 from splade.models import SparseRetriever
 from splade.progress import progress
 from splade.records import SparseBatch, Text
-from splade.workflow.query_vectors import Queries, in_index_terms, numbers_in
-from splade.workflow.sparse_search import Documents
+from splade.workflow.given_vectors import in_index_terms, numbers_in
 
 logger = logging.getLogger(__name__)
 
 
 def encoder_from(
-    cfg: DictConfig, model: SparseRetriever, side: str, device: str | None = None, *, dense: bool = False
+    cfg: DictConfig, model: SparseRetriever, side: str, device: str | None = None, *, kind: Kind = "sparse"
 ) -> Encoder:
     """The encoder of one side, with the batch size and precision of the config; ``device`` as for `Encoder`.
 
-    InputError for a dense model, unless ``dense`` says that its vectors are wanted.
+    InputError for a dense model, unless ``kind`` says that its vectors are wanted.
     """
-    if not dense and not getattr(model, "is_sparse", True):
+    if kind != "dense" and kind_of(model) == "dense":
         raise InputError(
             "this model is dense (config.matching_type): its vectors have no zeros and cannot go into an inverted "
             "index; use a sparse one, such as splade. splade.index, splade.retrieve, splade.beir_eval and splade.all "
@@ -53,10 +54,11 @@ def uses_int8(cfg: DictConfig) -> bool:
 
 
 def encoded_documents(encoder: Encoder, collection: Collection) -> Documents:
-    """The vectors of ``collection`` as documents."""
+    """The vectors of ``collection`` as documents, of the kind that the model makes."""
 
-    def batches(start: int) -> Iterable[SparseBatch]:
-        return collection_vectors(encoder, collection, start)
+    def batches(start: int) -> Iterable[Any]:
+        vectors = collection_vectors(encoder, collection, start)
+        return (in_matrix(batch) for batch in vectors) if kind_of(model) == "dense" else vectors
 
     model, origin = encoder.model, origin_of(encoder, collection)
 
@@ -64,7 +66,8 @@ def encoded_documents(encoder: Encoder, collection: Collection) -> Documents:
         encoder.count_cut(islice(collection, done))
         return encoder.tell_cut(str(collection.source), 0, n_texts)
 
-    return Documents(batches, model.vocab_size, Vocabulary(model_terms(model)), model.fingerprint(), origin, n_cut)
+    vocabulary = None if kind_of(model) == "dense" else Vocabulary(model_terms(model))
+    return Documents(batches, model.vocab_size, vocabulary, model.fingerprint(), origin, n_cut)
 
 
 def collection_vectors(encoder: Encoder, collection: Collection, start: int = 0) -> Iterator[SparseBatch]:
@@ -129,15 +132,6 @@ def about_vectors(encoder: Encoder, collection: Collection) -> dict[str, Any]:
     return about | {"collection_crc32": checksum}
 
 
-def collection_state(collection: Collection) -> dict[str, Any]:
-    """Describe the present state of a collection's file, to notice changes: path, size, time of change."""
-    source = Path(collection.source)
-    state: dict[str, Any] = {"collection": str(collection.source)}
-    if source.is_file():
-        state |= {"bytes": source.stat().st_size, "modified_ns": source.stat().st_mtime_ns}
-    return state
-
-
 def model_terms(model: SparseRetriever) -> list[str]:
     """The token of every term of a model, all different: those without one are called ``[term_<id>]``."""
     tokenizer = model.tokenizer("document")
@@ -164,7 +158,7 @@ class QueryEncoder:
     and it has more or fewer of them than the model.
     """
 
-    def __init__(self, encoder: Encoder, index: Index, force: bool = False) -> None:
+    def __init__(self, encoder: Encoder, index: Terms, force: bool = False) -> None:
         self.encoder, self.index = encoder, index
         self.fingerprint = check_fingerprint(index, encoder.model, force)
         self.terms: list[str] = []
@@ -206,7 +200,25 @@ class QueryEncoder:
         return None
 
 
-def check_fingerprint(index: Index | DenseIndex, model: SparseRetriever, force: bool = False) -> str:
+class DenseQueryEncoder:
+    """Encodes queries for dense vectors. InputError where another encoder made these, unless ``force``."""
+
+    def __init__(self, encoder: Encoder, index: Terms, force: bool = False) -> None:
+        self.encoder, self.fingerprint = encoder, check_fingerprint(index, encoder.model, force)
+
+    def encode(self, queries: Collection) -> Queries:
+        """The vectors of ``queries``; a bar shows the progress."""
+        before = self.encoder.n_cut
+        vectors = in_matrix(query_vectors(self.encoder, queries))
+        n_cut = self.encoder.tell_cut(str(queries.source), before, len(vectors.ids))
+        return Queries(vectors, fingerprint=self.fingerprint, n_cut=n_cut)
+
+    def vectors(self, texts: Iterable[Text], name: str) -> Queries:  # noqa: ARG002 - as `QueryEncoder`'s
+        """The vectors of ``texts``."""
+        return Queries(in_matrix(self.encoder.encode_all(texts)), fingerprint=self.fingerprint)
+
+
+def check_fingerprint(index: Terms, model: SparseRetriever, force: bool = False) -> str:
     """The model's fingerprint; refuses to search an index that another model made, unless ``force``."""
     mine = model.fingerprint()
     if index.fingerprint in ("", mine):

@@ -16,6 +16,7 @@ from splade.data.tokens.tokenize import tokenize
 from splade.data.vectors.shards import differences
 from splade.data.vectors.vectors import VectorCollection
 from splade.encoding import Encoder
+from splade.engines import Documents
 from splade.files import InputError
 from splade.indexing import Vocabulary
 from splade.kernels.sparse import slice_rows
@@ -24,7 +25,6 @@ from splade.models.heads.sparse_head import sparse_rows
 from splade.progress import progress
 from splade.records import SparseBatch, SparseRows, Text
 from splade.workflow.encoding import about_vectors, model_terms, origin_of
-from splade.workflow.sparse_search import Documents
 
 ROWS = 128  # texts weighed at once: some arrays [ROWS, V] are held
 

@@ -6,13 +6,11 @@ from typing import NamedTuple
 
 from omegaconf import DictConfig
 
-from splade.dense import index as dense_index
-from splade.dense.index import DenseIndex
+from splade.engines.folders import open_folder
+from splade.engines.protocol import Opened
 from splade.evaluation.coverage import unknown_documents
 from splade.evaluation.metrics import check_metrics
 from splade.files import InputError
-from splade.indexing import Index, InvertedIndex
-from splade.indexing.index import inverted_index
 from splade.records import Qrels
 
 logger = logging.getLogger(__name__)
@@ -52,27 +50,24 @@ def query_sets(cfg: DictConfig) -> list[QuerySet]:
 
 
 def count_unknown(name: str, qrels: Qrels, index_dir: str | Path | None) -> int | None:
-    """Count the judged documents that no search of the index can find, with a warning; None where it cannot be told.
-
-    These are the documents that the index does not hold, and those that were deleted from it.
-    """
-    if index_dir is None or not Path(index_dir).is_dir():
-        return None
+    """As `count_unknown_of`, of the index in a folder; None where it cannot be told."""
     try:
-        index = _opened(Path(index_dir))
+        opened = None if index_dir is None else open_folder(index_dir)
     except InputError as error:
         logger.warning("%s: judged documents are not looked up in the index: %s", name, error)
         return None
-    unknown = unknown_documents(qrels, index.doc_ids.numbers)
+    return None if opened is None else count_unknown_of(name, qrels, opened)
+
+
+def count_unknown_of(name: str, qrels: Qrels, opened: Opened) -> int:
+    """Count the judged documents that no search of the index can find, with a warning.
+
+    These are the documents that the index does not hold, and those that were deleted from it.
+    """
+    unknown = unknown_documents(qrels, opened.unknown)
     if unknown:
         logger.warning(
             "%s: %d judged documents are not in the index %s (%s …): they can never be found",
-            name, len(unknown), index_dir, ", ".join(map(repr, unknown[:3])),
+            name, len(unknown), opened.path, ", ".join(map(repr, unknown[:3])),
         )  # fmt: skip
     return len(unknown)
-
-
-def _opened(index_dir: Path) -> Index | DenseIndex:
-    """The index in ``index_dir``, inverted or dense."""
-    dense = (index_dir / dense_index.FOLDER).is_dir() and not (index_dir / inverted_index.FOLDER).is_dir()
-    return DenseIndex.open(index_dir, verify=False) if dense else InvertedIndex.open(index_dir, verify=False)

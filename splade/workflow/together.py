@@ -16,32 +16,35 @@ from omegaconf import DictConfig
 
 from splade.data.collections.opening import open_collection
 from splade.data.vectors.vectors import open_vectors
+from splade.engines import Documents
 from splade.training.distributed.processes import meet, on_first_rank, world
 from splade.workflow.encoding import encode_shard, encoded_documents, encoder_from, shard_of
-from splade.workflow.model_loading import retriever_from
-from splade.workflow.sparse_search import Documents, given_documents, is_built
+from splade.workflow.engines import FromModel, chosen_engine
+from splade.workflow.given_vectors import given_documents
 
 logger = logging.getLogger(__name__)
 
 
 def encode_share(cfg: DictConfig) -> bool:
-    """Encode this process's share of ``data.COLLECTION_PATH``; whether it is the first, which has an index to make.
+    """Encode this process's share of ``data.COLLECTION_PATH``; True for the first process, which makes the index.
 
-    Called by all processes of a group. Returns when all have encoded. Vectors that are given, those of a dense model
-    and those of an index that is there already are nobody's share.
+    Called by all processes of a group. Returns when all have encoded. Given vectors, dense ones, texts that no model
+    reads, and an index that is there already are nobody's share.
     """
     rank, n_processes = world()
     if n_processes == 1 or cfg.index.vectors or cfg.index.head_vectors:
         return rank == 0
     gc.collect()  # what a training before this left holds memory of the device
-    model = retriever_from(cfg)
-    if not getattr(model, "is_sparse", True):
+    chosen = chosen_engine(cfg)
+    if not isinstance(chosen.source, FromModel) or chosen.source.kind != "sparse":
         if rank == 0:
-            logger.info("a dense model's index is made by one process: the other %d leave", n_processes - 1)
+            logger.info(
+                "an index of %s is made by one process: the other %d leave", _said(chosen.source.kind), n_processes - 1
+            )
         return rank == 0
-    collection, encoder = open_collection(cfg.index.collection), encoder_from(cfg, model, "document")
+    collection, encoder = open_collection(cfg.index.collection), encoder_from(cfg, chosen.source.model, "document")
     documents = encoded_documents(encoder, collection)
-    if not on_first_rank(lambda: is_built(documents, cfg.index.dir, cfg.index.layout)):
+    if not on_first_rank(lambda: chosen.at(cfg.index.dir).is_built(documents)):
         encode_shard(encoder, collection, shard_of(None, os.environ), _folder(cfg, documents, n_processes))
     meet()
     return rank == 0
@@ -61,6 +64,10 @@ def forget_shares(index_dir: str | Path) -> None:
     index_dir = Path(index_dir)
     for folder in index_dir.parent.glob(f".{index_dir.name}.vectors-*"):
         shutil.rmtree(folder)
+
+
+def _said(kind: str) -> str:
+    return kind if kind == "texts" else f"{kind} vectors"
 
 
 def _folder(cfg: DictConfig, documents: Documents, n_processes: int) -> Path:

@@ -5,12 +5,12 @@ import subprocess
 import sys
 
 import pytest
+from splade.workflow.sparse_search import Documents
 
 from splade import distil
 from splade.config import configure
 from splade.files import InputError, read_json
 from splade.indexing import InvertedIndex
-from splade.workflow.sparse_search import Documents
 from splade.workflow.together import forget_shares, vectors_of_all
 from tests.commands.test_encode_command import MODEL, QUERIES, TEXTS
 from tests.commands.world import PASSAGES, SMALL

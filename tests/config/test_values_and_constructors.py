@@ -13,15 +13,14 @@ from splade.config.checking.encoding_conflicts import mined_ranks
 from splade.config.checking.settings import WRONG, Settings, read_value
 from splade.config.checking.wiring import components
 from splade.data.examples.false_negatives import FalseNegatives
+from splade.engines import Bm25
 from splade.files import InputError
 from splade.indexing.format.choices import Layout
 from splade.losses import MaskedLanguageModel, weighted_sum
 from splade.mining import Ranks
 from splade.models.backbones.lora import lora_from
 from splade.models.retrievers.bm25 import _saturation
-from splade.records import Text
 from splade.regularization import penalties_from
-from splade.search.bm25 import BM25
 from splade.training.step.settings import TrainingSettings
 from tests.config.support import configured, refusal
 
@@ -93,8 +92,8 @@ CONSTRUCTORS = {
     "config.prune_top_terms": lambda value: Layout(prune_top_terms=value).pruning,
     "config.prune_min_weight": lambda value: Layout(prune_min_weight=value).pruning,
     "config.prune_term_quantile": lambda value: Layout(prune_term_quantile=value).pruning,
-    "config.baseline_k1": lambda value: BM25([Text("d", "a")], k1=value),
-    "config.baseline_b": lambda value: BM25([Text("d", "a")], b=value),
+    "config.baseline_k1": lambda value: Bm25(None, k1=value),
+    "config.baseline_b": lambda value: Bm25(None, b=value),
     "config.mining.margin": lambda value: FalseNegatives(margin=value, share=None),
     "config.mining.share": lambda value: FalseNegatives(margin=None, share=value),
     "data.negative_margin": lambda value: FalseNegatives(margin=value, share=None),

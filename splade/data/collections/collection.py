@@ -3,6 +3,8 @@
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +13,15 @@ from splade.files import InputError
 from splade.records import Text
 
 logger = logging.getLogger(__name__)
+
+
+def collection_state(collection: "Collection") -> dict[str, Any]:
+    """Describe the present state of a collection's file, to notice changes: path, size, time of change."""
+    source = Path(collection.source)
+    state: dict[str, Any] = {"collection": str(collection.source)}
+    if source.is_file():
+        state |= {"bytes": source.stat().st_size, "modified_ns": source.stat().st_mtime_ns}
+    return state
 
 
 class Collection(ABC):

@@ -176,6 +176,7 @@ class Dense(SparseRetriever):
     """
 
     is_sparse = False
+    engine = "dense"
 
     def __init__(
         self,

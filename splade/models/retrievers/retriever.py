@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -35,6 +35,7 @@ class SparseRetriever(nn.Module):
     """
 
     is_sparse = True
+    engine: ClassVar[str] = "inverted"
     query_folder = ("query", "model_type_or_dir_q")  # where a query side is saved, the argument that loads it again
     folders: tuple[str, ...] = ()  # parts beside the sides: where each is saved, its attribute, its argument
 

@@ -3,16 +3,14 @@
 import logging
 from collections.abc import Iterable, Sequence
 
-from splade.dense.index import DenseIndex, in_matrix
-from splade.dense.search import DenseSearcher
+from splade.dense.index import DenseBatch, in_matrix
 from splade.encoding import Encoder
+from splade.engines import OWN, Documents, Queries, engine_of, kind_of
 from splade.evaluation.conventions import drop_self_matches, search_depth
 from splade.evaluation.metrics import evaluate
 from splade.files import InputError
-from splade.indexing import InvertedIndex
 from splade.models import SparseRetriever
-from splade.records import Qrels, Ranking, Run, SparseBatch, Text
-from splade.search import Searcher
+from splade.records import Qrels, Run, SparseBatch, Text
 
 logger = logging.getLogger(__name__)
 
@@ -59,24 +57,16 @@ class FullRanking:
         queries = self._encode(model, "query", self.queries)
         if not documents.ids:
             raise InputError("data.VALIDATION_FULL_RANKING.D_COLLECTION_PATH has no documents")
-        search = _search if getattr(model, "is_sparse", True) else _search_dense
+        opened = OWN[engine_of(model)](None).build(Documents(lambda _: [documents], model.vocab_size, None, "", {}))
         policy = "beir" if self.drop_self_matches else "off"
         depth = min(search_depth(self.top_k, policy, ""), len(documents.ids))
-        rankings = drop_self_matches(search(documents, queries, depth), self.top_k, policy, "")
+        rankings = drop_self_matches(opened.search(Queries(queries), depth), self.top_k, policy, "")
         run: Run = {
             ranking.query_id: dict(zip(ranking.doc_ids, ranking.scores.tolist(), strict=True)) for ranking in rankings
         }
         return evaluate(run, self.qrels, list(metrics))
 
-    def _encode(self, model: SparseRetriever, side: str, texts: Iterable[Text]) -> SparseBatch:
+    def _encode(self, model: SparseRetriever, side: str, texts: Iterable[Text]) -> SparseBatch | DenseBatch:
         device = next(model.parameters()).device
-        return Encoder(model, side, batch_size=self.batch_size, device=device, fp16=self.fp16).encode_all(texts)
-
-
-def _search(documents: SparseBatch, queries: SparseBatch, k: int) -> Iterable[Ranking]:
-    return Searcher(InvertedIndex.from_csr(documents)).search(queries, k=k)
-
-
-def _search_dense(documents: SparseBatch, queries: SparseBatch, k: int) -> Iterable[Ranking]:
-    index, asked = DenseIndex.from_matrix(in_matrix(documents).matrix, documents.ids), in_matrix(queries)
-    return DenseSearcher(index).search(asked.ids, asked.matrix, k)
+        found = Encoder(model, side, batch_size=self.batch_size, device=device, fp16=self.fp16).encode_all(texts)
+        return in_matrix(found) if kind_of(model) == "dense" else found

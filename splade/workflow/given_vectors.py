@@ -1,8 +1,10 @@
-"""Given vectors in the terms of an index, whatever vocabulary they come in; what it does not know is counted."""
+"""Vectors of a file as documents of an index, or as queries in its terms, whatever vocabulary they come in.
+
+Terms of queries that the index does not know are counted. This module starts without torch.
+"""
 
 import logging
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,32 +12,40 @@ from numpy.typing import NDArray
 from splade.data.vectors.shards import Encoded
 from splade.data.vectors.vector_terms import are_whole_numbers
 from splade.data.vectors.vectors import VectorCollection, open_vectors
+from splade.engines.protocol import Documents, Lost, Queries, Terms
 from splade.files import InputError
-from splade.indexing import Index, Vocabulary
+from splade.indexing import Vocabulary
 from splade.kernels.sparse import concatenate, from_csr, keep_entries
+from splade.progress import progress
 from splade.records import SparseBatch, SparseRows
 
 logger = logging.getLogger(__name__)
 
 
-class Lost(NamedTuple):
-    """The terms of queries that an index does not know, counted under the names that are reported."""
+def given_documents(vectors: VectorCollection, vocabulary: Vocabulary | None = None) -> Documents:
+    """The vectors of a file as documents, in the terms of ``vocabulary``, which grows, or in terms of their own.
 
-    unknown_tokens: int = 0  # terms of queries, counted for each query
-    queries_with_unknown_tokens: int = 0
-    lost_weight_share: float = 0.0  # of the weight of all queries together
+    Shards that a model wrote are documents of that model.
+    """
+    encoded = vectors.encoded
+    if vectors.keys != "tokens":
+        vocabulary = None
+    elif vocabulary is None:
+        vocabulary = Vocabulary()
+
+    def batches(start: int) -> Iterable[SparseBatch]:
+        with progress(desc="index", unit="doc", initial=start) as bar:
+            for batch in vectors.batches(vocabulary, start):
+                yield batch
+                bar.update(len(batch.ids))
+
+    if encoded is not None:
+        vocabulary, about = Vocabulary(encoded.terms()), encoded.about
+        return Documents(batches, about["vocab_size"], vocabulary, about["fingerprint"], vectors.state())
+    return Documents(batches, None, vocabulary, "", vectors.state())
 
 
-class Queries(NamedTuple):
-    """Query vectors over the columns of the index that they are to search."""
-
-    vectors: SparseBatch
-    lost: Lost = Lost()
-    fingerprint: str = ""  # of the encoder; "" where it is unknown
-    n_cut: int | None = None  # queries that are longer than what was read of them; None where nothing was read
-
-
-def given_queries(source: str, index: Index, keys: str = "auto", force: bool = False) -> Queries:
+def given_queries(source: str, index: Terms, keys: str = "auto", force: bool = False) -> Queries:
     """The query vectors of the file or folder ``source``, for ``index``.
 
     ``keys`` as for :func:`splade.data.vectors.vectors.open_vectors`; "auto" takes the kind that the documents of the
@@ -60,7 +70,7 @@ def given_queries(source: str, index: Index, keys: str = "auto", force: bool = F
     return in_index_terms(source, batch, numbers, index, terms)
 
 
-def given_appended(source: str, index: Index, keys: str = "auto") -> VectorCollection:
+def given_appended(source: str, index: Terms, keys: str = "auto") -> VectorCollection:
     """The vectors of the file or folder ``source``, to be appended to ``index``.
 
     ``keys`` as for `given_queries`. InputError where one side is keyed by tokens and the other by term ids, and where
@@ -82,7 +92,7 @@ def given_appended(source: str, index: Index, keys: str = "auto") -> VectorColle
     return vectors
 
 
-def refuse_other_keys(vectors: VectorCollection, index: Index) -> None:
+def refuse_other_keys(vectors: VectorCollection, index: Terms) -> None:
     """InputError where ``vectors`` are keyed by tokens and ``index`` by term ids, or the other way round.
 
     The columns of an index keyed by tokens are numbers of its own, in the order in which its documents brought them.
@@ -109,7 +119,7 @@ def refuse_other_keys(vectors: VectorCollection, index: Index) -> None:
         )  # fmt: skip
 
 
-def _encoded_queries(vectors: VectorCollection, encoded: Encoded, index: Index, force: bool) -> Queries:
+def _encoded_queries(vectors: VectorCollection, encoded: Encoded, index: Terms, force: bool) -> Queries:
     """The vectors of shards, whose terms and encoder are known, in the terms of ``index``."""
     mine = str(encoded.about["fingerprint"])
     if index.fingerprint not in ("", mine):
@@ -123,12 +133,12 @@ def _encoded_queries(vectors: VectorCollection, encoded: Encoded, index: Index, 
     return in_index_terms(vectors.source, batch, numbers, index, terms, mine)
 
 
-def _as_they_are(width: int, index: Index) -> NDArray[np.int64]:
+def _as_they_are(width: int, index: Terms) -> NDArray[np.int64]:
     """The columns of vectors over ``width`` term ids: those that the index has, and −1 for the others."""
     return np.where(np.arange(width) < index.vocab_size, np.arange(width), -1)
 
 
-def numbers_in(index: Index, terms: Sequence[str]) -> NDArray[np.int64]:
+def numbers_in(index: Terms, terms: Sequence[str]) -> NDArray[np.int64]:
     """The column of each of ``terms`` in an index with a vocabulary; −1 where it does not know it."""
     assert index.vocabulary is not None
     numbers_of = index.vocabulary.numbers_of
@@ -139,7 +149,7 @@ def in_index_terms(
     name: str,
     batch: SparseBatch,
     numbers: NDArray[np.int64],
-    index: Index,
+    index: Terms,
     terms: Sequence[str] = (),
     fingerprint: str = "",
 ) -> Queries:

@@ -1,0 +1,216 @@
+"""The engine of a command, and what makes documents and queries of the kind that it takes."""
+
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from splade.data.collections.collection import Collection, collection_state
+from splade.engines import OWN, Documents, Engine, Opened, Queries, Texts, engine_of, kind_of
+from splade.engines.folders import engines_in
+from splade.engines.protocol import Kind, texts_of
+from splade.files import InputError
+from splade.progress import progress
+from splade.records import Text
+
+if TYPE_CHECKING:
+    from splade.models import SparseRetriever
+
+BUILDING = ("memory_mb", "layout", "dtype")
+BATCH = 256  # texts that an engine is given at a time
+
+
+class Asking(Protocol):
+    """Makes queries for one place."""
+
+    def encode(self, queries: Collection) -> Queries:
+        """All of ``queries``; a bar shows the progress."""
+
+    def vectors(self, texts: Iterable[Text], name: str) -> Queries:
+        """``texts`` as queries; ``name`` is what the log calls them."""
+
+
+class Source(Protocol):
+    """Makes documents and queries of texts, of one kind."""
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of batches."""
+
+    @property
+    def fingerprint(self) -> str:
+        """The encoder's fingerprint; "" without an encoder."""
+
+    def documents(self, collection: Collection, head_vectors: str | None = None) -> Documents:
+        """The documents of ``collection``; ``head_vectors`` is ``data.HEAD_VECTORS_PATH``."""
+
+    def queries(self, opened: Opened, force: bool = False) -> Asking:
+        """What makes queries for ``opened``; InputError where another encoder made it, unless ``force``."""
+
+
+class Chosen(NamedTuple):
+    """An engine of the config, not yet at a place, and the source of its documents and queries."""
+
+    cfg: DictConfig
+    name: str
+    source: Source
+
+    def at(self, folder: str | Path | None) -> Engine:
+        """The engine at ``folder``; InputError for settings that it does not take, or documents of another kind."""
+        engine = engine_at(self.cfg, self.name, folder)
+        if engine.takes != self.source.kind:
+            raise InputError(
+                f"config.engine={self.name} takes {_said(engine.takes)}, and this model makes "
+                f"{_said(self.source.kind)} (config.matching_type): use engine={_of_kind(self.source.kind)}, or "
+                "another model"
+            )
+        return engine
+
+
+def chosen_engine(cfg: DictConfig, folder: str | Path | None = None) -> Chosen:
+    """The engine that ``config.engine`` or ``engine._target_`` names, or else the model's own.
+
+    With ``folder``, what is there decides where nothing is named: the one engine that has documents in it. Where it
+    has those of several, the model does.
+    """
+    model = FromModel(cfg)
+    name = named_engine(cfg)
+    if name is None and folder is not None:
+        found = engines_in(folder)
+        name = found[0] if len(found) == 1 else None
+    if name is None:
+        name = engine_of(model.model)
+    takes_texts = engine_at(cfg, name, None).takes == "texts"
+    return Chosen(cfg, name, AsTexts() if takes_texts else model)
+
+
+def named_engine(cfg: DictConfig) -> str | None:
+    """The name that the user gave the engine; None where the model decides."""
+    if OmegaConf.select(cfg, "patches.engine._target_") is not None:
+        return "engine"
+    name = OmegaConf.select(cfg, "config.engine")
+    return None if name is None else str(name)
+
+
+def engine_at(cfg: DictConfig, name: str, folder: str | Path | None) -> Engine:
+    """The engine called ``name`` with the settings of the config, at ``folder``; nothing is read or written yet."""
+    try:
+        make = instantiate(_node(cfg, name))
+        engine: Engine = make(None if folder is None else Path(folder))
+    except (ValueError, TypeError) as error:
+        raise InputError(f"config.engine={name}: {error}") from error
+    return engine
+
+
+def _node(cfg: DictConfig, name: str) -> Any:
+    """The wired node of the engine called ``name``."""
+    if name in ("engine", str(cfg.kinds.engine)):
+        return cfg.engine
+    # The model, or what is in a folder, has decided; settings that the user named are this engine's.
+    node, own = cfg.catalog.engine[name], OmegaConf.select(cfg, "patches.engine")
+    return node if own is None else OmegaConf.merge(node, own)
+
+
+def engine_settings(cfg: DictConfig, name: str) -> dict[str, Any]:
+    """The settings of the engine called ``name`` that rankings depend on: all but those of how it is built."""
+    node = dict(OmegaConf.to_container(_node(cfg, name), resolve=True))  # type: ignore[arg-type]
+    own = {str(key): value for key, value in node.items() if not str(key).startswith("_") and key not in BUILDING}
+    return own if name == "inverted" else own | {"engine": name}
+
+
+class AsTexts:
+    """The texts as they are, for an engine that weighs words itself."""
+
+    kind: Kind = "texts"
+    fingerprint = ""
+
+    def documents(self, collection: Collection, head_vectors: str | None = None) -> Documents:
+        """The documents of ``collection``, in batches."""
+        if head_vectors:
+            raise InputError(f"data.HEAD_VECTORS_PATH={head_vectors}: an engine of texts has no model; remove it")
+
+        def batches(start: int) -> Iterable[Texts]:
+            with progress(desc="index", unit="doc", initial=start, total=len(collection)) as bar:
+                for batch in _batches(collection.iterate(start)):
+                    yield batch
+                    bar.update(len(batch.ids))
+
+        return Documents(batches, None, None, "", collection_state(collection))
+
+    def queries(self, opened: Opened, force: bool = False) -> Asking:  # noqa: ARG002 - the protocol's signature
+        """What gives the texts of queries."""
+        return _TextsOfQueries()
+
+
+class _TextsOfQueries:
+    def encode(self, queries: Collection) -> Queries:
+        return self.vectors(queries, "")
+
+    def vectors(self, texts: Iterable[Text], name: str) -> Queries:  # noqa: ARG002 - the protocol's signature
+        return Queries(texts_of(texts))
+
+
+class FromModel:
+    """Vectors of the config's model, which is loaded when it is first asked for."""
+
+    def __init__(self, cfg: DictConfig) -> None:
+        self.cfg = cfg
+
+    @cached_property
+    def model(self) -> "SparseRetriever":
+        """The model of the config."""
+        from splade.workflow.model_loading import retriever_from  # here and below: texts are searched without torch
+
+        return retriever_from(self.cfg)
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of the model's vectors."""
+        return kind_of(self.model)
+
+    @property
+    def fingerprint(self) -> str:
+        """The model's fingerprint."""
+        return self.model.fingerprint()
+
+    def documents(self, collection: Collection, head_vectors: str | None = None) -> Documents:
+        """The vectors of ``collection``, encoded when they are asked for."""
+        from splade.data.vectors.vectors import open_vectors
+        from splade.workflow.encoding import encoded_documents, encoder_from
+        from splade.workflow.head_vectors import documents_from_head
+
+        if head_vectors and self.kind != "sparse":
+            raise InputError(f"data.HEAD_VECTORS_PATH={head_vectors}: a dense model has no BM25's weights; remove it")
+        encoder = encoder_from(self.cfg, self.model, "document", kind=self.kind)
+        if head_vectors:
+            return documents_from_head(encoder, collection, open_vectors(head_vectors))
+        return encoded_documents(encoder, collection)
+
+    def queries(self, opened: Opened, force: bool = False) -> Asking:
+        """What encodes queries, in the terms of ``opened``."""
+        from splade.workflow.encoding import DenseQueryEncoder, QueryEncoder, encoder_from
+
+        encoder = encoder_from(self.cfg, self.model, "query", kind=self.kind)
+        return (DenseQueryEncoder if self.kind == "dense" else QueryEncoder)(encoder, opened, force)
+
+
+def _batches(texts: Iterable[Text]) -> Iterable[Texts]:
+    held: list[Text] = []
+    for text in texts:
+        held.append(text)
+        if len(held) == BATCH:
+            yield texts_of(held)
+            held = []
+    if held:
+        yield texts_of(held)
+
+
+def _said(kind: str) -> str:
+    return kind if kind == "texts" else f"{kind} vectors"
+
+
+def _of_kind(kind: str) -> str:
+    return next(name for name, engine in OWN.items() if engine(None).takes == kind)
