@@ -5,13 +5,13 @@ import json
 import numpy as np
 import pytest
 import scipy.sparse
-from splade.workflow.query_vectors import given_appended, given_queries
 
 from splade.data.vectors.shards import Shard
 from splade.data.vectors.vectors import open_vectors
 from splade.encoding.shards import ShardWriter
 from splade.files import InputError
 from splade.indexing import IndexAppender, IndexBuilder, InvertedIndex, Vocabulary, merge
+from splade.workflow.given_vectors import given_appended, given_queries
 from tests.data.writing import jsonl, put
 from tests.kernels.cases import batch
 

@@ -5,10 +5,10 @@ import subprocess
 import sys
 
 import pytest
-from splade.workflow.sparse_search import Documents
 
 from splade import distil
 from splade.config import configure
+from splade.engines import Documents
 from splade.files import InputError, read_json
 from splade.indexing import InvertedIndex
 from splade.workflow.together import forget_shares, vectors_of_all

@@ -45,7 +45,9 @@ def accepted_arguments(target: Any) -> set[str] | None:
     """Names of the arguments of ``target``, those of its parents too where it passes others on; None: any."""
     names: set[str] = set()
     for kind in target.__mro__ if inspect.isclass(target) else [target]:
-        parameters = inspect.signature(kind).parameters.values() if kind is not object else []
+        if kind is object:  # all before it pass on what they do not name, and it takes nothing: they use it themselves
+            return None
+        parameters = inspect.signature(kind).parameters.values()
         names |= {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
         if not any(p.kind is p.VAR_KEYWORD for p in parameters):
             return names
