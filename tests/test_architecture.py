@@ -9,11 +9,10 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "splade"
 
-BASE = {"records", "strict_json", "files", "locks", "progress"}
+BASE = {"records", "files", "locks", "progress"}
 ROOMS = {
     "records": set(),
-    "strict_json": set(),
-    "files": {"strict_json"},
+    "files": set(),
     "locks": {"files"},
     "progress": set(),
     "threads": set(),
@@ -88,7 +87,6 @@ MOST_FILES = 15
 TORCH_FREE = BASE | {"threads", "kernels", "indexing", "search", "dense", "engines", "data", "evaluation", "config"}
 ONLY = {
     "records": {"numpy"},
-    "strict_json": set(),
     "files": set(),
     "locks": set(),
     "progress": {"tqdm"},

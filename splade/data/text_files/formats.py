@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from splade.data.text_files.ids import hash_ids, hash_spans
 from splade.data.text_files.lines import Chunk
 from splade.files import InputError
+from splade.files.strict_json import JsonError, parse_json
 from splade.records import Text
-from splade.strict_json import JsonError, parse_json
 
 
 class Scanned(NamedTuple):

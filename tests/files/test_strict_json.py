@@ -11,7 +11,7 @@ from splade.data.qrels import read_qrels
 from splade.data.score_files.negatives import read_scores
 from splade.evaluation.runs import read_run
 from splade.files import InputError, read_json
-from splade.strict_json import JsonError, parse_json
+from splade.files.strict_json import JsonError, parse_json
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(st.characters(codec="utf-8")),

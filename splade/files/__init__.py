@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, cast
 
-from splade.strict_json import JsonError, parse_json
+from splade.files.strict_json import JsonError, parse_json
 
 GZIP = b"\x1f\x8b"  # how a gzip file begins, and no text
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
