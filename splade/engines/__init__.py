@@ -1,4 +1,4 @@
-"""Where vectors live and are searched: one protocol, and one file for each place.
+"""Places where vectors live and are searched: one protocol, and one file for each.
 
 Read `protocol` first. `inverted` and `dense` are our own indexes, `bm25` the baseline that needs no model,
 `conformance` the checks that hold any engine to the protocol.

@@ -64,7 +64,7 @@ class Bm25:
 
     @property
     def fingerprint(self) -> str:
-        """What stands for an encoder's fingerprint: analysis, k1 and b."""
+        """Analysis, k1 and b: they stand for the fingerprint of an encoder."""
         return "bm25:" + ",".join(f"{name}={value}" for name, value in self.settings.items())
 
     def build(self, documents: Documents) -> "OpenedBm25":
@@ -186,7 +186,7 @@ def is_bm25(fingerprint: str) -> bool:
 
 
 def _counted(terms: Iterable[str], vocabulary: Vocabulary) -> Counter[int]:
-    """How often each term occurs, by its number in ``vocabulary``, to which new ones are added."""
+    """The count of each term, by its number in ``vocabulary``, to which new ones are added."""
     return Counter(map(vocabulary.add, terms))
 
 

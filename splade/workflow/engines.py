@@ -23,8 +23,8 @@ BUILDING = ("memory_mb", "layout", "dtype")
 BATCH = 256  # texts that an engine is given at a time
 
 
-class Asking(Protocol):
-    """Makes queries for one place."""
+class QuerySource(Protocol):
+    """Makes the queries of one place: encodes texts in its terms, or hands them on."""
 
     def encode(self, queries: Collection) -> Queries:
         """All of ``queries``; a bar shows the progress."""
@@ -47,8 +47,8 @@ class Source(Protocol):
     def documents(self, collection: Collection, head_vectors: str | None = None) -> Documents:
         """The documents of ``collection``; ``head_vectors`` is ``data.HEAD_VECTORS_PATH``."""
 
-    def queries(self, opened: Opened, force: bool = False) -> Asking:
-        """What makes queries for ``opened``; InputError where another encoder made it, unless ``force``."""
+    def queries(self, opened: Opened, force: bool = False) -> QuerySource:
+        """Return the source of queries for ``opened``; InputError where another encoder made it, unless ``force``."""
 
 
 class Chosen(NamedTuple):
@@ -140,8 +140,8 @@ class AsTexts:
 
         return Documents(batches, None, None, "", collection_state(collection))
 
-    def queries(self, opened: Opened, force: bool = False) -> Asking:  # noqa: ARG002 - the protocol's signature
-        """What gives the texts of queries."""
+    def queries(self, opened: Opened, force: bool = False) -> QuerySource:  # noqa: ARG002 - the protocol's signature
+        """Return the source of their texts."""
         return _TextsOfQueries()
 
 
@@ -189,8 +189,8 @@ class FromModel:
             return documents_from_head(encoder, collection, open_vectors(head_vectors))
         return encoded_documents(encoder, collection)
 
-    def queries(self, opened: Opened, force: bool = False) -> Asking:
-        """What encodes queries, in the terms of ``opened``."""
+    def queries(self, opened: Opened, force: bool = False) -> QuerySource:
+        """Return the encoder of queries, in the terms of ``opened``."""
         from splade.workflow.encoding import DenseQueryEncoder, QueryEncoder, encoder_from
 
         encoder = encoder_from(self.cfg, self.model, "query", kind=self.kind)
