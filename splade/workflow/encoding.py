@@ -19,6 +19,7 @@ from splade.encoding import Encoder
 from splade.encoding.precision import has_int8
 from splade.encoding.shards import ShardWriter
 from splade.engines import Documents, Queries, kind_of
+from splade.engines.bm25 import is_bm25
 from splade.engines.protocol import Kind, Terms
 from splade.files import InputError, open_binary
 from splade.indexing import Vocabulary
@@ -223,6 +224,11 @@ def check_fingerprint(index: Terms, model: SparseRetriever, force: bool = False)
     mine = model.fingerprint()
     if index.fingerprint in ("", mine):
         return mine
+    if is_bm25(index.fingerprint):
+        raise InputError(
+            f"{index.path}: holds BM25's weights, not a model's vectors. Search it with engine=bm25, index the "
+            "collection with this model (python -m splade.index), or point config.index_dir at the right index"
+        )
     problem = f"{index.path}: made by the encoder {index.fingerprint[:12]}…, but the model at hand is {mine[:12]}…"
     if not force:
         raise InputError(

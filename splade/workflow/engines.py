@@ -73,14 +73,16 @@ class Chosen(NamedTuple):
 def chosen_engine(cfg: DictConfig, folder: str | Path | None = None) -> Chosen:
     """The engine that ``config.engine`` or ``engine._target_`` names, or else the model's own.
 
-    With ``folder``, what is there decides where nothing is named: the one engine that has documents in it. Where it
-    has those of several, the model does.
+    With ``folder``, the one engine that has documents in it is taken where nothing is named. Where several have, the
+    model decides; BM25's index is not searched in place of a model that the user named.
     """
     model = FromModel(cfg)
     name = named_engine(cfg)
     if name is None and folder is not None:
         found = engines_in(folder)
         name = found[0] if len(found) == 1 else None
+        if name == "bm25" and {"init_dict.model_type_or_dir", "config.checkpoint_dir"} & set(cfg.named):
+            name = "inverted"  # which refuses it in words
     if name is None:
         name = engine_of(model.model)
     takes_texts = engine_at(cfg, name, None).takes == "texts"

@@ -63,10 +63,15 @@ def test_bm25_is_indexed_searched_and_evaluated_without_a_model(splade, workplac
     assert Bm25(tmp_path / "index").open().metadata["k1"] == 1.2
 
 
-def test_a_folder_of_bm25_is_searched_as_such_without_a_word_about_engines(splade, workplace, qrels, tmp_path):
+def test_a_folder_of_bm25_is_searched_as_such_but_not_in_place_of_a_named_model(
+    splade, workplace, qrels, tmp_path, capsys
+):
     splade("index", "engine=bm25", TEXTS, *where(tmp_path), cwd=workplace)
-    splade("retrieve", *MODEL, *QUERIES, *where(tmp_path), cwd=workplace)
+    splade("retrieve", *QUERIES, *where(tmp_path), cwd=workplace)
     assert run_of(tmp_path) == EXPECTED
+    with pytest.raises(SystemExit):
+        splade("retrieve", *MODEL, *QUERIES, *where(tmp_path), "config.force=true", cwd=workplace)
+    assert "Search it with engine=bm25" in capsys.readouterr().err
 
 
 def test_one_command_runs_the_whole_baseline_and_trains_nothing(splade, workplace, qrels, tmp_path):
