@@ -23,9 +23,9 @@ INTRODUCTION = """\
 
 <!-- Written by scripts/build_docs.py from conf/ and splade/config; change those and run it again. -->
 
-A config is a tree of **values** (YAML below `conf/`). The **wiring** (`conf/components.yaml`) says which value becomes
-which argument of which constructor, and the **catalog** in it which class stands behind a published name. Nothing in
-the package reads a value in any other way, so a value that nothing reads is an error.
+A config is a tree of **values** (YAML below `conf/`). The **wiring** (`conf/wiring/`) says which value becomes which
+argument of which constructor, and the **catalog** (`conf/catalog.yaml`) which class stands behind a published name.
+Nothing in the package reads a value in any other way, so a value that nothing reads is an error.
 
 ## Choosing a config
 
