@@ -101,7 +101,7 @@ def _is(path: Path, page: str) -> bool:
 def wiring_of(address: str, raw: dict[str, Any]) -> tuple[list[str], str]:
     """Where the wiring refers to ``address``, and the default it has for it ("needed" where it has none)."""
     readers, defaults = [], set()
-    for place, leaf in leaves({name: node for name, node in raw.items() if name != "traits"}):
+    for place, leaf in leaves(raw):
         text = str(leaf)
         if any(address in re.split(r"[,:${}]+", inner) for inner in interpolations(text)):
             readers.append(place.removeprefix("catalog."))
@@ -156,7 +156,7 @@ def _recipes() -> str:
 
 def _nodes() -> str:
     raw: Any = OmegaConf.to_container(components(), resolve=False)
-    hidden = ("catalog", "traits", "kinds", "patches", "named")
+    hidden = ("catalog", "kinds", "patches", "named")
     shown = {name: node for name, node in raw.items() if name not in hidden}
     return "```yaml\n" + OmegaConf.to_yaml(OmegaConf.create(shown)) + "```"
 

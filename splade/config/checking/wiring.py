@@ -1,5 +1,6 @@
 """Values joined with the wiring: one tree in which every component's arguments can be looked up."""
 
+import logging
 import pickle
 from collections.abc import Collection, Mapping
 from functools import lru_cache
@@ -14,6 +15,8 @@ from splade.config.checking.signatures import fitting
 from splade.config.checking.wiring_files import loaded
 from splade.config.composing.choose import conf_dir
 from splade.config.composing.resolvers import register
+
+logger = logging.getLogger(__name__)
 
 PATCHES = "patches"
 NAMED = "named"
@@ -40,6 +43,8 @@ def join(values: DictConfig) -> DictConfig:
     looked up yet.
     """
     cfg, own = components(), _raw(values)
+    if own.pop("traits", None):
+        logger.warning("traits: no longer read; a class says itself what it needs, as docs/extending.md tells")
     patches = {name: own.pop(name) for name in list(own) if name in cfg and name != PATCHES}
     cfg.merge_with(own)
     if isinstance(patches.get("catalog"), Mapping):
