@@ -11,8 +11,7 @@ from omegaconf import OmegaConf
 from splade.config import commands, conf_dir, config_names
 from splade.config.checking.reads import interpolations
 from splade.config.checking.settings import Settings
-from splade.config.checking.validate import leaves
-from splade.config.checking.wiring import components
+from splade.config.checking.wiring import components, leaves
 from splade.config.composing.compose import Groups
 from splade.config.composing.headers import read_header
 

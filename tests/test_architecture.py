@@ -9,13 +9,14 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "splade"
 
-BASE = {"records", "strict_json", "files", "locks", "progress"}
+BASE = {"records", "strict_json", "files", "locks", "progress", "parts"}
 ROOMS = {
     "records": set(),
     "strict_json": set(),
     "files": {"strict_json"},
     "locks": {"files"},
     "progress": set(),
+    "parts": {"files"},
     "threads": set(),
     "kernels": BASE,
     "indexing": BASE | {"kernels"},
@@ -44,7 +45,8 @@ ROOMS = {
     "mining": BASE | {"models", "data", "encoding", "kernels", "indexing", "search", "dense", "evaluation"},
     "config": {"files", "threads"},
 }
-ROOMS["workflow"] = {*ROOMS} - {"threads"}
+ROOMS["conformance"] = {*ROOMS} - {"threads", "config"}
+ROOMS["workflow"] = {*ROOMS} - {"threads", "conformance"}
 SUB_ROOMS = {
     "indexing": {
         "format": set(),

@@ -79,7 +79,7 @@ def ready(name: str, choice: Any, overrides: Sequence[str]) -> DictConfig:
     """The chosen config with ``overrides``, composed, wired and checked for the command ``name``; or ConfigError."""
     known: Known = {}
     values = compose(choice, overrides)
-    cfg = wire(values, named(choice, overrides), known, import_parts="gpu" in needs_of(name, values))
+    cfg = wire(values, named(choice, overrides), known, lambda cfg: "gpu" in needs_of(name, cfg))
     if problems := list(foreign(name, overrides, commands())):
         raise ConfigError.all_of(problems)
     require(cfg, needs_of(name, cfg), known)

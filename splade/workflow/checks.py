@@ -11,7 +11,7 @@ from splade.data.qrels import read_qrels
 from splade.data.vectors.vectors import VectorCollection, open_vectors
 from splade.files import InputError, check_writable
 from splade.indexing.index.inverted_index import FOLDER
-from splade.search.searcher import STRATEGIES
+from splade.search.searcher import STRATEGIES, check_strategy
 from splade.workflow.query_sets import QuerySet, query_sets
 
 
@@ -37,9 +37,11 @@ def check_retrieval(cfg: DictConfig) -> None:
 
 def check_search(settings: DictConfig) -> None:
     """InputError where ``search`` asks for a strategy that is not there, or for more than one depth."""
-    accepted = list(dict.fromkeys(["auto", *STRATEGIES]))
-    if settings.strategy not in accepted:
-        raise InputError(f"config.search.strategy={settings.strategy}: accepted are {', '.join(accepted)}")
+    try:
+        check_strategy(settings.strategy, {})
+    except ValueError as error:
+        near = f"accepted are {', '.join(STRATEGIES)}, or the dotted path of a class"
+        raise InputError(f"config.search.strategy={settings.strategy}: {near}; {error}") from error
     if not isinstance(settings.top_k, int):
         raise InputError(f"config.top_k={settings.top_k}: give one whole number; a list is for splade rerank")
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from splade.config.checking.signatures import located
+from splade.config.checking.signatures import accepted_arguments, located
 from splade.config.checking.wiring import unresolved_components
 from splade.config.composing.errors import ConfigError
 
@@ -126,6 +126,22 @@ def ask_the_loss(cfg: DictConfig, import_it: bool) -> None:
                 cfg.loss[name] = table[name]
         if import_it:
             cfg.kinds.with_teacher = any(part.says("needs_teacher") for part in losses_of(cfg))
+
+
+def is_taken_by_own_penalty(cfg: DictConfig, address: str) -> bool:
+    """True for ``config.regularizer.NAME.ARGUMENT`` of a penalty that is not of the package and takes the argument."""
+    names = address.split(".")
+    if names[:2] != ["config", "regularizer"] or len(names) != 4:
+        return False
+    reg = str(OmegaConf.select(cfg, f"config.regularizer.{names[2]}.reg") or names[2])
+    path = str(OmegaConf.select(cfg, f"catalog.regularizer.{reg}") or reg)
+    if path.startswith("splade.") or "." not in path:
+        return False
+    try:
+        accepted = accepted_arguments(located(path))
+    except (ImportError, AttributeError, ValueError, TypeError):
+        return True  # the path is complained of when it is made
+    return accepted is None or names[3] in accepted
 
 
 def kind_of(cfg: DictConfig, node: str) -> str:

@@ -5,7 +5,7 @@ nothing reads, combinations that do not go together, and what the command at han
 """
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -13,14 +13,16 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from splade.config.checking.conflicts import conflicts
+from splade.config.checking.readers import name_readers
 from splade.config.checking.reads import ABSENT, Known, Reads, evaluate, raw_at, reads
 from splade.config.checking.settings import WRONG, Settings, complaint, read_value
 from splade.config.checking.signatures import complaints
-from splade.config.checking.traits import ask_the_loss, kind_of, loss_table
+from splade.config.checking.traits import ask_the_loss, is_taken_by_own_penalty, kind_of, loss_table
 from splade.config.checking.wiring import (
     NAMED,
     PATCHES,
     join,
+    leaves,
     patch,
     unresolved_components,
     unresolved_values,
@@ -35,20 +37,25 @@ NOT_NODES = ("catalog", "kinds", PATCHES, NAMED)
 
 
 def wire(
-    values: DictConfig, named: Collection[str] = (), known: Known | None = None, import_parts: bool = True
+    values: DictConfig,
+    named: Collection[str] = (),
+    known: Known | None = None,
+    runs_model: Callable[[DictConfig], bool] = lambda _: True,
 ) -> DictConfig:
     """``values`` joined with the wiring and checked, but for what single commands need.
 
     ``named`` are the addresses that the user named; commands find them in the node of this name.
-    ``known`` is filled with what its texts refer to. Without ``import_parts``, for a command that runs no model, the
-    classes of loss, data and model are not asked for what they need: that would load torch. ConfigError names every key
-    that is unknown, wrong, read by nothing or in conflict.
+    ``known`` is filled with what its texts refer to. For a command that runs no model, as ``runs_model``
+    tells of the wired tree, the classes of loss, data and model are not asked for what they need: that loads torch.
+    ConfigError names every key that is unknown, wrong, read by nothing or in conflict.
     """
     settings = Settings.shipped()
     cfg = join(values)
     _refuse(unknown_keys(cfg, settings))
     _refuse(wrong_values(cfg, settings))
+    name_readers(cfg, settings)
     patch(cfg)
+    import_parts = runs_model(cfg)
     ask_the_loss(cfg, import_parts)
     _refuse(unread_keys(cfg, known, import_parts))
     _refuse(unknown_arguments(cfg))
@@ -85,6 +92,8 @@ def unknown_keys(cfg: DictConfig, settings: Settings) -> Iterator[str]:
     """A sentence for every key that no setting and no wired node has."""
     for address, value in _values(cfg):
         if settings.find(address) is None:
+            if is_taken_by_own_penalty(cfg, address):
+                continue
             if settings.above(address) and value in (None, {}):
                 continue
             if settings.above(address):
@@ -201,15 +210,6 @@ def unknown_arguments(cfg: DictConfig) -> Iterator[str]:
         node = OmegaConf.select(cfg, str(name))
         if isinstance(node, DictConfig) and node.get("_target_"):
             yield from complaints(str(name), str(node["_target_"]), node)
-
-
-def leaves(value: Any, address: str = "") -> Iterator[tuple[str, Any]]:
-    """Address and value of everything below ``value`` that is not a mapping with something in it."""
-    if isinstance(value, dict) and value:
-        for name, child in value.items():
-            yield from leaves(child, f"{address}.{name}" if address else str(name))
-    else:
-        yield address, value
 
 
 def _values(cfg: DictConfig) -> Iterator[tuple[str, Any]]:

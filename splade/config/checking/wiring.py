@@ -2,7 +2,7 @@
 
 import logging
 import pickle
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -85,6 +85,15 @@ def unresolved_values(cfg: DictConfig) -> dict[str, Any]:
             raw = OmegaConf.to_container(node, resolve=False) if OmegaConf.is_config(node) else node._value()
             found[str(name)] = raw
     return found
+
+
+def leaves(value: Any, address: str = "") -> Iterator[tuple[str, Any]]:
+    """Address and value of everything below ``value`` that is not a mapping with something in it."""
+    if isinstance(value, dict) and value:
+        for name, child in value.items():
+            yield from leaves(child, f"{address}.{name}" if address else str(name))
+    else:
+        yield address, value
 
 
 def wired_names() -> Collection[str]:
