@@ -11,8 +11,7 @@ from omegaconf import OmegaConf
 from splade.config import commands, conf_dir, config_names
 from splade.config.checking.reads import interpolations
 from splade.config.checking.settings import Settings
-from splade.config.checking.validate import leaves
-from splade.config.checking.wiring import components
+from splade.config.checking.wiring import components, leaves
 from splade.config.composing.compose import Groups
 from splade.config.composing.headers import read_header
 
@@ -23,9 +22,9 @@ INTRODUCTION = """\
 
 <!-- Written by scripts/build_docs.py from conf/ and splade/config; change those and run it again. -->
 
-A config is a tree of **values** (YAML below `conf/`). The **wiring** (`conf/components.yaml`) says which value becomes
-which argument of which constructor, and the **catalog** in it which class stands behind a published name. Nothing in
-the package reads a value in any other way, so a value that nothing reads is an error.
+A config is a tree of **values** (YAML below `conf/`). The **wiring** (`conf/wiring/`) says which value becomes which
+argument of which constructor, and the **catalog** (`conf/catalog.yaml`) which class stands behind a published name.
+Nothing in the package reads a value in any other way, so a value that nothing reads is an error.
 
 ## Choosing a config
 
@@ -101,7 +100,7 @@ def _is(path: Path, page: str) -> bool:
 def wiring_of(address: str, raw: dict[str, Any]) -> tuple[list[str], str]:
     """Where the wiring refers to ``address``, and the default it has for it ("needed" where it has none)."""
     readers, defaults = [], set()
-    for place, leaf in leaves({name: node for name, node in raw.items() if name != "traits"}):
+    for place, leaf in leaves(raw):
         text = str(leaf)
         if any(address in re.split(r"[,:${}]+", inner) for inner in interpolations(text)):
             readers.append(place.removeprefix("catalog."))
@@ -156,7 +155,7 @@ def _recipes() -> str:
 
 def _nodes() -> str:
     raw: Any = OmegaConf.to_container(components(), resolve=False)
-    hidden = ("catalog", "traits", "kinds", "patches", "named")
+    hidden = ("catalog", "kinds", "patches", "named")
     shown = {name: node for name, node in raw.items() if name not in hidden}
     return "```yaml\n" + OmegaConf.to_yaml(OmegaConf.create(shown)) + "```"
 

@@ -9,12 +9,13 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "splade"
 
-BASE = {"records", "files", "locks", "progress"}
+BASE = {"records", "files", "locks", "progress", "parts"}
 ROOMS = {
     "records": set(),
     "files": set(),
     "locks": {"files"},
     "progress": set(),
+    "parts": {"files"},
     "threads": set(),
     "kernels": BASE,
     "indexing": BASE | {"kernels"},
@@ -45,7 +46,8 @@ ROOMS = {
     "mining": BASE | {"models", "data", "encoding", "kernels", "indexing", "search", "dense", "engines", "evaluation"},
     "config": {"files", "threads"},
 }
-ROOMS["workflow"] = {*ROOMS} - {"threads"}
+ROOMS["conformance"] = {*ROOMS} - {"threads", "config"}
+ROOMS["workflow"] = {*ROOMS} - {"threads", "conformance"}
 SUB_ROOMS = {
     "indexing": {
         "format": set(),

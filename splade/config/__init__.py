@@ -1,7 +1,7 @@
 """Configuration: choose a config, compose its values, join the wiring, check, hand a tree to a command.
 
 The only package that knows Hydra. Commands see a tree whose wired nodes (``cfg.model``, ``cfg.trainer``, …)
-hold every value under the name of the argument it becomes; see ``conf/components.yaml``.
+hold every value under the name of the argument it becomes; see ``conf/wiring/``.
 """
 
 from splade.config.checking.saved import save_config

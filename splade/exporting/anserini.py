@@ -10,10 +10,10 @@ never matches.
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
+from splade.exporting.target import Written
 from splade.files import InputError, whole_file
 from splade.records import SparseBatch
 
@@ -22,11 +22,26 @@ NO_QUERY_TERMS = "[no_query_terms]"
 LONGEST_WORD = 255  # characters; Lucene's white-space tokenizer splits longer ones
 
 
-class Written(NamedTuple):
-    """Counts of the texts that were written, and of those among them that had no term left."""
+class Anserini:
+    """The `ExportTarget` of ``docs_anserini.jsonl`` and ``queries_anserini.tsv``.
 
-    n_texts: int
-    n_empty: int
+    An impact is the whole number nearest to a weight times the factor of its side. InputError for a factor that is not
+    a number above 0.
+    """
+
+    def __init__(self, quantization_factor_document: float = 100, quantization_factor_query: float = 100) -> None:
+        self.document_factor = _factor("quantization_factor_document", quantization_factor_document)
+        self.query_factor = _factor("quantization_factor_query", quantization_factor_query)
+
+    def write_documents(
+        self, folder: Path, documents: Iterable[tuple[SparseBatch, Sequence[str]]], words: Sequence[str]
+    ) -> Written:
+        """Write ``docs_anserini.jsonl`` into ``folder``."""
+        return write_documents(folder / "docs_anserini.jsonl", documents, words, self.document_factor)
+
+    def write_queries(self, folder: Path, queries: Iterable[SparseBatch], words: Sequence[str]) -> Written:
+        """Write ``queries_anserini.tsv`` into ``folder``."""
+        return write_queries(folder / "queries_anserini.tsv", queries, words, self.query_factor)
 
 
 def term_words(tokens: Sequence[str | None], vocab_size: int) -> list[str]:
@@ -93,3 +108,9 @@ def impacts(batch: SparseBatch, words: Sequence[str], factor: float) -> Iterator
         entries = slice(offsets[row], offsets[row + 1])
         pairs = zip(columns[entries].tolist(), rounded[entries].tolist(), strict=True)
         yield text_id, {words[term]: impact for term, impact in pairs if impact}
+
+
+def _factor(name: str, factor: object) -> float:
+    if isinstance(factor, bool) or not isinstance(factor, int | float) or not factor > 0:
+        raise InputError(f"{name}={factor!r}: expected a number above 0; append +{name}=100 to the command")
+    return float(factor)

@@ -13,7 +13,7 @@ from splade.losses.mixes import (
 )
 from splade.losses.ranking import ApproxNDCG, ListNet, RankNet
 from splade.losses.score_aware import ScoreAwareInBatchNLL
-from splade.losses.scores import Loss, Scores
+from splade.losses.scores import Loss, Needs, Scores, says
 
 __all__ = [
     "BCE",
@@ -26,6 +26,7 @@ __all__ = [
     "Loss",
     "MarginMSEAllPairs",
     "MaskedLanguageModel",
+    "Needs",
     "PairwiseBPR",
     "PairwiseNLL",
     "RankNet",
@@ -36,5 +37,6 @@ __all__ = [
     "kldiv_contrastive_without_weights",
     "kldiv_mse_margin_with_weights",
     "kldiv_mse_margin_without_weights",
+    "says",
     "weighted_sum",
 ]

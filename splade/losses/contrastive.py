@@ -45,6 +45,7 @@ class Contrastive(Loss):
 
     needs_in_batch = True
     in_batch_documents = "all"
+    min_documents = 1  # with in_batch; without, 2
 
     def __init__(self, in_batch: bool = False) -> None:
         self.in_batch = in_batch

@@ -13,6 +13,7 @@ class MaskedLanguageModel(Needs):
     The mean over the hidden tokens of the whole global batch: every token counts the same however the batch is cut.
     """
 
+    takes = ("probability",)
     of_tokens = True
     min_documents = 1
 

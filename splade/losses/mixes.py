@@ -4,14 +4,14 @@ import math
 from collections.abc import Mapping
 from difflib import get_close_matches
 from importlib import import_module
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from splade.losses.contrastive import Contrastive
 from splade.losses.distillation import KlDiv, MarginMSEAllPairs
-from splade.losses.masked_tokens import MaskedLanguageModel
-from splade.losses.scores import Loss, Scores
+from splade.losses.scores import Loss, Scores, says
 
 
 class WeightedSum(Loss):
@@ -42,14 +42,14 @@ class WeightedSum(Loss):
         return torch.stack(terms).sum()
 
 
+@says(takes=("weights", "catalog"), min_documents=1)
 def weighted_sum(weights: Mapping[str, float], catalog: Mapping[str, str]) -> WeightedSum:
     """The weighted sum of losses named as in ``catalog`` (name to dotted path), each with its own defaults.
 
     ValueError names the address, what is accepted and the nearest valid name.
     """
     given = {str(name): weight for name, weight in weights.items() if weight is not None}
-    not_of_scores = [f"splade.losses.{each.__name__}" for each in (weighted_sum, MaskedLanguageModel)]
-    accepted = [name for name, path in catalog.items() if path not in not_of_scores]
+    accepted = [name for name, path in catalog.items() if _can_be_summed(path)]
     for name in given:
         if name not in accepted:
             near = get_close_matches(name, accepted, n=1, cutoff=0.5)
@@ -58,28 +58,45 @@ def weighted_sum(weights: Mapping[str, float], catalog: Mapping[str, str]) -> We
     return WeightedSum({name: _made(catalog[name]) for name in given}, given)
 
 
+def _can_be_summed(path: str) -> bool:
+    """False for a loss of tokens and for a mix; a path that leads nowhere fails only where it is used."""
+    try:
+        told = _located(path)
+    except (ImportError, AttributeError, ValueError):
+        return True
+    return not (getattr(told, "of_tokens", False) or "weights" in getattr(told, "takes", ()))
+
+
 def _made(path: str) -> Loss:
-    module, _, attribute = path.rpartition(".")
-    loss: Loss = getattr(import_module(module), attribute)()
+    loss: Loss = _located(path)()
     return loss
 
 
+def _located(path: str) -> Any:
+    module, _, attribute = path.rpartition(".")
+    return getattr(import_module(module), attribute)
+
+
+@says(needs_teacher=True)
 def kldiv_mse_margin_with_weights() -> WeightedSum:
     """.99 KL + .05 MSE of all margins (the mix of SPLADE-v3's family, arXiv 2403.06789)."""
     return WeightedSum({"kldiv": KlDiv(), "mse_margin": MarginMSEAllPairs()}, {"kldiv": 0.99, "mse_margin": 0.05})
 
 
+@says(needs_teacher=True)
 def kldiv_mse_margin_without_weights() -> WeightedSum:
     """KL + MSE of all margins, each with weight 1."""
     return WeightedSum({"kldiv": KlDiv(), "mse_margin": MarginMSEAllPairs()})
 
 
+@says(needs_teacher=True, needs_in_batch=True, in_batch_documents="all", min_documents=1)
 def kldiv_contrastive_with_weights(in_batch: bool = False) -> WeightedSum:
     """.99 KL + .01 contrastive."""
     losses = {"kldiv": KlDiv(), "contrastive": Contrastive(in_batch)}
     return WeightedSum(losses, {"kldiv": 0.99, "contrastive": 0.01})
 
 
+@says(needs_teacher=True, needs_in_batch=True, in_batch_documents="all", min_documents=1)
 def kldiv_contrastive_without_weights(in_batch: bool = False) -> WeightedSum:
     """KL + contrastive, each with weight 1."""
     return WeightedSum({"kldiv": KlDiv(), "contrastive": Contrastive(in_batch)})

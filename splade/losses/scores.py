@@ -5,7 +5,8 @@ Letters: ``B`` queries of the global batch, ``n`` documents listed per query, th
 
 import math
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -48,14 +49,25 @@ class Scores(NamedTuple):
         return blocks
 
 
-class Needs:
-    """A loss's demands on the data, which are checked when a training is assembled.
+Made = TypeVar("Made", bound=Callable[..., Any])
 
-    ``of_tokens``: it is one of tokens, not of ``Scores``. ``needs_teacher``; ``needs_in_batch``, with
-    ``in_batch_documents`` ("positives" for width B, "all" for width B * n); ``needs_document_keys``;
-    ``min_documents``, the smallest n.
+
+class Needs:
+    """A loss's demands on the data and on the config, which its class says by these attributes.
+
+    They are checked before anything is built, and again when a training is assembled; an instance may set its own.
+
+    - ``needs_teacher``: it takes ``Scores.teacher``; data without a teacher are refused, and candidates bring scores.
+    - ``needs_in_batch``: it takes ``Scores.in_batch``, of ``in_batch_documents`` "positives" (width B, with
+      config.augment_pairs=in_batch_negatives) or "all" (width B * n).
+    - ``needs_document_keys``: it takes ``Scores.document_keys``.
+    - ``min_documents``: the smallest n; 2 refuses data without negatives.
+    - ``of_tokens``: it is a loss of tokens, not of ``Scores`` (see `MaskedLanguageModel`).
+    - ``takes``: the values of the config that its constructor takes: ``probability`` (config.mlm_probability),
+      ``weights`` and ``catalog`` (config.loss_weights and the losses that it may name: a mix).
     """
 
+    takes: tuple[str, ...] = ()
     of_tokens: bool = False
     needs_teacher: bool = False
     needs_in_batch: bool = False
@@ -66,6 +78,20 @@ class Needs:
     def __repr__(self) -> str:
         """The loss with its settings, as a training's description records it."""
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
+
+
+def says(**needs: Any) -> Callable[[Made], Made]:
+    """Let a function that makes a loss say what a class says by its attributes (see `Needs`)."""
+    unknown = sorted(name for name in needs if not hasattr(Needs, name))
+    if unknown:
+        raise ValueError(f"{unknown[0]}: no such need of a loss; there are {', '.join(Needs.__annotations__)}")
+
+    def told(function: Made) -> Made:
+        for name in Needs.__annotations__:
+            setattr(function, name, needs.get(name, getattr(Needs, name)))
+        return function
+
+    return told
 
 
 class Loss(Needs, ABC):

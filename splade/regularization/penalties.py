@@ -1,15 +1,24 @@
 """A penalty: a measure of one side's vectors and the weight it has at a step. It never sees a score."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
 from splade.regularization.ramps import Ramp
 
-Measure = Callable[[Tensor], Tensor]
-"""A float32 scalar from vectors [N, V]."""
+
+class Measure(Protocol):
+    """The sparsity of vectors, small where they are sparse.
+
+    Its class may have arguments, which stand beside λ in the config, and an attribute ``monitor = True`` where it only
+    counts and has no gradient. One with a method ``for_vocabulary(vocab, vocab_size)`` is told the number of each token
+    before training. `splade.conformance.check_penalty` holds a class to it.
+    """
+
+    def __call__(self, vectors: Tensor, /) -> Tensor:
+        """The penalty of ``vectors`` [N, V] of one side, a float32 scalar ≥ 0; it changes nothing in place."""
 
 
 class Penalty(NamedTuple):

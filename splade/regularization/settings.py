@@ -4,10 +4,10 @@ import difflib
 import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping
-from importlib import import_module
 from typing import Any
 
 from splade.files import InputError
+from splade.parts import is_dotted, located
 from splade.regularization.controller import DEFAULT_STEPS, TargetController
 from splade.regularization.penalties import Measure, Penalty
 from splade.regularization.ramps import ConstantRamp, LinearRamp, QuadraticRamp, Ramp
@@ -15,7 +15,6 @@ from splade.regularization.ramps import ConstantRamp, LinearRamp, QuadraticRamp,
 ADDRESS = "config.regularizer"
 EVAL_ONLY = "eval_only"
 KEYS = ("reg", "lambda_q", "lambda_d", "T", "targeted_rep", "target_q", "target_d", "target_steps")
-ARGUMENTS = ("threshold", "idf", "floor", "every", "alpha", "beta")  # of measures, as far as they take them
 SIDES = {"lambda_q": "query", "lambda_d": "document"}
 RAMPS: dict[str, Callable[[float, int], Ramp]] = {
     "quadratic": QuadraticRamp,
@@ -28,8 +27,8 @@ def penalties_from(settings: Any, catalog: Mapping[str, str], ramp: str = "quadr
     """The penalties and monitors of ``settings``, each once per side, queries first.
 
     ``settings`` is ``{NAME: {reg, lambda_q, lambda_d, T, targeted_rep: rep}}``: ``reg`` (default NAME) is a
-    name of ``catalog`` (name to dotted path of a class); T is in optimizer steps,
-    null or 0 for full weight from the start; an absent λ leaves that side alone and λ = 0 watches it. With ``target_q``
+    name of ``catalog`` (name to dotted path of a class), or a dotted path; T is in optimizer steps, null or 0 for
+    full weight from the start; an absent λ leaves that side alone and λ = 0 watches it. With ``target_q``
     or ``target_d`` a controller goes on from that λ, to so many non-zeros; ``target_steps`` says how fast. Other keys
     are arguments of the measure. The string ``eval_only`` in place of a NAME's settings measures both sides with weight
     0; in place of all settings it does so for the whole catalog but measures that need arguments. None or an empty
@@ -58,7 +57,7 @@ def _one(name: str, settings: Any, catalog: Mapping[str, str], ramp: str) -> lis
     if not isinstance(settings, Mapping):
         raise InputError(f"{address} must be a mapping with {', '.join(KEYS)}, or {EVAL_ONLY!r}, got {settings!r}")
     measured_by = _reg(settings, name, address, catalog)
-    taken = [argument for argument in ARGUMENTS if argument in _arguments(measured_by)]
+    taken = [argument for argument in _arguments(measured_by) if argument not in KEYS]
     for key in settings:
         _known(key, [*KEYS, *taken], f"{address}.{key}", "key")
     targeted = settings.get("targeted_rep", "rep")
@@ -101,18 +100,22 @@ def _controlled(ramp: Ramp, weight: float, settings: Mapping[str, Any], side: st
 
 def _reg(settings: Mapping[str, Any], name: str, address: str, catalog: Mapping[str, str]) -> Any:
     """The class of the measure that an entry names."""
-    reg = str(settings.get("reg") or name)
-    _known(reg, catalog, f"{address}.reg" if "reg" in settings else address, "regularizer")
+    reg, where = str(settings.get("reg") or name), f"{address}.reg" if "reg" in settings else address
+    if reg not in catalog and is_dotted(reg):
+        try:
+            return located(reg)
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from error
+    _known(reg, catalog, where, "regularizer")
     return _class(reg, catalog)
 
 
 def _class(reg: str, catalog: Mapping[str, str]) -> Any:
     """Import the class of the regularizer that the catalog lists under ``reg``; InputError where that fails."""
-    module, _, attribute = str(catalog[reg]).rpartition(".")
     try:
-        return getattr(import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise InputError(f"catalog.regularizer.{reg}: cannot make {catalog[reg]!r}: {error}") from error
+        return located(str(catalog[reg]))
+    except InputError as error:
+        raise InputError(f"catalog.regularizer.{reg}: {error}") from error
 
 
 def _measure(measured_by: Any, given: Mapping[str, Any], address: str) -> Measure:

@@ -13,11 +13,13 @@ from splade.indexing import Index, InvertedIndex
 from splade.kernels.compiled import read_only_rows
 from splade.kernels.sparse import from_matrix, slice_rows
 from splade.kernels.topk import decode, score_bits
+from splade.parts import is_dotted
 from splade.records import Ranking, SparseBatch, SparseRows
 from splade.search.strategies.approximate import Approximate
 from splade.search.strategies.blocked import Auto, BlockMax, Exhaustive
 from splade.search.strategies.filters import Allowed, bitmap_of
 from splade.search.strategies.in_parts import InParts
+from splade.search.strategies.own import own_strategy
 from splade.search.strategies.reference import Reference
 from splade.search.strategies.two_step import TwoStep
 from splade.search.strategies.work import Strategy, Work
@@ -39,15 +41,20 @@ STRATEGIES: dict[str, Any] = {
 
 
 def check_strategy(strategy: str, options: Mapping[str, Any]) -> Any:
-    """Return the strategy called ``strategy``; ValueError where there is none, or it takes other ``options``."""
-    if strategy not in STRATEGIES:
-        raise ValueError(f"strategy must be one of {', '.join(STRATEGIES)}, got {strategy!r}")
-    known = list(inspect.signature(STRATEGIES[strategy]).parameters)[1:]
+    """Return the strategy called ``strategy``; ValueError where there is none, or it takes other ``options``.
+
+    A name with a dot in it is the dotted path of a class of the user's own.
+    """
+    if strategy not in STRATEGIES and not is_dotted(strategy):
+        names = ", ".join(STRATEGIES)
+        raise ValueError(f"strategy must be one of {names}, or the dotted path of a class, got {strategy!r}")
+    chosen = STRATEGIES[strategy] if strategy in STRATEGIES else own_strategy(strategy)
+    known = list(inspect.signature(chosen).parameters)[1:]
     unknown = sorted(options.keys() - set(known))
     if unknown:
         takes = f"takes the options {', '.join(known)}" if known else "takes no options"
         raise ValueError(f"strategy {strategy!r} {takes}, got {unknown[0]!r}")
-    return STRATEGIES[strategy]
+    return chosen
 
 
 class Counts(NamedTuple):
@@ -61,8 +68,8 @@ class Counts(NamedTuple):
 class Searcher:
     """Finds the documents of an index with the largest inner products with a query.
 
-    ``strategy`` is a name of ``STRATEGIES``; ``options`` are the strategy's own. A searcher
-    has no state of its own: one may serve any number of threads.
+    ``strategy`` is a name of ``STRATEGIES``, or the dotted path of a class as `Strategy` describes it; ``options`` are
+    the strategy's own. A searcher has no state of its own: one may serve any number of threads.
     """
 
     def __init__(self, index: Index, strategy: str = "auto", **options: Any) -> None:

@@ -3,10 +3,10 @@
 import json
 
 import pytest
+from hydra.errors import InstantiationException
 from omegaconf import OmegaConf
 
 from splade import create_anserini as command
-from splade.files import InputError
 from tests.commands.fakes import FakeEncoder, FakeModel
 
 
@@ -23,7 +23,11 @@ def cfg(tmp_path, monkeypatch):
         (tmp_path / name / "raw.tsv").write_text(text)
     return OmegaConf.create(
         {
-            "anserini": {"quantization_factor_document": 100, "quantization_factor_query": 2},
+            "export": {
+                "_target_": "splade.exporting.anserini.Anserini",
+                "quantization_factor_document": 100,
+                "quantization_factor_query": 2,
+            },
             "index": {"collection": str(tmp_path / "documents")},
             "retrieve": {
                 "out_dir": str(tmp_path / "out"),
@@ -50,8 +54,8 @@ def test_every_document_and_query_is_written_in_order_with_its_text(cfg, tmp_pat
 
 @pytest.mark.parametrize("factor", [None, 0, -1, "many", True])
 def test_a_missing_or_odd_factor_is_refused_with_what_to_append(cfg, tmp_path, factor):
-    cfg.anserini.quantization_factor_query = factor
-    with pytest.raises(InputError, match=r"append \+quantization_factor_query=100 to the command"):
+    cfg.export.quantization_factor_query = factor
+    with pytest.raises(InstantiationException, match=r"append \+quantization_factor_query=100 to the command"):
         command.create_anserini(cfg)
     assert not (tmp_path / "out").exists()
 

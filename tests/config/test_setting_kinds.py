@@ -103,16 +103,3 @@ def test_every_dotted_path_of_the_catalog_leads_somewhere():
     for place, text in wired_texts():
         if text.startswith("splade."):
             assert callable(located(text)), place
-
-
-def test_the_traits_of_losses_are_those_of_their_classes():
-    raw = OmegaConf.to_container(components(), resolve=False)
-    for kind in ("loss", "training_loss"):
-        for name, path in raw["catalog"][kind].items():
-            if name == "WeightedSum":  # a mix has the traits of its losses
-                continue
-            loss = located(path)()
-            assert loss.needs_teacher == (name in raw["traits"]["losses_with_teacher"]), name
-            assert loss.needs_teacher == raw["traits"]["with_teacher"].get(name, True), name
-            alone = loss.min_documents == 1 or loss.needs_in_batch or loss.needs_teacher
-            assert alone or name in raw["traits"]["losses_with_negatives"], name

@@ -7,21 +7,21 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from splade.config.checking.encoding_conflicts import head_vectors, kept_weights, mined_ranks, precision
+from splade.config.checking.traits import kind_of, loss_table, losses_of, part_of, says, the_loss
 from splade.config.composing.compose import ALTERNATIVES
 from splade.config.composing.errors import hint
 
 IN_BATCH = "in_batch_negatives"
-MIX, MIX_WEIGHTS = "WeightedSum", "config.loss_weights"
-OF_TOKENS = "MLM"
+MIX_WEIGHTS = "config.loss_weights"
 Rule = Callable[[DictConfig], Iterator[str]]
 
 
-def conflicts(cfg: DictConfig) -> list[str]:
-    """All that the rules say of ``cfg``."""
-    return [sentence for rule in RULES for sentence in rule(cfg)]
+def conflicts(cfg: DictConfig, import_parts: bool = True) -> list[str]:
+    """All that the rules say of ``cfg``; without ``import_parts``, those that ask no class of loss, data or model."""
+    rules = [rule for rule in RULES if import_parts or rule not in OF_CLASSES]
+    return [sentence for rule in rules for sentence in rule(cfg)]
 
 
 def seeds(cfg: DictConfig) -> Iterator[str]:
@@ -36,7 +36,7 @@ def frozen_documents(cfg: DictConfig) -> Iterator[str]:
     own_query_encoder = (
         _get(cfg, "init_dict.model_type_or_dir_q")
         or _get(cfg, "hf.model.shared_weights") is False
-        or _kind(cfg, "model") in cfg.traits.models_with_query_encoder
+        or _has_query_encoder(cfg)
     )
     if _get(cfg, "init_dict.freeze_d_model") and not own_query_encoder:
         yield (
@@ -53,46 +53,47 @@ def head_bias(cfg: DictConfig) -> Iterator[str]:
 
 
 def in_batch_negatives(cfg: DictConfig) -> Iterator[str]:
-    """The in-batch loss and in-batch negatives come together."""
-    if _get(cfg, "config.hf_training"):
+    """A loss over the positives of a batch and in-batch negatives come together."""
+    losses = losses_of(cfg)
+    if _get(cfg, "config.hf_training") or not losses:
         return
-    loss, augmented = _get(cfg, "config.loss"), _get(cfg, "config.augment_pairs")
-    if "InBatchPairwiseNLL" in _losses(cfg):
-        loss = "InBatchPairwiseNLL"
-    if loss == "InBatchPairwiseNLL" and augmented != IN_BATCH:
+    needing = [loss for loss in losses if loss.says("needs_in_batch") and loss.says("in_batch_documents") != "all"]
+    augmented = _get(cfg, "config.augment_pairs")
+    if needing and augmented != IN_BATCH:
         yield (
-            f"config.loss=InBatchPairwiseNLL needs config.augment_pairs={IN_BATCH}: set it (loss=in_batch sets both), "
+            f"{needing[0].label} needs config.augment_pairs={IN_BATCH}: set it (loss=in_batch sets both), "
             "or choose config.loss=PairwiseNLL"
         )
-    if augmented == IN_BATCH and loss != "InBatchPairwiseNLL" and _shipped(cfg, loss):
+    chosen = the_loss(cfg)
+    if augmented == IN_BATCH and not needing and chosen is not None and chosen.shipped:
         yield (
-            f"config.augment_pairs={IN_BATCH} goes with config.loss=InBatchPairwiseNLL, not {loss}, which looks at no "
-            "other query: remove it (~config.augment_pairs), or choose loss=in_batch"
+            f"config.augment_pairs={IN_BATCH} goes with config.loss=InBatchPairwiseNLL, not {chosen.name}, which looks "
+            "at no other query: remove it (~config.augment_pairs), or choose loss=in_batch"
         )
 
 
 def loss_and_data(cfg: DictConfig) -> Iterator[str]:
     """A loss finds in the data what it takes."""
-    kind = _kind(cfg, "examples")
-    where = _place(cfg, "hf.training.training_loss", "config.loss")
     source = "hf.data.training_data_type" if _get(cfg, "hf.data.training_data_type") else "data.type"
-    for loss in _losses(cfg):
-        if loss in cfg.traits.losses_with_teacher and kind in cfg.traits.data_without_teacher:
+    data = part_of(cfg, "examples", kind_of(cfg, "data"), source, "the data")
+    for loss in losses_of(cfg) if data else []:
+        if loss.says("needs_teacher") and not data.says("has_teacher"):
             yield (
-                f"{where}={loss} learns from teacher scores, and {source}={kind} has none: use triplets_with_distil or "
+                f"{loss.label} learns from teacher scores, and {data.label} has none: use triplets_with_distil or "
                 "hard_negatives, or a loss without a teacher"
             )
-        if loss in cfg.traits.losses_with_negatives and kind in cfg.traits.data_without_negatives:
-            yield f"{where}={loss} needs negatives, and {source}={kind} has none: choose loss=in_batch, or other data"
+        if loss.says("min_documents") > 1 and not data.says("has_negatives"):
+            yield f"{loss.label} needs negatives, and {data.label} has none: choose loss=in_batch, or other data"
 
 
 def loss_mix(cfg: DictConfig) -> Iterator[str]:
     """A mix names its losses, and each is one of those that the trainer at hand has."""
-    names, accepted = list(_get(cfg, MIX_WEIGHTS) or []), _accepted_losses(cfg)
-    if _kind(cfg, "loss") != MIX:
+    mix = the_loss(cfg)
+    if mix is None or "weights" not in mix.says("takes"):
         return
+    names, accepted = list(_get(cfg, MIX_WEIGHTS) or []), _accepted_losses(cfg)
     if not names:
-        yield f"{_place(cfg, 'hf.training.training_loss', 'config.loss')}={MIX} needs {MIX_WEIGHTS}, as {{KlDiv: 1}}"
+        yield f"{mix.label} needs {MIX_WEIGHTS}, as {{KlDiv: 1}}"
     for name in names:
         if name not in accepted:
             yield f"{MIX_WEIGHTS}.{name}: no such loss; there are {', '.join(accepted)}{hint(str(name), accepted)}"
@@ -206,33 +207,20 @@ RULES: tuple[Rule, ...] = (
     query_sets,
     regularizers,
 )
+OF_CLASSES: tuple[Rule, ...] = (frozen_documents, in_batch_negatives, loss_and_data, loss_mix)
 
 
 def _get(cfg: DictConfig, address: str, default: Any = None) -> Any:
     return OmegaConf.select(cfg, address, default=default)
 
 
-def _kind(cfg: DictConfig, name: str) -> str:
-    """The chosen ``kinds.<name>``; empty where the config does not say (a command that needs it will)."""
-    try:
-        return str(cfg.kinds[name])
-    except OmegaConfBaseException:
-        return ""
-
-
-def _losses(cfg: DictConfig) -> list[str]:
-    """The names of the losses in use: those of the mix where the loss is one."""
-    chosen = _kind(cfg, "loss")
-    return [str(name) for name in _get(cfg, MIX_WEIGHTS) or []] if chosen == MIX else [chosen]
+def _has_query_encoder(cfg: DictConfig) -> bool:
+    model = part_of(cfg, "model", "model", "config.matching_type", "the model")
+    return model is not None and bool(model.says("own_query_encoder"))
 
 
 def _accepted_losses(cfg: DictConfig) -> list[str]:
-    return [str(name) for name in cfg.catalog[_kind(cfg, "losses") or "loss"] if name not in (MIX, OF_TOKENS)]
-
-
-def _place(cfg: DictConfig, many: str, plain: str) -> str:
-    return many if _get(cfg, "config.hf_training") else plain
-
-
-def _shipped(cfg: DictConfig, loss: Any) -> bool:
-    return str(_get(cfg, f"catalog.loss.{loss}")).startswith("splade.")
+    """The names of the losses that a mix may name: neither mixes themselves nor losses of tokens."""
+    paths = {str(name): str(path) for name, path in cfg.catalog[loss_table(cfg)].items()}
+    left_out = {name for name, path in paths.items() if says(path, "of_tokens") or "weights" in says(path, "takes")}
+    return [name for name in paths if name not in left_out]

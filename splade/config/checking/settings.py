@@ -1,9 +1,9 @@
 """The values that each setting may hold: the table ``conf/settings.yaml``, and values read by it.
 
 A kind is one or more alternatives joined by `` or ``: ``bool``, ``int``, ``float`` (with a bound or two:
-``int >= 1``, ``float > 0 and < 1``), ``str``, ``path``, ``any``, ``list of KIND``, ``'a word'``, ``one of a, b`` and
-``one of catalog.loss``. Null always means "not set". Text that spells a number or a boolean where
-one is wanted is read as that, so that ``"false"`` is false.
+``int >= 1``, ``float > 0 and < 1``), ``str``, ``path``, ``any``, ``list of KIND``, ``'a word'``, ``one of a, b``,
+``one of catalog.loss`` and ``dotted path`` (``my_module.MyClass``). Null always means "not set". Text that spells a
+number or a boolean where one is wanted is read as that, so that ``"false"`` is false.
 """
 
 import math
@@ -19,6 +19,7 @@ from splade.config.composing.choose import conf_dir
 from splade.config.composing.errors import hint, nearest_address
 
 BOUND = re.compile(r"(int|float)(?: (>=|>) (\S+))?(?: and (<=|<) (\S+))?$")
+DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+$")
 TRUTH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 WRONG = object()
 
@@ -109,7 +110,8 @@ def complaint(address: str, kind: str, value: Any, cfg: DictConfig) -> str:
     for part in kind.split(" or "):
         names = accepted_names(part, cfg)
         if names:
-            return f"{address}={value}: accepted are {', '.join(names)}{hint(str(value), names, cutoff=0.4)}"
+            also = ", or a dotted path such as my_module.MyClass" if "dotted path" in kind.split(" or ") else ""
+            return f"{address}={value}: accepted are {', '.join(names)}{also}{hint(str(value), names, cutoff=0.4)}"
     return f"{address} must be {_in_words(kind)}, got {given}"
 
 
@@ -120,6 +122,8 @@ def _read(kind: str, value: Any, cfg: DictConfig) -> Any:
         return _read_list(kind.removeprefix("list of "), value, cfg)
     if kind.startswith("one of "):
         return str(value) if str(value) in accepted_names(kind, cfg) and not isinstance(value, bool) else WRONG
+    if kind == "dotted path":
+        return value if isinstance(value, str) and DOTTED.match(value) else WRONG
     if kind.startswith("'"):
         return value if value == kind.strip("'") else WRONG
     if kind == "path" and isinstance(value, str) and not value.strip():

@@ -5,7 +5,7 @@ nothing reads, combinations that do not go together, and what the command at han
 """
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -13,13 +13,16 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from splade.config.checking.conflicts import conflicts
+from splade.config.checking.readers import name_readers
 from splade.config.checking.reads import ABSENT, Known, Reads, evaluate, raw_at, reads
 from splade.config.checking.settings import WRONG, Settings, complaint, read_value
 from splade.config.checking.signatures import complaints
+from splade.config.checking.traits import ask_the_loss, is_taken_by_own_penalty, kind_of, loss_table
 from splade.config.checking.wiring import (
     NAMED,
     PATCHES,
     join,
+    leaves,
     patch,
     unresolved_components,
     unresolved_values,
@@ -30,24 +33,33 @@ from splade.config.composing.compose import Groups
 from splade.config.composing.errors import ConfigError, hint, nearest
 
 HF_TRAINING = "config.hf_training"
-NOT_NODES = ("catalog", "traits", "kinds", PATCHES, NAMED)
+NOT_NODES = ("catalog", "kinds", PATCHES, NAMED)
 
 
-def wire(values: DictConfig, named: Collection[str] = (), known: Known | None = None) -> DictConfig:
+def wire(
+    values: DictConfig,
+    named: Collection[str] = (),
+    known: Known | None = None,
+    runs_model: Callable[[DictConfig], bool] = lambda _: True,
+) -> DictConfig:
     """``values`` joined with the wiring and checked, but for what single commands need.
 
     ``named`` are the addresses that the user named; commands find them in the node of this name.
-    ``known`` is filled with what its texts refer to. ConfigError names every key that is unknown, wrong, read by
-    nothing or in conflict.
+    ``known`` is filled with what its texts refer to. For a command that runs no model, as ``runs_model``
+    tells of the wired tree, the classes of loss, data and model are not asked for what they need: that loads torch.
+    ConfigError names every key that is unknown, wrong, read by nothing or in conflict.
     """
     settings = Settings.shipped()
     cfg = join(values)
     _refuse(unknown_keys(cfg, settings))
     _refuse(wrong_values(cfg, settings))
+    name_readers(cfg, settings)
     patch(cfg)
-    _refuse(unread_keys(cfg, known))
+    import_parts = runs_model(cfg)
+    ask_the_loss(cfg, import_parts)
+    _refuse(unread_keys(cfg, known, import_parts))
     _refuse(unknown_arguments(cfg))
-    _refuse(conflicts(cfg))
+    _refuse(conflicts(cfg, import_parts))
     cfg[NAMED] = sorted(named)
     return cfg
 
@@ -80,6 +92,8 @@ def unknown_keys(cfg: DictConfig, settings: Settings) -> Iterator[str]:
     """A sentence for every key that no setting and no wired node has."""
     for address, value in _values(cfg):
         if settings.find(address) is None:
+            if is_taken_by_own_penalty(cfg, address):
+                continue
             if settings.above(address) and value in (None, {}):
                 continue
             if settings.above(address):
@@ -112,7 +126,7 @@ def wrong_values(cfg: DictConfig, settings: Settings) -> Iterator[str]:
             OmegaConf.update(cfg, address, found, merge=False)
 
 
-def unread_keys(cfg: DictConfig, known: Known | None = None) -> Iterator[str]:
+def unread_keys(cfg: DictConfig, known: Known | None = None, import_parts: bool = True) -> Iterator[str]:
     """A sentence for every value that is set and that no component of this config reads.
 
     A value that is the default of the components that would read it is let pass: it changes nothing. Those that are
@@ -120,7 +134,7 @@ def unread_keys(cfg: DictConfig, known: Known | None = None) -> Iterator[str]:
     """
     found = _all_reads(cfg, known)
     unread = dict(_unread(cfg, found))
-    others = _read_by_the_other_trainer(cfg, list(unread))
+    others = _read_by_the_other_trainer(cfg, list(unread), import_parts)
     if others:
         yield _told_of_trainers(cfg, others)
     yield from (sentence for address, sentence in unread.items() if address not in others)
@@ -149,13 +163,14 @@ def _unread(cfg: DictConfig, found: Reads) -> Iterator[tuple[str, str]]:
         yield address, f"{address}={value}: nothing in this configuration reads it{told}. Remove it (~{address})"
 
 
-def _read_by_the_other_trainer(cfg: DictConfig, unread: Sequence[str]) -> list[str]:
+def _read_by_the_other_trainer(cfg: DictConfig, unread: Sequence[str], import_parts: bool) -> list[str]:
     """Those of the addresses ``unread`` that would be read with the other value of ``config.hf_training``."""
     if not unread:
         return []
     other = deepcopy(cfg)
     many = OmegaConf.select(cfg, HF_TRAINING) is True
     OmegaConf.update(other, HF_TRAINING, not many, force_add=True)
+    ask_the_loss(other, import_parts)
     found = _all_reads(other)
     return [address for address in unread if found.of(address)]
 
@@ -189,20 +204,12 @@ def unknown_arguments(cfg: DictConfig) -> Iterator[str]:
             for address, entry in leaves(OmegaConf.to_container(change, resolve=False), "catalog"):
                 kind, path = address.split(".")[1], str(entry)
                 if isinstance(entry, str) and kind != "full_ranking" and address.count(".") == 2:
-                    yield from complaints(address, path, {})
+                    chosen = address == f"catalog.{loss_table(cfg)}.{kind_of(cfg, 'loss')}"
+                    yield from complaints("loss" if chosen else address, path, {})
             continue
         node = OmegaConf.select(cfg, str(name))
         if isinstance(node, DictConfig) and node.get("_target_"):
             yield from complaints(str(name), str(node["_target_"]), node)
-
-
-def leaves(value: Any, address: str = "") -> Iterator[tuple[str, Any]]:
-    """Address and value of everything below ``value`` that is not a mapping with something in it."""
-    if isinstance(value, dict) and value:
-        for name, child in value.items():
-            yield from leaves(child, f"{address}.{name}" if address else str(name))
-    else:
-        yield address, value
 
 
 def _values(cfg: DictConfig) -> Iterator[tuple[str, Any]]:
@@ -211,7 +218,7 @@ def _values(cfg: DictConfig) -> Iterator[tuple[str, Any]]:
 
 def _unknown_in_node(name: str, change: Any, node: Any) -> Iterator[str]:
     """Keys of a patch that its node does not have; nodes with a ``_target_`` are left to its signature."""
-    if name in ("traits", "kinds", PATCHES, NAMED):
+    if name in ("kinds", PATCHES, NAMED):
         yield f"{name} is not for a config to change"
     elif name == "catalog" and isinstance(change, DictConfig):
         kinds = [str(kind) for kind in change if kind not in node]

@@ -1,7 +1,8 @@
 """Values joined with the wiring: one tree in which every component's arguments can be looked up."""
 
+import logging
 import pickle
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -11,17 +12,20 @@ from omegaconf import DictConfig, OmegaConf
 
 from splade.config.checking.reads import ABSENT, evaluate, interpolations, raw_at
 from splade.config.checking.signatures import fitting
+from splade.config.checking.wiring_files import loaded
 from splade.config.composing.choose import conf_dir
 from splade.config.composing.resolvers import register
+
+logger = logging.getLogger(__name__)
 
 PATCHES = "patches"
 NAMED = "named"
 
 
 def components() -> DictConfig:
-    """Catalog and wiring as shipped in ``conf/components.yaml``, to be changed at will."""
+    """Catalog and wiring as shipped in ``conf/catalog.yaml`` and ``conf/wiring/``, to be changed at will."""
     register()
-    copy = pickle.loads(_copied(conf_dir() / "components.yaml"))
+    copy = pickle.loads(_copied(conf_dir()))
     assert isinstance(copy, DictConfig)
     return copy
 
@@ -29,7 +33,7 @@ def components() -> DictConfig:
 @lru_cache(maxsize=1)
 def unresolved_components() -> Mapping[str, Any]:
     """Return the content of `components` with its interpolations as they are written; not to be changed."""
-    return MappingProxyType(_raw(_loaded(conf_dir() / "components.yaml")))
+    return MappingProxyType(_raw(loaded(conf_dir())))
 
 
 def join(values: DictConfig) -> DictConfig:
@@ -39,6 +43,8 @@ def join(values: DictConfig) -> DictConfig:
     looked up yet.
     """
     cfg, own = components(), _raw(values)
+    if own.pop("traits", None):
+        logger.warning("traits: no longer read; a class says itself what it needs, as docs/extending.md tells")
     patches = {name: own.pop(name) for name in list(own) if name in cfg and name != PATCHES}
     cfg.merge_with(own)
     if isinstance(patches.get("catalog"), Mapping):
@@ -81,27 +87,29 @@ def unresolved_values(cfg: DictConfig) -> dict[str, Any]:
     return found
 
 
+def leaves(value: Any, address: str = "") -> Iterator[tuple[str, Any]]:
+    """Address and value of everything below ``value`` that is not a mapping with something in it."""
+    if isinstance(value, dict) and value:
+        for name, child in value.items():
+            yield from leaves(child, f"{address}.{name}" if address else str(name))
+    else:
+        yield address, value
+
+
 def wired_names() -> Collection[str]:
     """The top-level names of the wiring; everything else at the top of a config is a value."""
-    return _names(conf_dir() / "components.yaml")
+    return _names(conf_dir())
 
 
 @lru_cache(maxsize=2)
-def _loaded(path: Path) -> DictConfig:
-    loaded = OmegaConf.load(path)
-    assert isinstance(loaded, DictConfig)
-    return loaded
+def _copied(directory: Path) -> bytes:
+    """The wiring, to be copied from: unpickling one takes an eighth of the time of `copy.deepcopy`."""
+    return pickle.dumps(loaded(directory), pickle.HIGHEST_PROTOCOL)
 
 
 @lru_cache(maxsize=2)
-def _copied(path: Path) -> bytes:
-    """The file's config, to be copied from: unpickling one takes an eighth of the time of `copy.deepcopy`."""
-    return pickle.dumps(_loaded(path), pickle.HIGHEST_PROTOCOL)
-
-
-@lru_cache(maxsize=2)
-def _names(path: Path) -> frozenset[str]:
-    return frozenset(str(name) for name in _loaded(path))
+def _names(directory: Path) -> frozenset[str]:
+    return frozenset(str(name) for name in loaded(directory))
 
 
 def _entries(own: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,9 @@ from splade.config.composing.errors import ConfigError, hint
 
 PACKAGE = Path(__file__).resolve().parents[2]
 DEFAULT = "config_default"
-NOT_PRIMARY = {"components", "settings", "commands"}
+NOT_PRIMARY = {"catalog", "settings", "commands"}
+WIRING = "wiring"
+"""The folder of conf/ that holds the wiring: no config, and no group of options."""
 
 
 class Choice(NamedTuple):
@@ -81,7 +83,7 @@ def _named(name: str, config_dir: str | None, by: str) -> Choice:
         directories.insert(0, own)
     stem = name.removesuffix(".yaml").removesuffix(".yml").strip("/")
     for directory in directories:
-        if stem not in NOT_PRIMARY and (directory / f"{stem}.yaml").is_file():
+        if stem not in NOT_PRIMARY and stem.split("/")[0] != WIRING and (directory / f"{stem}.yaml").is_file():
             return Choice(directory, stem)
     names = sorted({found for directory in directories for found in config_names(directory)})
     looked = " or ".join(str(directory) for directory in directories)

@@ -24,7 +24,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from splade.config.composing.choose import Choice, conf_dir
+from splade.config.composing.choose import WIRING, Choice, conf_dir
 from splade.config.composing.errors import ConfigError, hint
 from splade.config.composing.resolvers import register
 
@@ -81,7 +81,7 @@ class Groups:
     def is_group(self, override: Override) -> bool:
         """True where ``override`` chooses an option of a group, rather than setting a value."""
         name = override.key_or_group
-        if "." in name or name.startswith("hydra"):
+        if "." in name or name.startswith("hydra") or name == WIRING:
             return name.startswith("hydra/")
         return "/" in name or any((directory / name).is_dir() and self.options(name) for directory in self.directories)
 
@@ -90,8 +90,9 @@ class Groups:
         found = set()
         for directory in self.directories:
             for file in directory.glob("*/**/*.yaml"):
-                if not file.name.startswith("config_"):
-                    found.add(file.parent.relative_to(directory).as_posix())
+                group = file.parent.relative_to(directory).as_posix()
+                if not file.name.startswith("config_") and group != WIRING:
+                    found.add(group)
         return sorted(found)
 
     def options(self, group: str) -> list[str]:

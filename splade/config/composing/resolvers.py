@@ -1,4 +1,4 @@
-"""The functions that the wiring in ``conf/components.yaml`` may call."""
+"""The functions that the wiring in ``conf/wiring/`` may call."""
 
 from collections.abc import Callable
 from typing import Any

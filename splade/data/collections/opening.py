@@ -1,7 +1,8 @@
 """Collections and queries: texts with ids, streamed in order or read one by one.
 
 What may be named: a folder with ``raw.tsv``, a BEIR folder (``corpus.jsonl``, ``queries.jsonl``), a ``.tsv``
-or ``.jsonl`` file, each ``.gz`` too, or an ir_datasets id (``irds:beir/scifact/test``, or the bare id).
+or ``.jsonl`` file, each ``.gz`` too, an ir_datasets id (``irds:beir/scifact/test``, or the bare id), or
+``my_module.reader:PATH``: what a reader of the user's own finds at the path.
 """
 
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from splade.data.collections.collection import Collection, Selection
 from splade.data.collections.file_collection import FileCollection
 from splade.data.collections.irds import IrDocuments, IrQueries
+from splade.data.collections.readers import own_collection
 from splade.data.qrels import read_qrels
 from splade.data.text_files.sources import PREFIX, find_file, ir_dataset, split_of
 
@@ -44,6 +46,10 @@ def _open(source: str | Path | Collection, names: tuple[str, ...], what: str) ->
     path = None if str(source).startswith(PREFIX) else find_file(source, names, kind.removeprefix("a "))
     if path is not None:
         return FileCollection(path)
-    looked_for = f"{kind}: a .tsv or .jsonl file (.gz too), a folder with {', '.join(names)}, or an ir_datasets id"
+    own = own_collection(str(source))
+    if own is not None:
+        return own
+    files = f"a .tsv or .jsonl file (.gz too), a folder with {', '.join(names)}"
+    looked_for = f"{kind}: {files}, or an ir_datasets id; or my_module.reader:PATH"
     dataset = ir_dataset(str(source), what, looked_for)
     return IrDocuments(dataset, str(source)) if what == "docs" else IrQueries(dataset, str(source))

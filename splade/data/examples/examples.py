@@ -26,9 +26,14 @@ logger = logging.getLogger(__name__)
 
 
 class ExampleSource(Protocol):
-    """A fixed number of examples, the same for the same index and the same state of ``rng``."""
+    """A fixed number of examples, the same for the same index and the same state of ``rng``.
+
+    A class whose attribute ``has_teacher`` or ``has_negatives`` is False is refused, before anything is built, for a
+    loss that needs teacher scores or negatives.
+    """
 
     has_teacher: bool
+    has_negatives: bool
     n_documents: int  # of every example: one positive and the negatives
 
     def __len__(self) -> int: ...
@@ -45,6 +50,7 @@ class Triplets:
     """
 
     has_teacher = False
+    has_negatives = True
     n_documents = 2
     fields: tuple[str, ...] = ("query", "positive", "negative")
 
@@ -133,6 +139,7 @@ class Pairs:
     """
 
     has_teacher = False
+    has_negatives = False
     n_documents = 1
 
     def __init__(self, queries: str | Path | Collection, documents: str | Path | Collection, qrels: str | Path) -> None:
@@ -177,6 +184,7 @@ class Texts:
     """
 
     has_teacher = False
+    has_negatives = False
     n_documents = 1
 
     def __init__(self, documents: str | Path | Collection) -> None:

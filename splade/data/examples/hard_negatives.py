@@ -47,6 +47,9 @@ class HardNegatives:
     counted into one warning; InputError where nothing is left. Memory: 8 bytes a candidate, 4 a positive.
     """
 
+    has_teacher: bool = True  # of the class: it can have
+    has_negatives = True
+
     def __init__(
         self,
         scores: Files,

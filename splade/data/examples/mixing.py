@@ -38,6 +38,7 @@ class Mixed:
         _check_alike(sources)
         self.has_teacher = all(source.has_teacher for source in self.sources)
         self.n_documents = self.sources[0].n_documents
+        self.has_negatives = self.n_documents > 1
         sizes = [len(source) for source in self.sources]
         self.places = sizes if weights is None else places_for(sizes, [weights[name] for name in sources])
         self._ends = np.cumsum(self.places)

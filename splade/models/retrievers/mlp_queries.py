@@ -81,6 +81,8 @@ class SpladeMlp(MlmRetriever):
     default. ``freeze_d_model`` trains the query encoder alone. Other arguments as in :class:`splade.models.Splade`.
     """
 
+    own_query_encoder = True
+
     def __init__(
         self,
         model_type_or_dir: str | Path,

@@ -36,6 +36,7 @@ class SparseRetriever(nn.Module):
 
     is_sparse = True
     engine: ClassVar[str] = "inverted"
+    own_query_encoder = False  # whatever the arguments: with a frozen document encoder it still has what to train
     query_folder = ("query", "model_type_or_dir_q")  # where a query side is saved, the argument that loads it again
     folders: tuple[str, ...] = ()  # parts beside the sides: where each is saved, its attribute, its argument
 
