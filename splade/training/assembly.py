@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from splade.data.examples.examples import ExampleSource
 from splade.files import InputError
 from splade.losses.scores import Needs
-from splade.models import SparseRetriever
+from splade.models import Retriever
 from splade.regularization.penalties import Penalty
 from splade.training.distributed.processes import check_enough
 from splade.training.step.settings import TrainingSettings
@@ -36,7 +36,7 @@ def check_loss(loss: Needs, examples: ExampleSource, in_batch_negatives: bool) -
         )
 
 
-def name_terms(penalties: Iterable[Penalty], model: SparseRetriever) -> None:
+def name_terms(penalties: Iterable[Penalty], model: Retriever) -> None:
     """Tell penalties that know terms by their tokens which numbers these have in ``model``."""
     for each in penalties:
         if hasattr(each.measure, "for_vocabulary"):

@@ -20,7 +20,7 @@ from tqdm import tqdm
 from splade.data.examples.examples import ExampleSource
 from splade.files import InputError
 from splade.losses import Loss, MaskedLanguageModel
-from splade.models import SparseRetriever, save_retriever
+from splade.models import Retriever, save_retriever
 from splade.models.backbones.devices import own_device
 from splade.models.saving.checkpoint import check_replaceable
 from splade.progress import progress
@@ -65,7 +65,7 @@ class Trainer(TrainingSettings):
     InputError or ValueError on assembly where parts or settings do not fit each other.
     """
 
-    model: SparseRetriever
+    model: Retriever
     loss: Loss | MaskedLanguageModel
     penalties: Sequence[Penalty]
     examples: ExampleSource

@@ -12,8 +12,8 @@ from splade.models.encoders.mlm import MlmEncoder, one_of, special_ids
 from splade.models.encoders.own_tokens import LearnedTable, TokenBag, TokenTable
 from splade.models.encoders.token_tables import IDF, STATIC_FOLDER, read_table
 from splade.models.heads.activations import ACTIVATIONS
-from splade.models.retrievers.kinds import MlmRetriever
-from splade.models.retrievers.retriever import tokenizer_for
+from splade.models.retrievers.base import tokenizer_for
+from splade.models.retrievers.splade import MlmRetriever
 
 
 class SpladeDoc(MlmRetriever):

@@ -10,7 +10,7 @@ import torch
 from splade.data.examples.examples import ExampleSource
 from splade.files import InputError
 from splade.losses import Loss, MaskedLanguageModel
-from splade.models import SparseRetriever
+from splade.models import Retriever
 from splade.records import Example
 from splade.regularization.penalties import Penalty
 from splade.training.distributed.memory import checkpoint_activations
@@ -46,7 +46,7 @@ class Updates:
 
     def __init__(
         self,
-        model: SparseRetriever,
+        model: Retriever,
         loss: Loss | MaskedLanguageModel,
         penalties: Sequence[Penalty],
         examples: ExampleSource,

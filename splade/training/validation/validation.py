@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from splade.data.examples.examples import ExampleSource
 from splade.evaluation.metrics import evaluate
 from splade.files import InputError
-from splade.models import SparseRetriever
+from splade.models import Retriever
 from splade.records import Example
 from splade.training.step.global_batch import GlobalStep
 from splade.training.step.sampling import VALIDATION, random_stream
@@ -99,7 +99,7 @@ class Validation:
         self.columns = [*([VALIDATION_LOSS] if loss is not None else []), *measured]
         self.monitor = choose_monitor(monitor, figures, has_loss=loss is not None, has_ranking=full_ranking is not None)
 
-    def __call__(self, model: SparseRetriever, global_step: GlobalStep, step: int) -> dict[str, float]:
+    def __call__(self, model: Retriever, global_step: GlobalStep, step: int) -> dict[str, float]:
         """The figures of the model as it is after ``step`` optimizer steps; empty where nothing is asked."""
         figures: dict[str, float] = {}
         if self.loss is not None:

@@ -1,4 +1,4 @@
-"""The retrievers by name: SPLADE and its variants, and a dense one to compare with."""
+"""SPLADE, and its variants that weigh both sides with a masked language model's head."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,12 +6,12 @@ from typing import Any
 
 from torch import Tensor
 
-from splade.models.encoders.dense import DenseEncoder
 from splade.models.encoders.mlm import MlmEncoder, Pooling, one_of, special_ids
 from splade.models.encoders.own_tokens import TokenBag
 from splade.models.heads.activations import ACTIVATIONS
 from splade.models.heads.pooling import AGGREGATIONS
-from splade.models.retrievers.retriever import SparseRetriever, tokenizer_for
+from splade.models.retrievers.base import tokenizer_for
+from splade.models.retrievers.sparse import SparseRetriever
 
 
 class MlmRetriever(SparseRetriever):
@@ -167,47 +167,6 @@ class SpladeTopK(Splade):
 
     def document_settings(self) -> dict[str, Any]:
         return {**super().document_settings(), "top": max(self.tops["document"], 0)}
-
-
-class Dense(SparseRetriever):
-    """A bi-encoder of dense vectors, compared by dot product; trains with the same losses, has no zeros.
-
-    ``pooling``: "mean" over the text's tokens, or "cls", the first. ``vocab_size`` is the vectors' width.
-    """
-
-    is_sparse = False
-
-    def __init__(
-        self,
-        model_type_or_dir: str | Path,
-        *,
-        model_type_or_dir_q: str | Path | None = None,
-        pooling: str = "mean",
-        tokenizer: str | Path | None = None,
-        max_length: int = 256,
-        max_length_q: int | None = None,
-        prompt_q: str | None = None,
-        prompt_d: str | None = None,
-    ) -> None:
-        own = tokenizer_for(model_type_or_dir, tokenizer, model_type_or_dir_q)
-        document = DenseEncoder(model_type_or_dir, pooling=pooling)
-        query = DenseEncoder(model_type_or_dir_q, pooling=pooling) if model_type_or_dir_q else None
-        super().__init__(
-            document,
-            query,
-            tokenizer=own,
-            max_length=max_length,
-            max_length_q=max_length_q,
-            prompt_q=prompt_q,
-            prompt_d=prompt_d,
-        )
-        self.pooling = pooling
-
-    def settings(self) -> dict[str, Any]:
-        return {**super().settings(), "pooling": self.pooling}
-
-    def document_settings(self) -> dict[str, Any]:
-        return {**super().document_settings(), "pooling": self.pooling}
 
 
 def _pooling_q(agg: str | None, activation: str | None, document: Pooling) -> Pooling:

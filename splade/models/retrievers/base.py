@@ -1,10 +1,10 @@
-"""The base of every retriever: two sides, each a function from token ids to one vector per text."""
+"""The base of every retriever, sparse or dense: two sides, each a function from token ids to one vector per text."""
 
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -14,33 +14,33 @@ from splade.models.backbones.limits import check_length, check_prompt
 from splade.models.backbones.loading import folder_of, has_tokenizer, load_tokenizer
 from splade.models.backbones.lower_case import lower_casing
 from splade.models.backbones.neighbours import Reader
-from splade.models.encoders.dense import DenseEncoder
-from splade.models.encoders.mlm import MlmEncoder, Pooling
 from splade.models.heads.sparse_head import sparse_rows
-from splade.models.heads.tops import keep_largest, largest_entries
 from splade.records import SIDES, SparseRows
 
 
-class SparseRetriever(nn.Module):
-    """A query side and a document side over one vocabulary.
+class Retriever(nn.Module):
+    """A query side and a document side whose vectors are compared by dot product.
+
+    Subclass :class:`splade.models.SparseRetriever` or :class:`splade.models.DenseRetriever`: ``engine`` names the
+    engine that keeps such vectors and searches them.
 
     ``document`` encodes documents, and queries too unless there is a ``query`` module of its own.
     Texts are read up to ``max_length`` tokens (``max_length_q`` for queries, the same where None).
-    ``prompt_q`` and ``prompt_d`` are put before every text of their side; of a vector the ``top_q`` or ``top_d``
-    largest weights are kept, all where ≤ 0. Queries of a shared encoder are pooled by ``pooling_q``, where given.
+    ``prompt_q`` and ``prompt_d`` are put before every text of their side.
     ``freeze_document`` keeps the document encoder in evaluation mode and out of the gradient, whatever
     :meth:`train` is told. Both sides start in evaluation mode.
 
     Raises InputError where widths, vocabularies or lengths do not fit each other.
     """
 
-    is_sparse = True
+    engine: ClassVar[str]
+    is_sparse: ClassVar[bool]
     query_folder = ("query", "model_type_or_dir_q")  # where a query side is saved, the argument that loads it again
     folders: tuple[str, ...] = ()  # parts beside the sides: where each is saved, its attribute, its argument
 
     def __init__(
         self,
-        document: MlmEncoder | DenseEncoder,
+        document: Any,
         query: nn.Module | None = None,
         *,
         tokenizer: Any,
@@ -49,22 +49,17 @@ class SparseRetriever(nn.Module):
         freeze_document: bool = False,
         prompt_q: str | None = None,
         prompt_d: str | None = None,
-        top_q: int = -1,
-        top_d: int = -1,
-        pooling_q: Pooling | None = None,
     ) -> None:
         super().__init__()
         sides: dict[str, nn.Module] = {"document": document}
         if query is not None:
             sides["query"] = query
         self.encoders = nn.ModuleDict(sides)
-        self.vocab_size = document.vocab_size
+        self.vocab_size: int = document.vocab_size
         self.extra: dict[str, Any] = {}
         self._tokenizer = tokenizer
         self._lengths = {"document": max_length, "query": max_length if max_length_q is None else max_length_q}
         self._prompts = {"document": prompt_d or "", "query": prompt_q or ""}
-        self.tops = {"document": top_d, "query": top_q}
-        self._pooling_q = pooling_q
         self._frozen = freeze_document
         self._check_widths()
         self._check_lengths()
@@ -81,34 +76,25 @@ class SparseRetriever(nn.Module):
     def forward(self, side: str, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Vectors [B, V] of one ``side`` ("query" or "document"), float32, from ids and mask [B, L] int64.
 
-        Weights are ≥ 0 in sparse retrievers. A text without tokens gives the zero vector.
+        A text without tokens gives the zero vector.
         """
         self._check_side(side)
         name = "document" if self.shares_encoder else side
         frozen = self._frozen and name == "document"
         with torch.set_grad_enabled(torch.is_grad_enabled() and not frozen):
-            weights = self.encoders[name](input_ids, attention_mask, *self._own_pooling(side))
-            return self.finish(side, weights, input_ids, attention_mask)
+            encoded = self.encoders[name](input_ids, attention_mask, *self._encoder_options(side))
+            return self.finish(side, encoded, input_ids, attention_mask)
 
     @torch.no_grad()
     def rows(self, side: str, input_ids: Tensor, attention_mask: Tensor) -> SparseRows:
-        """As :meth:`forward`, the non-zeros alone, on the CPU; nothing of size [B, V] where no weight is refined."""
-        encoder = self.encoders["document" if self.shares_encoder else side]
-        plain = (type(self).forward, type(self).refine) == (SparseRetriever.forward, SparseRetriever.refine)
-        rows: Any = getattr(encoder, "rows", None)
-        if plain and rows is not None:
-            return largest_entries(rows(input_ids, attention_mask, *self._own_pooling(side)), self.tops[side])
+        """As :meth:`forward`, the non-zeros alone, on the CPU."""
         return sparse_rows(self(side, input_ids, attention_mask))
 
-    def finish(self, side: str, weights: Tensor, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """The vectors [B, V] of one ``side``, of what its encoder gave."""
-        return keep_largest(self.refine(side, weights, input_ids, attention_mask), self.tops[side])
+    def finish(self, side: str, encoded: Tensor, input_ids: Tensor, attention_mask: Tensor) -> Tensor:  # noqa: ARG002
+        """The vectors [B, V] of one ``side``, made of what its encoder gave [B, V]; here the same."""
+        return encoded
 
-    def refine(self, side: str, weights: Tensor, input_ids: Tensor, attention_mask: Tensor) -> Tensor:  # noqa: ARG002
-        """The vectors [B, V] made of an encoder's ``weights`` [B, V]; here unchanged, for subclasses to override."""
-        return weights
-
-    def train(self, mode: bool = True) -> "SparseRetriever":
+    def train(self, mode: bool = True) -> "Retriever":
         """Training or evaluation mode; a frozen document encoder stays in evaluation mode."""
         super().train(mode)
         if self._frozen:
@@ -136,13 +122,12 @@ class SparseRetriever(nn.Module):
             "max_length": self._lengths["document"],
             "max_length_q": self._lengths["query"],
             **{f"prompt_{side[0]}": prompt for side, prompt in self._prompts.items() if prompt},
-            **{f"top_{side[0]}": top for side, top in self.tops.items() if top > 0},
         }
 
     def document_settings(self) -> dict[str, Any]:
-        """What, beside weights and vocabulary, decides a document's vector; part of the fingerprint."""
-        named = {"prompt": self._prompts["document"], "top": max(self.tops["document"], 0)}
-        return {name: value for name, value in named.items() if value}
+        """The settings that, beside weights and vocabulary, decide a document's vector; part of the fingerprint."""
+        prompt = self._prompts["document"]
+        return {"prompt": prompt} if prompt else {}
 
     def fingerprint(self) -> str:
         """32 hex digits that name the document side: weights, settings and vocabulary.
@@ -155,19 +140,6 @@ class SparseRetriever(nn.Module):
         """Names and parameters that a document's vector depends on, each once."""
         yield from self._document.weights_in_use()
 
-    @property
-    def pools_alike(self) -> bool:
-        """True where a shared encoder pools queries and documents in the same way."""
-        return self._pooling_q is None
-
-    def term_pooling(self, side: str) -> Pooling | None:
-        """The way from logits to weights on this side; None where it has no masked-language-model head."""
-        self._check_side(side)
-        if side == "query" and self._pooling_q is not None:
-            return self._pooling_q
-        encoder = self.encoders["document" if self.shares_encoder else side]
-        return encoder.pooling if isinstance(encoder, MlmEncoder) else None
-
     def _named_by(self, settings: Mapping[str, Any], weights: Iterable[tuple[str, Tensor]]) -> str:
         """32 hex digits that name settings, weights and the vocabulary."""
         digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
@@ -175,9 +147,9 @@ class SparseRetriever(nn.Module):
         digest.update(json.dumps(vocabulary).encode())
         return weights_digest(weights, digest)
 
-    def _own_pooling(self, side: str) -> tuple[Pooling, ...]:
-        """Extra arguments that tell a shared encoder how to pool ``side``; empty where it pools by its own setting."""
-        return (self._pooling_q,) if side == "query" and self._pooling_q and self.shares_encoder else ()
+    def _encoder_options(self, side: str) -> tuple[Any, ...]:  # noqa: ARG002
+        """Extra arguments that an encoder is called with for texts of ``side``; here none."""
+        return ()
 
     @property
     def _document(self) -> Any:
@@ -196,11 +168,6 @@ class SparseRetriever(nn.Module):
                     "cannot be compared; give init_dict.model_type_or_dir_q a model over the vocabulary of "
                     "init_dict.model_type_or_dir"
                 )
-        if self.is_sparse and len(self._tokenizer) > self.vocab_size:
-            raise InputError(
-                f"the tokenizer has {len(self._tokenizer)} tokens but the model only {self.vocab_size} terms; "
-                "set config.tokenizer_type to the model's own tokenizer"
-            )
 
     def _check_lengths(self) -> None:
         for side in ("document", "query"):  # a length of queries that is not given is the documents'
