@@ -26,14 +26,14 @@ from splade.models.saving.checkpoint import check_replaceable
 from splade.progress import progress
 from splade.regularization.penalties import Penalty
 from splade.training import checkpoint
-from splade.training.assembly import check_early_stopping, check_loss, check_processes, name_terms
+from splade.training.compatibility_checks import check_early_stopping, check_loss, check_processes, name_terms
 from splade.training.distributed.processes import anywhere, on_first_rank, world
 from splade.training.interrupts import Interrupted, Interrupts
 from splade.training.monitoring import Health, TrainingLog
 from splade.training.step.global_batch import GlobalStep
+from splade.training.step.optimizer_step import Updates
 from splade.training.step.sampling import GlobalBatches, split_validation
 from splade.training.step.settings import TrainingSettings, plain
-from splade.training.step.update import Updates
 from splade.training.step.window import Window
 from splade.training.summary import ALL_STEPS, EARLY, TrainingSummary
 from splade.training.validation.full_ranking import FullRanking

@@ -13,9 +13,9 @@ from splade.models.backbones import buckets
 from splade.models.backbones.packed import blocks
 from splade.models.heads import max_pooling, second_pass
 from splade.records import Text
+from splade.training.step.batch_share import SIDES
 from splade.training.step.global_batch import GlobalStep
 from splade.training.step.objective import Objective
-from splade.training.step.share import SIDES
 from tests.forked import run_well
 from tests.tiny import tiny_mlm
 from tests.training.toy import ToyExamples, ToyRetriever, penalties, rng, rows, state_of, toy_trainer

@@ -11,7 +11,7 @@ from splade.records import Text
 from splade.training import Trainer
 from splade.training.distributed import sharding
 from splade.training.distributed.sharding import layers, whole
-from splade.training.step.share import in_one_order
+from splade.training.step.batch_share import in_one_order
 from tests.forked import run_well
 from tests.tiny import tiny_mlm
 from tests.training.toy import TOPICS, ToyExamples, penalties, state_of

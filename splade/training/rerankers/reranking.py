@@ -26,7 +26,7 @@ from splade.models.saving.checkpoint import check_replaceable
 from splade.progress import progress
 from splade.records import Example
 from splade.training.checkpoint import check_same_run, discard, load_state, recover, save_state, seed_everything
-from splade.training.distributed.memory import checkpoint_activations
+from splade.training.distributed.gradient_checkpointing import checkpoint_activations
 from splade.training.distributed.processes import (
     anywhere,
     check_enough,
@@ -39,7 +39,7 @@ from splade.training.distributed.processes import (
 )
 from splade.training.interrupts import Interrupted, Interrupts
 from splade.training.rerankers.reranking_parts import RerankingLog, RerankingSummary, check_supervision
-from splade.training.step.masks import Masks, text_keys
+from splade.training.step.dropout_masks import Masks, text_keys
 from splade.training.step.optimizer import (
     Precision,
     adamw,
@@ -47,8 +47,8 @@ from splade.training.step.optimizer import (
     learning_rates,
     set_learning_rates,
 )
+from splade.training.step.optimizer_step import check_finite
 from splade.training.step.sampling import DOCUMENTS, Draw, GlobalBatches, random_stream
-from splade.training.step.update import check_finite
 
 logger = logging.getLogger(__name__)
 

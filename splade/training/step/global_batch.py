@@ -28,9 +28,9 @@ from splade.records import SIDES, Example
 from splade.training.distributed.processes import gather_rows
 from splade.training.distributed.sharding import Sharded
 from splade.training.step.answers import answers_of
-from splade.training.step.masks import Masks
+from splade.training.step.batch_share import Cut, Part, Share, encode_part, in_one_order, make_share
+from splade.training.step.dropout_masks import Masks
 from splade.training.step.objective import Objective, Outcome
-from splade.training.step.share import Cut, Part, Share, encode_part, in_one_order, make_share
 
 
 class GlobalStep:

@@ -21,11 +21,11 @@ from splade.models.backbones.loading import is_causal_lm
 from splade.models.encoders.mlm import MlmEncoder
 from splade.records import SIDES
 from splade.training.distributed.processes import gather_rows
+from splade.training.step.batch_share import Share
+from splade.training.step.dropout_masks import text_keys
 from splade.training.step.global_batch import GlobalStep, trimmed
-from splade.training.step.masks import text_keys
 from splade.training.step.objective import DocumentObjective, Outcome
 from splade.training.step.sampling import HIDING, random_stream
-from splade.training.step.share import Share
 
 SIDE, ADDRESS = "document", "config.loss=MLM"
 PASS = len(SIDES)  # this pass has dropout masks of its own, as if it were a third side

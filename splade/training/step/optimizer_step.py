@@ -13,7 +13,7 @@ from splade.losses import Loss, MaskedLanguageModel
 from splade.models import Retriever
 from splade.records import Example
 from splade.regularization.penalties import Penalty
-from splade.training.distributed.memory import checkpoint_activations
+from splade.training.distributed.gradient_checkpointing import checkpoint_activations
 from splade.training.distributed.processes import own_share, same_start, sum_gradients
 from splade.training.distributed.sharding import Sharded, spread, spread_optimizer, whole
 from splade.training.step.global_batch import GlobalStep

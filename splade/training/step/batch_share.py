@@ -20,7 +20,7 @@ from splade.models.backbones.layouts import find_head
 from splade.models.encoders.mlm import MlmEncoder
 from splade.records import SIDES, Example, Text, TokenBatch
 from splade.training.step.answers import AnswerKeys, answer_keys, text_hashes
-from splade.training.step.masks import text_keys
+from splade.training.step.dropout_masks import text_keys
 
 Part = dict[str, NDArray[np.int64]]
 """Texts that are encoded at once: by side, their numbers within the share."""
