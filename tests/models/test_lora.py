@@ -109,14 +109,14 @@ def test_a_training_that_was_interrupted_ends_with_the_same_adapters(folder, tmp
     straight = trainer(folder, tmp_path / "straight")
     straight.run()
     stopped = trainer(folder, tmp_path / "stopped")
-    take = stopped.updates.take
+    take = stopped.optimizer_step.take
 
     def interrupted(step):
         if step == 4:
             raise KeyboardInterrupt
         return take(step)
 
-    stopped.updates.take = interrupted
+    stopped.optimizer_step.take = interrupted
     with pytest.raises(KeyboardInterrupt):
         stopped.run()
     again = trainer(folder, tmp_path / "stopped")
@@ -133,8 +133,8 @@ def test_a_training_that_was_interrupted_ends_with_the_same_adapters(folder, tmp
 def gradient(trainer) -> dict[str, torch.Tensor]:
     """Of the first global batch, with adapters that are past their start."""
     moved(trainer.model)
-    trainer.updates.model.train()
-    trainer.updates._add_gradient(0, 0)
+    trainer.parts.model.train()
+    trainer.optimizer_step.add_gradient(0, 0)
     return {name: part.grad for name, part in trainer.model.named_parameters() if part.grad is not None}
 
 

@@ -14,8 +14,8 @@ from splade.models.backbones.packed import blocks
 from splade.models.heads import max_pooling, second_pass
 from splade.records import Text
 from splade.training.step.batch_share import SIDES
-from splade.training.step.global_batch import GlobalStep
 from splade.training.step.objective import Objective
+from splade.training.step.optimizer_step import GlobalBatchGradient
 from tests.forked import run_well
 from tests.tiny import tiny_mlm
 from tests.training.toy import ToyExamples, ToyRetriever, penalties, rng, rows, state_of, toy_trainer
@@ -28,7 +28,7 @@ def examples(n=8, **options):
 
 def step_of(model, micro_batch_size=None, loss=None, tokens=None):
     objective = Objective(loss or InBatchPairwiseNLL(), penalties(), in_batch=True, penalty_documents="slot")
-    return GlobalStep(
+    return GlobalBatchGradient(
         model,
         objective,
         seed=3,
@@ -51,7 +51,7 @@ def gradients(batch, micro_batch_size=None, dropout=0.0, loss=None, model=None, 
 def vectors_of(model, batch, number=0, side="query", **cut):
     global_step = step_of(model, **cut)
     share = global_step.share(batch)
-    return global_step._encode(share, share.parts[0], number)[side]
+    return global_step.encode(share, share.parts[0], number)[side]
 
 
 def agree(first, second, tolerance=1e-5):

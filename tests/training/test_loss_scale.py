@@ -36,7 +36,7 @@ def scaled(monkeypatch):
             self.scaler = torch.amp.GradScaler("cpu", init_scale=SCALE)
             self.columns = ("loss_scale", "skipped")
 
-    monkeypatch.setattr("splade.training.step.optimizer_step.Precision", Scaled)
+    monkeypatch.setattr("splade.training.step.trained_parts.Precision", Scaled)
     return Scaled
 
 

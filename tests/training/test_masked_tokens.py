@@ -15,8 +15,8 @@ from splade.models.backbones import buckets
 from splade.models.backbones.layouts import find_head
 from splade.regularization import FLOPS, L1, Penalty, QuadraticRamp
 from splade.training import Trainer
-from splade.training.step.masked_tokens import MaskedTokenStep
 from splade.training.step.objective import DocumentObjective
+from splade.training.step.optimizer_step import GlobalBatchGradient
 from tests.forked import run_well
 from tests.tiny import tiny_decoder, tiny_encoder, tiny_mlm
 from tests.training.test_global_batch import agree, still
@@ -46,7 +46,7 @@ def batch_of(texts, n=7):
 
 def step_of(model, penalties=PENALTIES, size=None, tokens=None):
     objective = DocumentObjective(MaskedLanguageModel(0.3), penalties, in_batch=False, penalty_documents="slot")
-    return MaskedTokenStep(
+    return GlobalBatchGradient(
         model,
         objective,
         seed=3,
@@ -68,7 +68,7 @@ def by_plain_autograd(model, batch):
     """The same objective on all logits of transformers' own forward pass, with one mean and one backward."""
     step = step_of(model)
     share = step.share(batch)
-    tokens, hidden = share.tokens["document"], step._hidden(share, 2)
+    tokens, hidden = share.tokens["document"], step.masked_tokens.hide(share, 2, step.encode.seed)
     ids, mask, shown, chosen = (torch.from_numpy(part) for part in (tokens.input_ids, tokens.attention_mask, *hidden))
     logits = model.encoders["document"].mlm(input_ids=shown, attention_mask=mask).logits
     loss = F.cross_entropy(logits[chosen], ids[chosen])
@@ -126,7 +126,7 @@ def test_a_scaled_loss_scales_every_gradient(folder, texts):
 def test_every_batch_hides_other_tokens_and_the_same_batch_the_same_ones(folder, texts):
     step = step_of(Splade(folder))
     share = step.share(batch_of(texts))
-    first, again, other = (step._hidden(share, number).chosen for number in (0, 0, 1))
+    first, again, other = (step.masked_tokens.hide(share, number, step.encode.seed).chosen for number in (0, 0, 1))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
 
@@ -166,7 +166,7 @@ def test_no_logits_are_made_but_those_of_hidden_tokens(folder, texts):
     step = step_of(model, size=3)
     share = step.share(batch_of(texts))
     step.backward(share, 2, STEP)
-    chosen = step._hidden(share, 2).chosen
+    chosen = step.masked_tokens.hide(share, 2, step.encode.seed).chosen
     assert seen == [(int(chosen[part["document"]].sum()), 16) for part in share.parts]
 
 
@@ -239,8 +239,8 @@ def test_an_interrupted_mid_training_ends_with_the_weights_of_one_that_was_not(t
     straight = trainer(tmp_path / "straight", folder, texts)
     straight.run()
     cut = trainer(tmp_path / "cut", folder, texts)
-    take = cut.updates.take
-    cut.updates.take = lambda step: take(step) if step < 3 else (_ for _ in ()).throw(RuntimeError("cut"))
+    take = cut.optimizer_step.take
+    cut.optimizer_step.take = lambda step: take(step) if step < 3 else (_ for _ in ()).throw(RuntimeError("cut"))
     with pytest.raises(RuntimeError, match="cut"):
         cut.run()
     again = trainer(tmp_path / "cut", folder, texts)

@@ -102,11 +102,11 @@ def test_states_computed_again_give_the_same_gradient_with_dropout(tmp_path, arc
     found = []
     for again in (False, True):
         trainer = two_encoders(tmp_path, f"again{again}", fsdp=False, gradient_checkpointing=again)
-        updates = trainer.updates
-        updates.model.train()
-        first, examples = updates.own_examples(0)
-        updates.global_step.backward(updates.global_step.share(examples, first), 0, 5)
-        found.append({name: p.grad for name, p in updates.model.named_parameters() if p.grad is not None})
+        step, parts = trainer.optimizer_step, trainer.parts
+        parts.model.train()
+        first, examples = step.own_examples(0)
+        step.gradient.backward(step.gradient.share(examples, first), 0, 5)
+        found.append({name: p.grad for name, p in parts.model.named_parameters() if p.grad is not None})
     assert found[0].keys() == found[1].keys()
     for name, gradient in found[0].items():
         torch.testing.assert_close(found[1][name], gradient, rtol=1e-5, atol=1e-6, msg=name)

@@ -35,7 +35,7 @@ for layer in found:
     assert not any(hasattr(parameter, "_unsharded_param") for parameter in layer.parameters())
     held, of = (sum(n(p) for p in layer.parameters()) for n in (lambda p: p.to_local().numel(), lambda p: p.numel()))
     assert held <= 0.6 * of, (held, of)
-state = trainer.updates.state()
+state = trainer.parts.state()
 for kind in ("model", "average"):
     spread = [value for value in state[kind].values() if value is None]
     assert bool(spread) == bool(rank), (rank, kind)

@@ -110,7 +110,7 @@ def test_a_validation_that_fails_leaves_the_model_in_the_mode_it_was_in():
 
     trainer = toy_trainer("nowhere", model=Failing().train())
     with pytest.raises(MemoryError):
-        trainer.validation(trainer.model, trainer.updates.global_step, 0)
+        trainer.validation(trainer.model, trainer.optimizer_step.gradient, 0)
     assert trainer.model.training
 
 

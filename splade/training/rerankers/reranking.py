@@ -43,11 +43,11 @@ from splade.training.step.dropout_masks import Masks, text_keys
 from splade.training.step.optimizer import (
     Precision,
     adamw,
+    check_finite,
     learning_rate_factor,
     learning_rates,
     set_learning_rates,
 )
-from splade.training.step.optimizer_step import check_finite
 from splade.training.step.sampling import DOCUMENTS, Draw, GlobalBatches, random_stream
 
 logger = logging.getLogger(__name__)

@@ -10,14 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from splade.data.tokens.tokenize import tokenize
 from splade.files import InputError
 from splade.models.backbones.buckets import Budget, budget_for, length_buckets
-from splade.models.backbones.dropout import only
-from splade.models.backbones.layouts import find_head
-from splade.models.encoders.mlm import MlmEncoder
 from splade.records import SIDES, Example, Text, TokenBatch
 from splade.training.step.answers import AnswerKeys, answer_keys, text_hashes
 from splade.training.step.dropout_masks import text_keys
@@ -51,6 +48,13 @@ class Cut(NamedTuple):
 
     examples: int | None = None
     tokens: int | None = None  # padding counted; a longer text is encoded alone
+
+    def checked(self) -> "Cut":
+        """The same; ValueError where a limit is below 1."""
+        for name, bound in (("micro_batch_size", self.examples), ("micro_batch_tokens", self.tokens)):
+            if bound is not None and bound < 1:
+                raise ValueError(f"{name} must be at least 1, got {bound}")
+        return self
 
 
 def make_share(
@@ -120,39 +124,6 @@ def in_one_order(parts: Sequence[Part]) -> list[Part]:
     """
     ordered = [{side: part[side] for side in reversed(SIDES) if side in part} for part in parts]
     return sorted(ordered, key=lambda part: (len(part.get("query", ())) > 0, len(part["document"]) == 0))
-
-
-def encode_part(model: nn.Module, inputs: dict[str, tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
-    """Vectors [., V] of the texts of each side, from ids and masks [., L] on the model's device.
-
-    The texts stand, for their dropout, one side after the other.
-    Where one encoder serves both sides they go through it together, and share its length buckets.
-    """
-    retriever: Any = model
-    counts = [len(ids) for ids, _ in inputs.values()]
-    if len(inputs) < 2 or not _may_mix(retriever):
-        texts = torch.arange(sum(counts)).split(counts)
-        vectors = {}
-        for (side, given), rows in zip(inputs.items(), texts, strict=True):
-            with only(rows):
-                vectors[side] = model(side, *given)
-        return vectors
-    width = max(ids.shape[1] for ids, _ in inputs.values())
-    padded = [
-        torch.cat([nn.functional.pad(part, (0, width - part.shape[1])) for part in parts])
-        for parts in zip(*inputs.values(), strict=True)
-    ]
-    weights = retriever.encoders["document"](*padded)  # [queries + documents, V]
-    by_side = weights.split(counts)
-    return {side: retriever.finish(side, own, *inputs[side]) for side, own in zip(inputs, by_side, strict=True)}
-
-
-def _may_mix(model: Any) -> bool:
-    """True where queries and documents share an encoder and pooling, and it computes texts of like length together."""
-    if not (getattr(model, "shares_encoder", False) and getattr(model, "pools_alike", True)):
-        return False
-    encoder = model.encoders["document"]
-    return isinstance(encoder, MlmEncoder) and find_head(encoder.mlm) is not None
 
 
 def _teacher(examples: Sequence[Example]) -> Tensor | None:

@@ -1,190 +1,239 @@
-"""One optimizer step: its global batches, their gradients, the update of the weights."""
+"""One optimizer step, from top to bottom: its global batches, their vectors, the objective, the gradient, the update.
 
+Penalties and in-batch negatives are statistics of the whole batch, so the batch is never cut for the
+loss, only for the encoders (gradient caching, arXiv 2101.06983):
+
+1. encode this process's share, part by part; without a graph where there are several;
+2. gather the vectors of all processes; they are the leaves of the objective;
+3. take the objective on the whole batch, and its gradient with respect to the vectors;
+4. encode each part again with a graph (not where there is only one: its graph was kept) and send its rows of that
+   gradient back into the parameters; sum the parameters' gradients over processes, once.
+
+Dropout masks are a function of the seed, the number of the global batch, the side, the text's number in the batch and
+the place in the text: the second encoding meets those of the first, any cut those of any other.
+"""
+
+import copy
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
 from splade.data.examples.examples import ExampleSource
-from splade.files import InputError
-from splade.losses import Loss, MaskedLanguageModel
-from splade.models import Retriever
+from splade.models.heads.second_pass import Memory
 from splade.records import Example
-from splade.regularization.penalties import Penalty
-from splade.training.distributed.gradient_checkpointing import checkpoint_activations
-from splade.training.distributed.processes import own_share, same_start, sum_gradients
-from splade.training.distributed.sharding import Sharded, spread, spread_optimizer, whole
-from splade.training.step.global_batch import GlobalStep
-from splade.training.step.masked_tokens import MaskedTokenStep
-from splade.training.step.objective import DocumentObjective, Objective
-from splade.training.step.optimizer import (
-    Precision,
-    adamw,
-    learning_rate_factor,
-    learning_rates,
-    set_learning_rates,
-)
+from splade.training.distributed.processes import gather_rows, own_share, sum_gradients
+from splade.training.distributed.sharding import Sharded
+from splade.training.step.answers import answers_of
+from splade.training.step.batch_share import Cut, Share, in_one_order, make_share
+from splade.training.step.masked_tokens import MaskedTokens
+from splade.training.step.objective import DocumentObjective, Objective, Outcome
+from splade.training.step.optimizer import check_finite, learning_rate_factor, set_learning_rates
 from splade.training.step.sampling import DOCUMENTS, GlobalBatches, random_stream
 from splade.training.step.settings import TrainingSettings
-from splade.training.step.weight_average import WeightAverage
+from splade.training.step.share_encoder import ShareEncoder, in_text_order
+from splade.training.step.trained_parts import TrainedParts
 from splade.training.step.window import Window
 
-KINDS: dict[str, tuple[Callable[..., Objective], Callable[..., GlobalStep]]] = {
-    "scores": (Objective, GlobalStep),
-    "tokens": (DocumentObjective, MaskedTokenStep),
-}
-"""What a loss is of, and what takes it."""
 
-
-class Updates:
-    """Optimizer steps of ``model``: functions of the weights, the optimizer's state and the step's number.
+class OptimizerStep:
+    """Optimizer steps of a training: functions of the weights, the optimizer's state and the step's number.
 
     ``whole`` is false from where ``take`` changes the weights until the caller has counted the step.
     """
 
     def __init__(
-        self,
-        model: Retriever,
-        loss: Loss | MaskedLanguageModel,
-        penalties: Sequence[Penalty],
-        examples: ExampleSource,
-        batches: GlobalBatches,
-        settings: TrainingSettings,
-        device: torch.device,
+        self, parts: TrainedParts, examples: ExampleSource, batches: GlobalBatches, settings: TrainingSettings
     ) -> None:
-        self.model, self.examples, self.batches, self.settings = model.to(device), examples, batches, settings
-        if settings.gradient_checkpointing:
-            checkpoint_activations(model)
-        same_start(model)
-        self.sharded = Sharded(model, device) if settings.fsdp else None
-        self.precision = Precision(device, fp16=settings.fp16, bf16=settings.bf16, scaled=not settings.fsdp)
-        self.optimizer = adamw(model, settings.lr, settings.weight_decay, settings.lr_query_table)
-        self.rates = learning_rates(self.optimizer)
-        objective, step = KINDS["tokens" if loss.of_tokens else "scores"]
-        self.objective = objective(
-            loss,
-            penalties,
-            in_batch=settings.in_batch_negatives or loss.needs_in_batch,
-            penalty_documents=settings.penalty_documents,
-            sparse=getattr(model, "is_sparse", True),
-            teacher_temperature=settings.teacher_temperature,
-            mask_answers=settings.mask_answers,
-        )
-        self.global_step = step(
-            model,
-            self.objective,
+        self.parts, self.examples, self.batches, self.settings = parts, examples, batches, settings
+        self.gradient = GlobalBatchGradient(
+            parts.model,
+            parts.objective,
             seed=settings.seed,
             micro_batch_size=settings.micro_batch_size,
             micro_batch_tokens=settings.micro_batch_tokens,
-            autocast=self.precision.autocast,
-            device=device,
-            sharded=self.sharded,
+            autocast=parts.precision.autocast,
+            device=parts.device,
+            sharded=parts.sharded,
         )
-        self.average = WeightAverage(model, settings.ema_decay) if settings.ema_decay else None
         self.whole = True
 
-    def averaged(self) -> AbstractContextManager[None]:
-        """Inside the block the model has its averaged weights, where an average is kept; entered by all ranks."""
-        return nullcontext() if self.average is None else self.average.in_place()
-
-    def on_one_rank(self) -> tuple[Any, GlobalStep]:
-        """Called by all ranks: model and step that the first one may use alone."""
-        if self.sharded is None:
-            return self.model, self.global_step
-        model = self.sharded.whole_model()
-        return model, self.global_step.of(model)
-
-    @contextmanager
-    def on_device(self, model: Any) -> Iterator[None]:
-        """Inside the block a model of ``on_one_rank`` is on the device of the training; one of its own goes back."""
-        if model is not self.model:
-            model.to(self.global_step.device)
-        try:
-            yield
-        finally:
-            if model is not self.model:
-                model.cpu()
-
-    def state(self) -> dict[str, Any]:
-        """Weights, optimizer, loss scale, averages and what penalties have learnt, whole; called by all ranks."""
-        return {
-            "model": whole(self.model.state_dict()),
-            "optimizer": whole(self.optimizer.state_dict()),
-            "scaler": self.precision.state(),
-            "average": None if self.average is None else self.average.state(),
-            "penalties": {name: learner.state() for name, (_, learner) in self.objective.adaptive().items()},
-        }
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Go back to what ``state`` returned; called by all ranks."""
-        self.model.load_state_dict(spread(state["model"], self.model.state_dict()))
-        self.optimizer.load_state_dict(spread_optimizer(state["optimizer"], self.optimizer))
-        self.precision.restore(state["scaler"])
-        if self.average is not None:
-            self.average.restore(state["average"])
-        for name, (_, learner) in self.objective.adaptive().items():
-            learner.restore(state["penalties"][name])
-
     def take(self, step: int) -> dict[str, float]:
-        """Do optimizer step ``step`` (from 0); what there is to log of it. InputError where training diverges."""
-        settings = self.settings
+        """Do optimizer step ``step`` (from 0) and return what to log of it; InputError where training diverges."""
+        parts, settings, observed = self.parts, self.settings, Window()
         factor = learning_rate_factor(step, settings.warmup_steps, settings.nb_iterations)
-        set_learning_rates(self.optimizer, self.rates, factor)
-        self.model.train()
-        self.optimizer.zero_grad(set_to_none=True)
-        observed = Window()
-        for _, learner in self.objective.adaptive().values():
-            learner.forget()
+        set_learning_rates(parts.optimizer, parts.rates, factor)
+        parts.start_step()
         first = step * settings.gradient_accumulation_steps
         for batch in range(first, first + settings.gradient_accumulation_steps):
-            observed.add(self._add_gradient(batch, step))
-        sum_gradients(parameter for parameter in self.model.parameters() if parameter.requires_grad)
-        norm = self.precision.clip(self.optimizer, settings.max_grad_norm)
-        if not self.precision.scaler.is_enabled():  # the scaler skips steps of infinite gradients itself
+            observed.add(self.add_gradient(batch, step))
+        sum_gradients(parameter for parameter in parts.model.parameters() if parameter.requires_grad)
+        norm = parts.precision.clip(parts.optimizer, settings.max_grad_norm)
+        if not parts.precision.scaler.is_enabled():  # the scaler skips steps of infinite gradients itself
             check_finite("the norm of the gradients", norm, step)
         self.whole = False
-        taken = self.precision.apply(self.optimizer)
-        self.precision.check_progress(step, settings.nb_iterations)
+        taken = parts.precision.apply(parts.optimizer)
+        parts.precision.check_progress(step, settings.nb_iterations)
         if taken:
-            self._learn(step)
+            parts.learn(step)
         told = {"lr": settings.lr * factor, "grad_norm": norm if math.isfinite(norm) else 0.0}
-        return {**observed.means(), **told, **self.precision.logged()}
+        return {**observed.means(), **told, **parts.precision.logged()}
 
-    def _learn(self, step: int) -> None:
-        """Have penalties and the average learn from a step that changed the weights."""
-        for _, learner in self.objective.adaptive().values():
-            learner.settle(step)
-        if self.average is not None:
-            self.average.update(step)
-
-    def _add_gradient(self, batch: int, step: int) -> dict[str, float]:
-        """Add the gradient of global batch ``batch``, averaged over those of the step."""
-        accumulated = self.settings.gradient_accumulation_steps
+    def add_gradient(self, batch: int, step: int) -> dict[str, float]:
+        """Add the gradient of global batch ``batch``, averaged over those of the step; what there is to log of it."""
+        precision, accumulated = self.parts.precision, self.settings.gradient_accumulation_steps
         first, examples = self.own_examples(batch)
-        share = self.global_step.share(examples, first)
-        outcome = self.global_step.backward(
-            share, batch, step, lambda total: self.precision.scaled(total) / accumulated
-        )
+        share = self.gradient.share(examples, first)
+        outcome = self.gradient.backward(share, batch, step, lambda total: precision.scaled(total) / accumulated)
         check_finite("the loss", outcome.logged["total"], step)
         return outcome.logged
 
     def own_examples(self, batch: int) -> tuple[int, list[Example]]:
         """This process's examples of global batch ``batch``, and the number of the first of them in it."""
-        draws = self.batches[batch]
+        draws, seed = self.batches[batch], self.settings.seed
         first, end = own_share(len(draws))
         return first, [
-            self.examples.example(draw.index, random_stream(self.settings.seed, DOCUMENTS, draw.epoch, draw.index))
+            self.examples.example(draw.index, random_stream(seed, DOCUMENTS, draw.epoch, draw.index))
             for draw in draws[first:end]
         ]
 
+    def on_one_rank(self) -> tuple[Any, "GlobalBatchGradient"]:
+        """Called by all ranks: the model and its gradient that the first one may use alone."""
+        model = self.parts.whole_model()
+        return model, self.gradient.of(model)
 
-def check_finite(what: str, value: float, step: int) -> None:
-    """InputError where ``what`` of step ``step`` (from 0) is not a number, with what to do about it."""
-    if not math.isfinite(value):
-        raise InputError(
-            f"{what} is {value} at step {step + 1}: training diverged. Lower config.lr, lengthen config.warmup_steps, "
-            "clip the gradients (config.max_grad_norm) or do without fp16, in another config.checkpoint_dir or with "
-            "config.resume=false, which discards this training; the last checkpoint is untouched"
-        )
+
+class GlobalBatchGradient:
+    """Adds one global batch's gradient to the parameters of ``model``, for any number of processes and micro-batches.
+
+    At most ``micro_batch_size`` examples and ``micro_batch_tokens`` tokens, padding counted, are encoded at once
+    with a graph; None: any number. They bound memory and never change the arithmetic.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        objective: Objective,
+        *,
+        seed: int,
+        micro_batch_size: int | None = None,
+        micro_batch_tokens: int | None = None,
+        autocast: Callable[[], AbstractContextManager[object]],
+        device: torch.device,
+        sharded: Sharded | None = None,
+    ) -> None:
+        self.objective, self.sides, self.sharded, self.device = objective, objective.sides, sharded, device
+        self.cut = Cut(micro_batch_size, micro_batch_tokens).checked()
+        self.encode = ShareEncoder(model, seed, autocast, device)
+        of_tokens = isinstance(objective, DocumentObjective)
+        self.masked_tokens = MaskedTokens(model, objective.loss) if of_tokens else None
+
+    def of(self, model: nn.Module) -> "GlobalBatchGradient":
+        """The same of another ``model`` of the same kind, which is whole on this process."""
+        other = copy.copy(self)
+        other.encode, other.sharded = self.encode.of(model), None
+        return other
+
+    def share(self, examples: Sequence[Example], first: int = 0) -> Share:
+        """The tokens of this process's ``examples``, the first of which is number ``first`` of the global batch."""
+        return make_share(self.encode.model, examples, first, self.cut, self.device, self.sides)
+
+    def backward(
+        self, share: Share, batch: int, step: int, scaled: Callable[[Tensor], Tensor] = lambda total: total
+    ) -> Outcome:
+        """Add the gradient of the objective of global batch ``batch`` at optimizer step ``step``.
+
+        ``scaled`` is applied to the total before gradients are taken. Gradients are this process's part:
+        the sum over processes is the whole.
+        """
+        loss = None
+        if self.masked_tokens is not None:  # the loss of mid-training goes backward by itself
+            loss = self.masked_tokens.backward(share, batch, scaled, self.encode, self.sharded)
+        if self.sharded is not None:
+            share = share._replace(parts=in_one_order(share.parts))
+        known = [Memory() for _ in share.parts]
+        encoded = self._encode_first(share, batch, known)
+        own = {side: in_text_order(side, share.parts, encoded) for side in self.sides}
+        vectors = {side: gather_rows(own[side]).requires_grad_() for side in self.sides}  # [B, V] and [B * n, V]
+        outcome = self._objective(vectors, share, step)  # loss(scores) + Σ penalty.weight(step) · penalty(vectors)
+        self.objective.observe(vectors)
+        if outcome.total.requires_grad:
+            scaled(outcome.total).backward()
+        gradients = {side: _own_rows(vectors[side], share.first_text(side), len(own[side])) for side in self.sides}
+        self._send_back(share, batch, gradients, encoded[0] if len(share.parts) == 1 else None, known)
+        return outcome._replace(total=outcome.total.detach()).plus(loss)
+
+    @torch.no_grad()
+    def evaluate(self, share: Share, step: int) -> Outcome:
+        """The objective of one batch of this process alone, without dropout or gradients."""
+        with self.encode.without_dropout():
+            loss = None if self.masked_tokens is None else self.masked_tokens.evaluate(share, self.encode)
+            encoded = [self.encode(share, part, batch=0) for part in share.parts]
+        vectors = {side: in_text_order(side, share.parts, encoded) for side in self.sides}
+        return self._objective(vectors, share, step, everywhere=False).plus(loss)
+
+    def _encode_first(self, share: Share, batch: int, known: Sequence[Memory]) -> list[dict[str, Tensor]]:
+        """The vectors of each part; with a graph where there is one part, else remembered for the second encoding."""
+        only_one, encoded = len(share.parts) == 1, []
+        for part, memory in zip(share.parts, known, strict=True):
+            with torch.set_grad_enabled(only_one), nullcontext() if only_one else memory.filled():
+                encoded.append(self.encode(share, part, batch))
+        return encoded
+
+    def _objective(self, vectors: dict[str, Tensor], share: Share, step: int, everywhere: bool = True) -> Outcome:
+        """The objective of the batch's ``vectors``; ``everywhere``: they are those of all processes."""
+
+        def of_batch(rows: Tensor) -> Tensor:
+            rows = rows.to(self.device)
+            return gather_rows(rows) if everywhere else rows
+
+        documents = vectors["document"].unflatten(0, (-1, share.n_documents))
+        if isinstance(self.objective, DocumentObjective):
+            return self.objective.of_documents(documents, step)
+        teacher = None if share.teacher is None else of_batch(share.teacher)
+        known: dict[str, Tensor] = {}
+        if self.objective.masks_answers or self.objective.loss.needs_document_keys:
+            known["document_keys"] = of_batch(share.document_keys)
+        if self.objective.masks_answers:
+            keys = share.answers.after(share.first if everywhere else 0)
+            queries, numbers, judged = map(of_batch, keys)
+            known["answers"] = answers_of(queries, numbers, judged, known["document_keys"])
+        return self.objective(vectors["query"], documents, teacher, step, **known)
+
+    def _send_back(
+        self,
+        share: Share,
+        batch: int,
+        gradients: dict[str, Tensor],
+        encoded: dict[str, Tensor] | None,
+        known: Sequence[Memory],
+    ) -> None:
+        """Send ``gradients`` of the share's vectors back into the parameters, through ``encoded`` or a new encoding."""
+        trained = list(self.sides)
+        factor = 1 if self.sharded is None else self.sharded.factor  # it takes means over processes, not sums
+        for number, part in enumerate(share.parts):
+            wanted = {side: rows for side, rows in part.items() if side in trained and len(rows)}
+            vectors = encoded or {}
+            if wanted and not encoded:
+                with known[number].used() if len(trained) == len(self.sides) else nullcontext():
+                    vectors = self.encode(share, wanted, batch)
+            live = [side for side in vectors if vectors[side].requires_grad]
+            trained = [side for side in trained if side in live or side not in vectors]  # no parameters, no second time
+            if live:
+                rows = {side: gradients[side][torch.from_numpy(part[side]).to(self.device)] * factor for side in live}
+                if self.sharded is not None:
+                    self.sharded.keep_for(
+                        {side for later in share.parts[number + 1 :] for side in later if len(later[side])}
+                    )
+                apart = self.sharded is not None and self.sharded.apart
+                for sides in [[side] for side in live] if apart else [live]:
+                    torch.autograd.backward([vectors[side] for side in sides], [rows[side] for side in sides])
+
+
+def _own_rows(vectors: Tensor, first: int, length: int) -> Tensor:
+    """The gradient of this process's rows of gathered ``vectors``."""
+    gradient = torch.zeros_like(vectors) if vectors.grad is None else vectors.grad
+    return gradient.narrow(0, first, length)
