@@ -1,7 +1,7 @@
 """The exact state of an interrupted training, and whether a run may continue from it.
 
-``<dir>/model_ckpt/last/`` holds ``state.pt`` (tensors and plain values only, so that it is read
-without running code) and ``describe.json`` (what the run was asked to do). Folders are replaced whole; a
+``<dir>/model_ckpt/last/`` holds ``state.pt``, tensors and plain values only, so that it is read
+without running code, and ``describe.json``, the settings of the run. Folders are replaced whole; a
 kill between the two renames of a replacement leaves the former folder aside, and ``recover`` puts it back.
 """
 
@@ -36,7 +36,7 @@ def description_of(
     n_examples: int,
     run: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
-    """Everything that decides the weights of a training, for JSON; ``run`` is what else its caller knows of it."""
+    """Everything that decides the weights of a training, for JSON; ``run`` is added to it."""
     parts = {
         "loss": plain(loss),
         "penalties": {

@@ -48,7 +48,7 @@ class Trainer(TrainingSettings):
 
     Writes ``model/`` (best weights, or the last ones where nothing is monitored), ``model_ckpt/last/`` (the
     state to continue from), ``training_log.csv``, ``training_log.jsonl`` and ``tensorboard/``. ``describe``
-    holds what else decides the weights (the resolved config): a run continues only where it and the
+    holds all other facts that decide the weights (the resolved config). A run continues only where it and the
     settings are the same.
 
     InputError or ValueError on assembly where parts or settings do not fit each other.
@@ -187,7 +187,7 @@ class Trainer(TrainingSettings):
         )
 
     def _leave(self) -> str:
-        """Save what can be continued from; the words to leave with."""
+        """Save the state where the step is whole; the words to leave with."""
         told = f"training interrupted by {self.interrupts.by}" if self.interrupts.by else "training interrupted"
         agreed = world()[1] == 1 or not self.interrupts.repeated  # other ranks may be in the next step
         if self.optimizer_step.whole and self.progress.step and agreed:
@@ -218,7 +218,7 @@ class Trainer(TrainingSettings):
     # ── validation and checkpoints ──
 
     def _validated(self, model: Any, gradient: GlobalBatchGradient, step: int) -> dict[str, float]:
-        """The figures of what ``on_one_rank`` gave; nothing where nothing is validated."""
+        """The figures of ``model`` and its ``gradient``, on the first rank alone; empty where nothing is validated."""
         if not self.validation.columns:
             return {}
         with self.interrupts.alone(), self.parts.on_device(model):

@@ -27,8 +27,8 @@ class Retriever(nn.Module):
     ``document`` encodes documents, and queries too unless there is a ``query`` module of its own.
     Texts are read up to ``max_length`` tokens (``max_length_q`` for queries, the same where None).
     ``prompt_q`` and ``prompt_d`` are put before every text of their side.
-    ``freeze_document`` keeps the document encoder in evaluation mode and out of the gradient, whatever
-    :meth:`train` is told. Both sides start in evaluation mode.
+    ``freeze_document`` keeps the document encoder in evaluation mode, also after ``train()``, and out of the gradient.
+    Both sides start in evaluation mode.
 
     Raises InputError where widths, vocabularies or lengths do not fit each other.
     """
@@ -183,7 +183,7 @@ class Retriever(nn.Module):
 
 
 def weights_digest(weights: Iterable[tuple[str, Tensor]], digest: Any = None) -> str:
-    """32 hex digits that name weights and what is in ``digest`` (of hashlib) already; the same on every device."""
+    """32 hex digits that name weights after the contents of ``digest`` (of hashlib); the same on every device."""
     digest = digest or hashlib.sha256()
     for name, weight in sorted(weights):
         values = weight.detach().to("cpu", torch.float32).contiguous()

@@ -129,7 +129,7 @@ class SpladeTable(SpladeDoc):
 
 
 def _as_wide(embeddings: Tensor, vocab_size: int) -> Tensor:
-    """Word embeddings [V, D] of as many terms as the head has; those that it has more are zeros."""
+    """Word embeddings [V, D] of as many terms as the head has; rows for terms without an embedding are zeros."""
     missing = vocab_size - len(embeddings)
     if missing <= 0:
         return embeddings[:vocab_size]

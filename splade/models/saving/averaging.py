@@ -17,8 +17,8 @@ SHOWN = 3  # differences that an error lists
 def average_models(folders: Sequence[str | Path], weights: Sequence[float] | None = None) -> Retriever:
     """The model whose weights are the average of those in ``folders``, each weighed by ``weights`` (default: equally).
 
-    A folder is a model's or a training's (its ``model/`` is taken). Sums are float64; what is no weight (whole numbers)
-    is taken from the first. InputError where models differ in kind, settings, vocabulary or shapes.
+    A folder is a model's or a training's (its ``model/`` is taken). Sums are float64; whole numbers, which are no
+    weights, are taken from the first. InputError where models differ in kind, settings, vocabulary or shapes.
     """
     shares = _shares(folders, weights)
     paths = [_model_folder(folder) for folder in folders]

@@ -1,9 +1,9 @@
 """Model folders: written by us, plain masked language models, and Sentence Transformers' sparse encoders.
 
 A folder of ours holds the document model and the tokenizer at its root, where any program finds a
-plain masked language model, a query side of its own in a folder below it, and ``splade.json``, which says
-how the vectors are made of them. Where Sentence Transformers can make the same vectors, its files are beside
-them, and the folder is a ``SparseEncoder`` too.
+plain masked language model. A query side of its own is in a folder below it. ``splade.json`` says how the
+vectors are made of them. Where Sentence Transformers can make the same vectors, the folder has its files too and is
+a ``SparseEncoder``.
 """
 
 from collections.abc import Iterator, Mapping
@@ -90,7 +90,7 @@ def load_retriever(path: str | Path, **overrides: Any) -> Retriever:
 
 
 class Description(NamedTuple):
-    """The parts of a saved retriever: its class, the first and the other arguments, and what was kept beside."""
+    """The parts of a saved retriever: its class, the first and the other arguments, and the values saved beside."""
 
     kind: type[Retriever]
     source: str | Path

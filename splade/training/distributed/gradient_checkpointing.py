@@ -11,7 +11,7 @@ from splade.models.backbones.dropout import checkpoint_contexts
 def checkpoint_activations(model: nn.Module) -> None:
     """Have every transformer in ``model`` keep one state per layer; dropout masks are the same the second time.
 
-    InputError where there is none that can.
+    InputError where no part of the model can do so.
     """
     able = [part for part in model.modules() if getattr(part, "supports_gradient_checkpointing", False)]
     if not able:

@@ -68,9 +68,9 @@ class RerankerTrainer:
     weights. ``resume=False`` discards what the folder holds of an earlier training.
 
     A training that was interrupted continues where it stopped and, on a CPU, ends with the same weights
-    bit for bit; a finished one is left as it is. ``describe`` (JSON values) says what else a training must
-    share to be continued: where its data and first weights come from. Missing supervision is an
-    InputError before anything runs.
+    bit for bit; a finished one is left as it is. ``describe`` (JSON values) holds the other facts that
+    must stay the same for a training to be continued: the sources of its data and first weights. Missing
+    supervision is an InputError before anything runs.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""One process's part of a global batch: its texts as tokens, and which of them are encoded at once.
+"""One process's part of a global batch: its texts as tokens, in parts that are encoded at once.
 
 Every text has a number in the global batch, on its side, and that number alone decides its dropout masks. So the
 texts may be cut into parts anywhere: by examples, by tokens, by processes.
@@ -95,7 +95,7 @@ def cut_parts(
 ) -> Iterator[Part]:
     """The texts of ``lengths`` in tokens, ``n_examples`` (None: all) at a time and each time within ``budget``.
 
-    With a budget, texts of like length are put together whatever their side, longest first.
+    With a budget, queries and documents of like length are put together, longest first.
     """
     n = len(lengths["document"]) // n_documents
     size = n_examples or n

@@ -1,4 +1,4 @@
-"""Random numbers of a forward pass: dropout masks that belong to texts, a seeded stream for what else draws."""
+"""Random numbers of a forward pass: dropout masks that belong to texts, and a seeded stream for all others."""
 
 import logging
 from collections.abc import Iterator

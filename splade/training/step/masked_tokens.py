@@ -1,10 +1,9 @@
 """Mid-training: a masked language model goes on learning on the collection, with penalties on its documents' vectors.
 
-The hidden tokens are found again in one pass, the vectors come from another, of the texts as they are: those are the
-vectors that will be indexed, and what is hidden from the model should not decide which terms are penalised
-(Lassance and Clinchant, SIGIR 2022, arXiv 2207.03834, have FLOPS in their middle training). Both are of the whole
-global batch: the loss is a mean over all its hidden tokens, so each part of it may go backward by itself, and
-the penalties go the way that they always go.
+One pass finds the hidden tokens again. Another pass, over the texts as they are, gives the vectors that are penalised:
+those will be indexed, and tokens hidden from the model should not decide which terms are penalised (FLOPS in middle
+training: Lassance and Clinchant, SIGIR 2022, arXiv 2207.03834). Both are of the whole global batch. The loss is a mean
+over all hidden tokens, so each part of it goes backward by itself; penalties go the way of any training.
 """
 
 from collections.abc import Callable

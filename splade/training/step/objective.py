@@ -21,13 +21,13 @@ DOCUMENT_SPARSITY = ("L0_d", "dead_d")
 
 
 class Outcome(NamedTuple):
-    """The total to lower, and what there is to log of it."""
+    """The total to lower, and the figures to log."""
 
     total: Tensor  # scalar with a graph
     logged: dict[str, float]
 
     def plus(self, loss: Tensor | None) -> "Outcome":
-        """The outcome with a ``loss`` of the whole batch that was not part of it; itself where there is none."""
+        """The outcome with another ``loss`` of the whole batch added; None adds nothing."""
         if loss is None:
             return self
         logged = {"loss": float(loss), "total": self.logged["total"] + float(loss)}
@@ -37,11 +37,11 @@ class Outcome(NamedTuple):
 class Objective:
     """``loss(scores) + Σ penalty.weight(step) · penalty(vectors)`` of one global batch.
 
-    ``penalty_documents`` is "slot" (a penalty of documents is the mean over the positives and each
-    rank of negatives, as in pair and triplet training) or "pooled" (all documents together). The teacher's scores
-    are divided by ``teacher_temperature``; the student's are not. ``sides`` are those whose vectors it looks at.
-    ``masks_answers``: its loss is to be told which documents of the batch answer which query, so that these are no
-    negatives; it is so where the loss scores in-batch negatives, unless ``mask_answers`` is false.
+    ``penalty_documents`` is "slot" or "pooled". By slot, a penalty of documents is the mean over the positives and each
+    rank of negatives, as in pair and triplet training; pooled, it is taken of all documents together. The teacher's
+    scores are divided by ``teacher_temperature``, the student's are not. ``sides`` are those that have vectors.
+    With ``mask_answers``, a loss over in-batch negatives is told which documents of the batch answer which query, so
+    that these are no negatives (``masks_answers``).
     """
 
     sides: tuple[str, ...] = ("query", "document")
@@ -118,7 +118,7 @@ class Objective:
             learner.observe(vectors[side])
 
     def columns(self) -> list[str]:
-        """The names of what an outcome logs."""
+        """The names of the figures that an outcome logs."""
         names = [f"{penalty.name}_{penalty.side}" for penalty in self.penalties]
         return [
             "loss",

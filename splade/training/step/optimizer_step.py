@@ -9,8 +9,8 @@ loss, only for the encoders (gradient caching, arXiv 2101.06983):
 4. encode each part again with a graph (not where there is only one: its graph was kept) and send its rows of that
    gradient back into the parameters; sum the parameters' gradients over processes, once.
 
-Dropout masks are a function of the seed, the number of the global batch, the side, the text's number in the batch and
-the place in the text: the second encoding meets those of the first, any cut those of any other.
+Dropout masks are a function of the seed, the global batch's number, the side, the text's number in the batch and the
+place in the text. So both encodings of a text have the same masks, however the batch is cut.
 """
 
 import copy
@@ -62,7 +62,7 @@ class OptimizerStep:
         self.whole = True
 
     def take(self, step: int) -> dict[str, float]:
-        """Do optimizer step ``step`` (from 0) and return what to log of it; InputError where training diverges."""
+        """Do optimizer step ``step`` (from 0); its figures for the log. InputError where training diverges."""
         parts, settings, observed = self.parts, self.settings, Window()
         factor = learning_rate_factor(step, settings.warmup_steps, settings.nb_iterations)
         set_learning_rates(parts.optimizer, parts.rates, factor)
@@ -83,7 +83,7 @@ class OptimizerStep:
         return {**observed.means(), **told, **parts.precision.logged()}
 
     def add_gradient(self, batch: int, step: int) -> dict[str, float]:
-        """Add the gradient of global batch ``batch``, averaged over those of the step; what there is to log of it."""
+        """Add the gradient of global batch ``batch``, averaged over those of the step; its figures for the log."""
         precision, accumulated = self.parts.precision, self.settings.gradient_accumulation_steps
         first, examples = self.own_examples(batch)
         share = self.gradient.share(examples, first)
