@@ -1,7 +1,11 @@
 """The two kinds of retrievers: what both are, and what one of them alone is."""
 
+import math
+
 import pytest
+import torch
 from torch import nn
+from transformers import AutoModelForMaskedLM
 
 from splade.models import Dense, DenseRetriever, Retriever, SparseRetriever, Splade, load_retriever, save_retriever
 from splade.models.saving.checkpoint import KINDS
@@ -47,3 +51,23 @@ def test_a_dense_retriever_from_outside_the_package_finishes_its_vectors_and_is_
 def test_a_retriever_is_a_module_whose_engine_its_subclasses_say():
     assert issubclass(Retriever, nn.Module)
     assert not hasattr(Retriever, "engine")
+
+
+def test_a_score_is_that_of_the_three_lines_in_the_docstring(mlm):
+    lines = (
+        "logit[i, j] = head(transformer(text)[i])[j]",
+        "w[j] = max over i of log(1 + relu(logit[i, j]))",
+        "score(query, document) = sum over j of w_query[j] * w_document[j]",
+    )
+    assert "\n".join(f"        {line}" for line in lines) in Splade.__doc__
+    model, plain = Splade(mlm), AutoModelForMaskedLM.from_pretrained(mlm).eval()
+
+    def by_the_lines(text):
+        with torch.no_grad():
+            logits = plain(**model.tokenizer("document")(text, return_tensors="pt")).logits[0].tolist()  # [L][V]
+        return [max(math.log1p(max(logit[j], 0.0)) for logit in logits) for j in range(model.vocab_size)]
+
+    query, document = by_the_lines(TEXTS[0]), by_the_lines(TEXTS[1])
+    score = sum(w_query * w_document for w_query, w_document in zip(query, document, strict=True))
+    found = vectors(model, TEXTS[:1], "query") @ vectors(model, TEXTS[1:2]).T
+    assert found.item() == pytest.approx(score, rel=1e-5)
