@@ -10,8 +10,8 @@ import torch
 
 from splade.models.heads.activations import ACTIVATIONS
 from tests.conftest import ROOT
-from tests.models.test_fused_head import LENGTHS, D, case, gradients, naive
-from tests.models.test_not_a_number import INF, NAN
+from tests.models.heads.test_fused_head import LENGTHS, D, case, gradients, naive
+from tests.models.heads.test_not_a_number import INF, NAN
 
 CASES = [*product(("max", "sum"), ACTIVATIONS, [-1.0]), ("max", "log1p_relu", None), ("sum", "log1p_relu", None)]
 EXTREME = [("max", "log1p_relu", 100.0), ("max", "relu", -100.0), ("sum", "log1p_log1p_relu", 100.0)]
@@ -119,7 +119,7 @@ def check_all(device, tolerance):
 
 def test_the_arithmetic_of_the_kernel_is_that_of_the_naive_head():
     pytest.importorskip("triton", reason="Triton is not installed: it is made for Linux on x86-64")
-    code = "from tests.models.test_triton_head import check_all; check_all('cpu', 1e-5)"
+    code = "from tests.models.heads.test_triton_head import check_all; check_all('cpu', 1e-5)"
     paths = os.pathsep.join([str(ROOT), *sys.path])
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code],

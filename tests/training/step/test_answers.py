@@ -12,7 +12,7 @@ from splade.training.step.answers import answer_keys, answers_of, text_hashes
 from splade.training.step.objective import Objective
 from tests.data.writing import jsonl, put, tsv
 from tests.forked import run_well
-from tests.training.test_global_batch import CUTS, agree, gradients, step_of
+from tests.training.step.test_global_batch import CUTS, agree, gradients, step_of
 from tests.training.toy import ToyExamples, ToyRetriever, rng, toy_trainer
 
 
@@ -160,7 +160,7 @@ import os, sys, torch
 from datetime import timedelta
 from torch import distributed
 from splade.training.distributed.processes import own_share, sum_gradients
-from tests.training.test_answers import gradients, judged_batch
+from tests.training.step.test_answers import gradients, judged_batch
 from tests.training.toy import ToyRetriever
 
 folder, parent = sys.argv[1], os.fork()

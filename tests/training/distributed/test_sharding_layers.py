@@ -21,7 +21,7 @@ import os, sys
 from datetime import timedelta
 from torch import distributed
 from splade.training.distributed.sharding import layers
-from tests.training.test_sharding_layers import uneven
+from tests.training.distributed.test_sharding_layers import uneven
 
 folder, parent = sys.argv[1], os.fork()
 rank = int(parent == 0)

@@ -9,8 +9,8 @@ from splade.models.heads import sparse_head
 from splade.models.heads.activations import ACTIVATIONS
 from splade.models.heads.fused_head import POOLINGS, splade_head
 from splade.models.heads.sparse_head import concatenated, in_places, sparse_rows
+from tests.models.heads.test_fused_head import LENGTHS, case
 from tests.models.support import TEXTS, tokens
-from tests.models.test_fused_head import LENGTHS, case
 
 
 def dense(rows, width):

@@ -15,7 +15,7 @@ WORKER = """
 import os, sys
 from datetime import timedelta
 from torch import distributed
-from tests.training.test_sparsity import trained
+from tests.training.step.test_sparsity import trained
 
 folder, parent = sys.argv[1], os.fork()
 rank = int(parent == 0)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from splade.models.backbones.packed import Packed, blocks
 from splade.models.heads import max_pooling, screening
 from splade.models.heads.fused_head import splade_head
-from tests.models.test_fused_head import LENGTHS, case
+from tests.models.heads.test_fused_head import LENGTHS, case
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import torch
 from splade.models.heads import cuda_head, max_pooling, torch_head
 from splade.models.heads.activations import ACTIVATIONS
 from splade.models.heads.fused_head import POOLINGS, SpladeHead
-from tests.models.test_fused_head import LENGTHS, D, V, case, gradients, naive
+from tests.models.heads.test_fused_head import LENGTHS, D, V, case, gradients, naive
 
 LONG = (*LENGTHS, 130, 65, 64)
 

@@ -10,7 +10,7 @@ from splade.models import Splade
 from splade.models.backbones import gpu
 from splade.models.backbones.gpu import Gpu, check_gpus, prepare, runs_on, way_of
 from splade.models.heads import cuda_head, fused_head, torch_head
-from tests.models.test_fused_head import LENGTHS, case
+from tests.models.heads.test_fused_head import LENGTHS, case
 
 V100, T4, A100, RTX3090, H100, RTX5090 = (7, 0), (7, 5), (8, 0), (8, 6), (9, 0), (12, 0)
 CU126 = ["sm_50", "sm_60", "sm_70", "sm_75", "sm_80", "sm_86", "sm_90"]

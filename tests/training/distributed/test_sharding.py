@@ -17,7 +17,7 @@ WORKER = """
 import os, sys
 from datetime import timedelta
 from torch import distributed
-from tests.training.test_sharding import two_encoders
+from tests.training.distributed.test_sharding import two_encoders
 
 folder, parent = sys.argv[1], os.fork()
 rank = int(parent == 0)

@@ -32,7 +32,7 @@ WORKER = """
 import os, sys
 from datetime import timedelta
 from torch import distributed
-from tests.training.test_adaptive_penalties import adaptive
+from tests.training.step.test_adaptive_penalties import adaptive
 from tests.training.toy import toy_trainer
 
 folder, parent = sys.argv[1], os.fork()

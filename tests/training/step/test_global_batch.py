@@ -253,7 +253,7 @@ WORKER = """
 import os, sys, torch
 from datetime import timedelta
 from torch import distributed
-from tests.training.test_global_batch import examples, gradients
+from tests.training.step.test_global_batch import examples, gradients
 from splade.training.distributed.processes import anywhere, on_first_rank, own_share, same_start, sum_gradients
 from tests.training.toy import ToyRetriever, state_of, toy_trainer
 

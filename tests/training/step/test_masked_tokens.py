@@ -19,7 +19,7 @@ from splade.training.step.objective import DocumentObjective
 from splade.training.step.optimizer_step import GlobalBatchGradient
 from tests.forked import run_well
 from tests.tiny import tiny_decoder, tiny_encoder, tiny_mlm
-from tests.training.test_global_batch import agree, still
+from tests.training.step.test_global_batch import agree, still
 from tests.training.toy import TOPICS, document, rng, rows, same, state_of, toy_trainer
 
 PENALTIES = [Penalty("FLOPS", "document", FLOPS(), QuadraticRamp(0.4, 10))]
@@ -178,7 +178,7 @@ from datetime import timedelta
 from torch import distributed
 from splade.training.distributed.processes import own_share, sum_gradients
 from splade.models import Splade
-from tests.training.test_masked_tokens import batch_of, gradients, trainer
+from tests.training.step.test_masked_tokens import batch_of, gradients, trainer
 
 folder, parent = sys.argv[1], os.fork()
 rank = int(parent == 0)
