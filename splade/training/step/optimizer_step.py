@@ -128,8 +128,7 @@ class GlobalBatchGradient:
         self.objective, self.sides, self.sharded, self.device = objective, objective.sides, sharded, device
         self.cut = Cut(micro_batch_size, micro_batch_tokens).checked()
         self.encode = ShareEncoder(model, seed, autocast, device)
-        of_tokens = isinstance(objective, DocumentObjective)
-        self.masked_tokens = MaskedTokens(model, objective.loss) if of_tokens else None
+        self.masked_tokens = MaskedTokens(model, objective.loss) if isinstance(objective, DocumentObjective) else None
 
     def of(self, model: nn.Module) -> "GlobalBatchGradient":
         """The same of another ``model`` of the same kind, which is whole on this process."""
