@@ -16,8 +16,8 @@ from splade.losses import InBatchPairwiseNLL
 from splade.models import Splade
 from splade.records import Example, Text
 from splade.regularization import FLOPS, ConstantRamp, Penalty
-from splade.training.step.global_batch import GlobalStep
 from splade.training.step.objective import Objective
+from splade.training.step.optimizer_step import GlobalBatchGradient
 
 FLOPS_WEIGHT = 1e-3
 
@@ -97,7 +97,7 @@ def _ours(model: Splade, columns: Sequence[Sequence[str]], micro_batch_size: int
     ramp = ConstantRamp(FLOPS_WEIGHT)
     penalties = [Penalty("FLOPS", side, FLOPS(), ramp) for side in ("query", "document")]
     objective = Objective(InBatchPairwiseNLL(), penalties, in_batch=True, penalty_documents="slot")
-    step = GlobalStep(
+    step = GlobalBatchGradient(
         model,
         objective,
         seed=0,

@@ -19,7 +19,7 @@ from splade.data.tokens.tokenize import tokenize
 from splade.encoding.ahead import ahead
 from splade.encoding.compiled import Compiled
 from splade.encoding.precision import has_int8, name_of, precision_of
-from splade.models import SparseRetriever
+from splade.models import Retriever
 from splade.models.backbones.buckets import budget_for, length_buckets
 from splade.models.backbones.devices import own_device
 from splade.models.backbones.gpu import takes_tf32
@@ -51,7 +51,7 @@ class Encoder:
 
     def __init__(
         self,
-        model: SparseRetriever,
+        model: Retriever,
         side: str,
         *,
         batch_size: int = 32,
@@ -152,7 +152,7 @@ class Encoder:
         longest = max(int(tokens.attention_mask[chosen].sum(axis=1).max()), 1)
         input_ids = torch.from_numpy(tokens.input_ids[chosen, :longest]).to(self.device)  # [B, L]
         mask = torch.from_numpy(tokens.attention_mask[chosen, :longest]).to(self.device)
-        if isinstance(self.model, SparseRetriever):
+        if isinstance(self.model, Retriever):
             return self.model.rows(self.side, input_ids, mask)
         return sparse_rows(self.model(self.side, input_ids, mask))  # a class of the user's own
 

@@ -18,7 +18,7 @@ from splade.models import SparseRetriever
 from splade.models.backbones.devices import own_device
 from splade.models.rerankers import CrossEncoder, Pairwise, Reranker, load_reranker
 from splade.models.rerankers.base import DESCRIPTION
-from splade.models.retrievers.retriever import weights_digest
+from splade.models.retrievers.base import weights_digest
 from splade.records import SparseBatch, Text
 
 KEPT_WEIGHTS = 1 << 26  # 512 MiB

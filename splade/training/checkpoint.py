@@ -1,14 +1,14 @@
 """The exact state of an interrupted training, and whether a run may continue from it.
 
-``<dir>/model_ckpt/last/`` holds ``state.pt`` (tensors and plain values only, so that it is read
-without running code) and ``describe.json`` (what the run was asked to do). Folders are replaced whole; a
+``<dir>/model_ckpt/last/`` holds ``state.pt``, tensors and plain values only, so that it is read
+without running code, and ``describe.json``, the settings of the run. Folders are replaced whole; a
 kill between the two renames of a replacement leaves the former folder aside, and ``recover`` puts it back.
 """
 
 import logging
 import random
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,9 @@ import numpy as np
 import torch
 
 from splade.files import InputError, place_of, read_json, whole_folder, write_json
+from splade.losses.scores import Needs
+from splade.regularization.penalties import Penalty
+from splade.training.step.settings import TrainingSettings, plain
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +26,30 @@ FORMAT = 1
 MAY_GROW = frozenset({"nb_iterations"})
 MAY_DIFFER = frozenset({"train_monitoring_freq", "device", "checkpoint_dir", "micro_batch_size"})
 WRITTEN = ("model", "training_log.csv", "training_log.jsonl", "tensorboard", "model_ckpt/last")
+
+
+def description_of(
+    settings: TrainingSettings,
+    loss: Needs,
+    penalties: Iterable[Penalty],
+    model: Any,
+    n_examples: int,
+    run: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """Everything that decides the weights of a training, for JSON; ``run`` is added to it."""
+    parts = {
+        "loss": plain(loss),
+        "penalties": {
+            f"{each.name}_{each.side}": {"measure": plain(each.measure), "ramp": plain(each.ramp)} for each in penalties
+        },
+        "model": plain(getattr(model, "settings", dict)()),
+        # Absent where nothing is masked: so trained what was begun before there was the setting.
+        "mask_answers": (settings.mask_answers and loss.needs_in_batch) or None,
+    }
+    return {
+        "trainer": {**settings.described(), **parts, "n_examples": n_examples},
+        "run": plain(run or {}),
+    }
 
 
 def save_state(folder: str | Path, state: Mapping[str, Any], describe: Mapping[str, Any]) -> None:

@@ -4,11 +4,13 @@ import csv
 import json
 import logging
 import shutil
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from splade.files import naming, whole_file
+from splade.training.step.window import Window
 
 logger = logging.getLogger(__name__)
 
@@ -110,3 +112,44 @@ class Health:
         if wrong and what not in self._warned:
             logger.warning(words)
         (self._warned.add if wrong else self._warned.discard)(what)
+
+
+class StepRows:
+    """Rows of the log, each with the means of the steps since the one before; every ``every`` steps, and the ``last``.
+
+    ``done`` steps were done before. A step has ``per_step`` of the ``n_examples`` examples, of ``n_documents`` each.
+    Without a ``log``, as in all processes but the first, nothing is written.
+    """
+
+    def __init__(
+        self,
+        window: Window,
+        log: TrainingLog | None,
+        health: Health,
+        *,
+        every: int,
+        last: int,
+        done: int,
+        per_step: int,
+        n_examples: int,
+        n_documents: int,
+    ) -> None:
+        self.window, self.log, self.health = window, log, health
+        self.every, self.last = every, last
+        self.per_step, self.n_examples, self.n_documents = per_step, n_examples, n_documents
+        self._clock, self._clock_step = time.perf_counter(), done
+
+    def add(self, step: int, logged: Mapping[str, float]) -> None:
+        """Take in what step ``step``, counted from 1, logged; write a row where one is due."""
+        self.window.add(logged)
+        if step % self.every and step < self.last:
+            return
+        means, now = self.window.means(), time.perf_counter()
+        documents = (step - self._clock_step) * self.per_step * self.n_documents
+        means["documents_per_second"] = documents / max(now - self._clock, 1e-9)
+        means["epoch"] = step * self.per_step / self.n_examples
+        self._clock, self._clock_step = now, step
+        self.window.clear()
+        if self.log is not None:
+            self.log.write(step, means)
+            self.health.check(step, means)

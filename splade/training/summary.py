@@ -1,9 +1,34 @@
-"""The summary that a training returns."""
+"""The progress of a training, which its checkpoints hold, and the summary that it returns."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from splade.training.validation.validation import Best
 
 ALL_STEPS, EARLY = "all steps", "early stopping"
+
+
+class Progress(NamedTuple):
+    """The progress of a training: its steps, its last and best validation, and how it finished."""
+
+    step: int = 0  # optimizer steps done
+    validated: int = 0  # the last step that was validated and recorded
+    best: Best = Best()
+    figures: dict[str, float] = {}  # noqa: RUF012 - of that validation; never changed in place
+    finished: str = ""
+
+    def state(self) -> tuple[Any, ...]:
+        """The progress as plain values."""
+        return tuple(self._replace(best=tuple(self.best)))  # type: ignore[arg-type]
+
+    @classmethod
+    def restored(cls, state: Sequence[Any], n_steps: int) -> "Progress":
+        """The progress that gave ``state``; not finished where ``n_steps`` are more than were done."""
+        step, validated, best, figures, finished = state
+        if finished == ALL_STEPS and step < n_steps:
+            finished = ""
+        return cls(step, validated, Best(*best), figures, finished)
 
 
 class TrainingSummary(NamedTuple):

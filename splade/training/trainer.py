@@ -6,11 +6,10 @@ bit for bit as one that was not.
 """
 
 import logging
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,37 +19,27 @@ from tqdm import tqdm
 from splade.data.examples.examples import ExampleSource
 from splade.files import InputError
 from splade.losses import Loss, MaskedLanguageModel
-from splade.models import SparseRetriever, save_retriever
+from splade.models import Retriever, save_retriever
 from splade.models.backbones.devices import own_device
 from splade.models.saving.checkpoint import check_replaceable
 from splade.progress import progress
 from splade.regularization.penalties import Penalty
 from splade.training import checkpoint
-from splade.training.assembly import check_early_stopping, check_loss, check_processes, name_terms
+from splade.training.compatibility_checks import check_early_stopping, check_loss, check_processes, name_terms
 from splade.training.distributed.processes import anywhere, on_first_rank, world
 from splade.training.interrupts import Interrupted, Interrupts
-from splade.training.monitoring import Health, TrainingLog
-from splade.training.step.global_batch import GlobalStep
+from splade.training.monitoring import Health, StepRows, TrainingLog
+from splade.training.step.optimizer_step import GlobalBatchGradient, OptimizerStep
 from splade.training.step.sampling import GlobalBatches, split_validation
-from splade.training.step.settings import TrainingSettings, plain
-from splade.training.step.update import Updates
+from splade.training.step.settings import TrainingSettings
+from splade.training.step.trained_parts import TrainedParts
 from splade.training.step.window import Window
-from splade.training.summary import ALL_STEPS, EARLY, TrainingSummary
+from splade.training.summary import ALL_STEPS, EARLY, Progress, TrainingSummary
 from splade.training.validation.full_ranking import FullRanking
 from splade.training.validation.several_rankings import SeveralRankings
 from splade.training.validation.validation import Best, Validation, ValidationLoss
 
 logger = logging.getLogger(__name__)
-
-
-class Progress(NamedTuple):
-    """The progress of a training: its steps, its last and best validation, and how it finished."""
-
-    step: int = 0  # optimizer steps done
-    validated: int = 0  # the last step that was validated and recorded
-    best: Best = Best()
-    figures: dict[str, float] = {}  # noqa: RUF012 - of that validation; never changed in place
-    finished: str = ""
 
 
 @dataclass(eq=False, repr=False)
@@ -59,13 +48,13 @@ class Trainer(TrainingSettings):
 
     Writes ``model/`` (best weights, or the last ones where nothing is monitored), ``model_ckpt/last/`` (the
     state to continue from), ``training_log.csv``, ``training_log.jsonl`` and ``tensorboard/``. ``describe``
-    holds what else decides the weights (the resolved config): a run continues only where it and the
+    holds all other facts that decide the weights (the resolved config). A run continues only where it and the
     settings are the same.
 
     InputError or ValueError on assembly where parts or settings do not fit each other.
     """
 
-    model: SparseRetriever
+    model: Retriever
     loss: Loss | MaskedLanguageModel
     penalties: Sequence[Penalty]
     examples: ExampleSource
@@ -81,14 +70,17 @@ class Trainer(TrainingSettings):
         check_processes(self, n_processes)
         self._folder = Path(self.checkpoint_dir)
         self.model_dir, self.last = self._folder / "model", self._folder / "model_ckpt" / "last"
-        self._description = self._describe()
+        self._description = checkpoint.description_of(
+            self, self.loss, self.penalties, self.model, len(self.examples), self.describe
+        )
         name_terms(self.penalties, self.model)
         train, held_out = split_validation(len(self.examples), self.validation_loss_examples, self.seed)
         self.validation = self._validation(held_out)
         self._continues()
-        self._device = own_device() if self.device is None else torch.device(self.device)
+        device = own_device() if self.device is None else torch.device(self.device)
         batches = GlobalBatches(train, self.train_batch_size, self.seed)
-        self.updates = Updates(self.model, self.loss, self.penalties, self.examples, batches, self, self._device)
+        self.parts = TrainedParts(self.model, self.loss, self.penalties, self, device)
+        self.optimizer_step = OptimizerStep(self.parts, self.examples, batches, self)
         self.progress, self.window = Progress(), Window()
 
     def run(self) -> TrainingSummary:
@@ -105,21 +97,6 @@ class Trainer(TrainingSettings):
         name = monitor.figure if monitor else None
         kept = step if self._keeps_last(best, finished) else best.step
         return TrainingSummary(step, step - first, finished, name, best.score, best.step, figures, kept, self.model_dir)
-
-    def _describe(self) -> dict[str, Any]:
-        """Everything known here that decides the weights, for JSON."""
-        penalties = {
-            f"{each.name}_{each.side}": {"measure": plain(each.measure), "ramp": plain(each.ramp)}
-            for each in self.penalties
-        }
-        model: dict[str, Any] = getattr(self.model, "settings", dict)()
-        parts = {"loss": plain(self.loss), "penalties": penalties, "model": plain(model)}
-        # Absent where nothing is masked: so trained what was begun before there was the setting.
-        parts["mask_answers"] = (self.mask_answers and self.loss.needs_in_batch) or None
-        return {
-            "trainer": {**self.described(), **parts, "n_examples": len(self.examples)},
-            "run": plain(self.describe or {}),
-        }
 
     # ── start, continue, leave ──
 
@@ -154,32 +131,28 @@ class Trainer(TrainingSettings):
             checkpoint.discard(self._folder)
 
     def _restore(self, state: Mapping[str, Any]) -> None:
-        step, validated, best, figures, finished = state["progress"]
-        if finished == ALL_STEPS and step < self.nb_iterations:
-            finished = ""
-        self.progress = Progress(step, validated, Best(*best), figures, finished)
-        if validated and not self.model_dir.is_dir():
+        self.progress = Progress.restored(state["progress"], self.nb_iterations)
+        if self.progress.validated and not self.model_dir.is_dir():
             raise InputError(f"{self.model_dir} is gone: restore it, or delete {self._folder} to train from the start")
-        self.updates.restore(state)
+        self.parts.restore(state)
         self.window.restore(state["window"])
         checkpoint.restore_random_states(state["random"])
-        if not finished:
-            logger.info("continuing the training in %s after step %d", self._folder, step)
+        if not self.progress.finished:
+            logger.info("continuing the training in %s after step %d", self._folder, self.progress.step)
 
     def _save(self) -> None:
         state = {
-            **self.updates.state(),
+            **self.parts.state(),
             "window": self.window.state(),
             "random": checkpoint.random_states(),
-            "progress": tuple(self.progress._replace(best=tuple(self.progress.best))),  # type: ignore[arg-type]
+            "progress": self.progress.state(),
         }
         on_first_rank(lambda: checkpoint.save_state(self.last, state, self._description))
 
     def _run(self) -> None:
         self.log = self._open_log()
-        self.health = Health(self.model.vocab_size, ramped=self.nb_iterations // 2)
+        self.rows = self._rows()
         self.interrupts = Interrupts(together=world()[1] > 1)
-        self._clock, self._clock_step = time.perf_counter(), self.progress.step
         total, done = self.nb_iterations, self.progress.step
         try:
             with (
@@ -196,15 +169,28 @@ class Trainer(TrainingSettings):
     def _open_log(self) -> TrainingLog | None:
         if self.rank:
             return None
-        columns = [*self.updates.objective.columns(), "lr", "grad_norm", *self.updates.precision.columns]
+        columns = [*self.parts.objective.columns(), "lr", "grad_norm", *self.parts.precision.columns]
         columns += ["epoch", "documents_per_second", *self.validation.columns]
         return TrainingLog(self._folder, columns, step=self.progress.step, tensorboard=self.tensorboard)
 
+    def _rows(self) -> StepRows:
+        return StepRows(
+            self.window,
+            self.log,
+            Health(self.model.vocab_size, ramped=self.nb_iterations // 2),
+            every=self.train_monitoring_freq,
+            last=self.nb_iterations,
+            done=self.progress.step,
+            per_step=self.train_batch_size * self.gradient_accumulation_steps,
+            n_examples=len(self.optimizer_step.batches.examples),
+            n_documents=self.examples.n_documents,
+        )
+
     def _leave(self) -> str:
-        """Save what can be continued from; the words to leave with."""
+        """Save the state where the step is whole; the words to leave with."""
         told = f"training interrupted by {self.interrupts.by}" if self.interrupts.by else "training interrupted"
         agreed = world()[1] == 1 or not self.interrupts.repeated  # other ranks may be in the next step
-        if self.updates.whole and self.progress.step and agreed:
+        if self.optimizer_step.whole and self.progress.step and agreed:
             self._save()
             return f"{told} after step {self.progress.step}; the same command continues from there"
         if self.last.exists():
@@ -220,40 +206,23 @@ class Trainer(TrainingSettings):
             if self.progress.finished:
                 return
             with self.interrupts.deferred():
-                logged = self.updates.take(self.progress.step)
+                logged = self.optimizer_step.take(self.progress.step)
                 self.progress = self.progress._replace(step=self.progress.step + 1)
-                self.updates.whole = True
-                self._log(logged)
+                self.optimizer_step.whole = True
+                self.rows.add(self.progress.step, logged)
             bar.update()
             bar.set_postfix(loss=f"{logged['loss']:.4f}", refresh=False)
-            if anywhere(self.interrupts.pending, self._device):
+            if anywhere(self.interrupts.pending, self.parts.device):
                 raise KeyboardInterrupt
-
-    def _log(self, logged: Mapping[str, float]) -> None:
-        """Add a step to the window; write the window's means where a row is due."""
-        self.window.add(logged)
-        step = self.progress.step
-        if step % self.train_monitoring_freq and step < self.nb_iterations:
-            return
-        means, now = self.window.means(), time.perf_counter()
-        per_step = self.train_batch_size * self.gradient_accumulation_steps
-        documents = (step - self._clock_step) * per_step * self.examples.n_documents
-        means["documents_per_second"] = documents / max(now - self._clock, 1e-9)
-        means["epoch"] = step * per_step / len(self.updates.batches.examples)
-        self._clock, self._clock_step = now, step
-        self.window.clear()
-        if self.log is not None:
-            self.log.write(step, means)
-            self.health.check(step, means)
 
     # ── validation and checkpoints ──
 
-    def _validated(self, model: Any, global_step: GlobalStep, step: int) -> dict[str, float]:
-        """The figures of what ``on_one_rank`` gave; nothing where nothing is validated."""
+    def _validated(self, model: Any, gradient: GlobalBatchGradient, step: int) -> dict[str, float]:
+        """The figures of ``model`` and its ``gradient``, on the first rank alone; empty where nothing is validated."""
         if not self.validation.columns:
             return {}
-        with self.interrupts.alone(), self.updates.on_device(model):
-            return self.validation(model, global_step, step)
+        with self.interrupts.alone(), self.parts.on_device(model):
+            return self.validation(model, gradient, step)
 
     def _keeps_last(self, best: Best, finished: str) -> bool:
         """True where ``model/`` has the weights of the last validated step, best or not."""
@@ -270,9 +239,9 @@ class Trainer(TrainingSettings):
         ``model/`` comes before the state that knows of it, so that a kill between the two only repeats work.
         """
         step, best, monitor = self.progress.step, self.progress.best, self.validation.monitor
-        with self.updates.averaged():
-            model, global_step = self.updates.on_one_rank()
-            figures = on_first_rank(lambda: self._validated(model, global_step, step))
+        with self.parts.averaged():
+            model, gradient = self.optimizer_step.on_one_rank()
+            figures = on_first_rank(lambda: self._validated(model, gradient, step))
             if monitor is not None:
                 best = best.after(figures[monitor.figure], step, monitor.lower_is_better)
             finished = ALL_STEPS if step >= self.nb_iterations else ""

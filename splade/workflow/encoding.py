@@ -23,7 +23,7 @@ from splade.engines.bm25 import is_bm25
 from splade.engines.protocol import Kind, Terms
 from splade.files import InputError, open_binary
 from splade.indexing import Vocabulary
-from splade.models import SparseRetriever
+from splade.models import Retriever
 from splade.progress import progress
 from splade.records import SparseBatch, Text
 from splade.workflow.given_vectors import in_index_terms, numbers_in
@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 
 def encoder_from(
-    cfg: DictConfig, model: SparseRetriever, side: str, device: str | None = None, *, kind: Kind = "sparse"
+    cfg: DictConfig, model: Retriever, side: str, device: str | None = None, *, kind: Kind = "sparse"
 ) -> Encoder:
     """The encoder of one side, with the batch size and precision of the config; ``device`` as for `Encoder`.
 
@@ -133,7 +133,7 @@ def about_vectors(encoder: Encoder, collection: Collection) -> dict[str, Any]:
     return about | {"collection_crc32": checksum}
 
 
-def model_terms(model: SparseRetriever) -> list[str]:
+def model_terms(model: Retriever) -> list[str]:
     """The token of every term of a model, all different: those without one are called ``[term_<id>]``."""
     tokenizer = model.tokenizer("document")
     tokens = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
@@ -219,7 +219,7 @@ class DenseQueryEncoder:
         return Queries(in_matrix(self.encoder.encode_all(texts)), fingerprint=self.fingerprint)
 
 
-def check_fingerprint(index: Terms, model: SparseRetriever, force: bool = False) -> str:
+def check_fingerprint(index: Terms, model: Retriever, force: bool = False) -> str:
     """The model's fingerprint; refuses to search an index that another model made, unless ``force``."""
     mine = model.fingerprint()
     if index.fingerprint in ("", mine):

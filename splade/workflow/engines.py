@@ -17,7 +17,7 @@ from splade.progress import progress
 from splade.records import Text
 
 if TYPE_CHECKING:
-    from splade.models import SparseRetriever
+    from splade.models import Retriever
 
 BUILDING = ("memory_mb", "layout", "dtype")
 BATCH = 256  # texts that an engine is given at a time
@@ -162,7 +162,7 @@ class FromModel:
         self.cfg = cfg
 
     @cached_property
-    def model(self) -> "SparseRetriever":
+    def model(self) -> "Retriever":
         """The model of the config."""
         from splade.workflow.model_loading import retriever_from  # here and below: texts are searched without torch
 

@@ -13,7 +13,7 @@ from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from splade.files import InputError
-from splade.models import Dense, SparseRetriever, Splade, SpladeBm25, SpladeTopK
+from splade.models import Dense, Retriever, Splade, SpladeBm25, SpladeTopK
 from splade.models.backbones.loading import folder_of
 from splade.models.saving.checkpoint import Description, description_of
 from splade.models.saving.sentence_transformers import is_sparse_encoder, module_names
@@ -38,7 +38,7 @@ NAME = "init_dict.model_type_or_dir"
 KIND = ("config.matching_type", "hf.model.dense", "model._target_")
 
 
-def retriever_from(cfg: DictConfig) -> SparseRetriever:
+def retriever_from(cfg: DictConfig) -> Retriever:
     """The trained model of ``config.checkpoint_dir``, or the published one that ``init_dict`` names.
 
     ``config.pretrained_no_yamlconfig=true`` chooses the second. What a folder says of itself holds, but for lengths,
@@ -50,12 +50,12 @@ def retriever_from(cfg: DictConfig) -> SparseRetriever:
         return _used(cfg, _trained_folder(cfg), asked)
     folder = _described_source(cfg)
     if folder is None:
-        model: SparseRetriever = instantiate(cfg.model)
+        model: Retriever = instantiate(cfg.model)
         return model
     return _used(cfg, folder, asked_of(cfg, always=() if is_named(cfg, NAME) else OF_THE_RECIPE))
 
 
-def starting_model(cfg: DictConfig) -> SparseRetriever:
+def starting_model(cfg: DictConfig) -> Retriever:
     """The model that a training starts from: ``init_dict.model_type_or_dir`` with the settings of the config.
 
     A folder that describes itself goes on as what it is, its query side, tables and lexical weights included; settings
@@ -65,7 +65,7 @@ def starting_model(cfg: DictConfig) -> SparseRetriever:
     folder = _described_source(cfg)
     target = _target(cfg)
     if folder is None or target is None:
-        model: SparseRetriever = instantiate(cfg.model)
+        model: Retriever = instantiate(cfg.model)
         return model
     described, recipe = description_of(folder), not is_named(cfg, NAME)
     kind = _starting_kind(cfg, described, folder, target, named=recipe or is_named(cfg, *KIND))
@@ -78,7 +78,7 @@ def starting_model(cfg: DictConfig) -> SparseRetriever:
     return _made(cfg, folder, described, asked, kind=kind)
 
 
-def as_trained(cfg: DictConfig, model: SparseRetriever) -> DictConfig:
+def as_trained(cfg: DictConfig, model: Retriever) -> DictConfig:
     """``cfg`` with what ``model``, which its training starts from, is: so that the saved config says so too."""
     target = _target(cfg)
     if _described_source(cfg) is None or target is None:
@@ -138,7 +138,7 @@ def _described_source(cfg: DictConfig) -> Path | None:
     return None
 
 
-def _used(cfg: DictConfig, folder: Path, asked: dict[str, Asked]) -> SparseRetriever:
+def _used(cfg: DictConfig, folder: Path, asked: dict[str, Asked]) -> Retriever:
     """The model in ``folder`` as it describes itself, with the lengths, prompts and ``top_q`` that count."""
     described, target = description_of(folder), _target(cfg)
     if target is not None and not issubclass(described.kind, target) and is_named(cfg, *KIND):
@@ -152,7 +152,7 @@ def _used(cfg: DictConfig, folder: Path, asked: dict[str, Asked]) -> SparseRetri
 
 def _made(
     cfg: DictConfig, folder: Path, described: Description, asked: dict[str, Asked], *, kind: Any, changeable: Any = None
-) -> SparseRetriever:
+) -> Retriever:
     """The model of a described folder with the settings that count; what differs is said."""
     asked = _of_the_folder(cfg, described, asked)
     settled = settle(described, asked, kind=kind, changeable=changeable, remedy=_remedy(folder, "{instead}"))
@@ -162,7 +162,7 @@ def _made(
     if sentence:
         logger.warning("%s", sentence)
     try:
-        model: SparseRetriever = kind(described.source, **settled.arguments)
+        model: Retriever = kind(described.source, **settled.arguments)
     except ValueError as error:
         raise InputError(f"{folder}: {error}") from error
     return model
@@ -206,11 +206,11 @@ def _starting_kind(cfg: DictConfig, described: Description, folder: Path, target
     return kind
 
 
-def _target(cfg: DictConfig) -> type[SparseRetriever] | None:
+def _target(cfg: DictConfig) -> type[Retriever] | None:
     """The class of retrievers that the config means; None where it names something else."""
     path = OmegaConf.select(cfg, "model._target_")
     found = get_object(path) if path else None
-    return found if isinstance(found, type) and issubclass(found, SparseRetriever) else None
+    return found if isinstance(found, type) and issubclass(found, Retriever) else None
 
 
 def _kind(cfg: DictConfig) -> str:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from omegaconf import DictConfig, OmegaConf
 
 from splade.files import InputError
-from splade.models import SparseRetriever
+from splade.models import Retriever
 from splade.models.saving.checkpoint import Description
 
 ADDRESSES = {
@@ -92,7 +92,7 @@ def is_named(cfg: DictConfig, *addresses: str) -> bool:
     return any(f"{name}.".startswith(f"{address}.") for name in cfg.named for address in addresses)
 
 
-def own_of(described: Description, key: str, kind: type[SparseRetriever] | None = None) -> Any:
+def own_of(described: Description, key: str, kind: type[Retriever] | None = None) -> Any:
     """The value of a setting that the folder has; the default of its kind, or of ``kind``, where it says nothing."""
     settings = described.settings
     if settings.get(key) is None and key in ("agg_q", "activation_q", "max_length_q"):
@@ -104,7 +104,7 @@ def settle(
     described: Description,
     asked: Mapping[str, Asked],
     *,
-    kind: type[SparseRetriever],
+    kind: type[Retriever],
     changeable: Collection[str] | None = None,
     remedy: str = "",
 ) -> Settled:
@@ -150,7 +150,7 @@ def defaults_of(kind: type) -> dict[str, Any]:
     return found
 
 
-def lost_by(described: Description, kind: type[SparseRetriever]) -> list[str]:
+def lost_by(described: Description, kind: type[Retriever]) -> list[str]:
     """Settings and parts of the folder that a model of ``kind`` would not have, in words."""
     accepted, defaults = defaults_of(kind), defaults_of(described.kind)
     return [

@@ -23,8 +23,8 @@ from splade.models import (
 from splade.models.saving.checkpoint import described_tokenizer
 from splade.train import train
 from splade.workflow.model_loading import as_trained, retriever_from, starting_model, teacher_from
+from tests.models.saving.test_sparse_encoder_folders import mlm_module, pooling_module, router_folder, static_folder
 from tests.models.support import TEXTS, vectors
-from tests.models.test_sparse_encoder_folders import mlm_module, pooling_module, router_folder, static_folder
 from tests.tiny import tiny_mlm
 
 

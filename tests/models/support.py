@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import torch
 from torch import Tensor, nn
 
-from splade.models import SparseRetriever
+from splade.models import Retriever
 
 TEXTS = (
     "the heat of the sun",
@@ -16,7 +16,7 @@ TEXTS = (
 )
 
 
-def tokens(model: SparseRetriever, texts: Sequence[str], side: str = "document") -> tuple[Tensor, Tensor]:
+def tokens(model: Retriever, texts: Sequence[str], side: str = "document") -> tuple[Tensor, Tensor]:
     """Token ids and mask [B, L] of ``texts``, padded to the longest."""
     batch = model.tokenizer(side)(
         list(texts), padding=True, truncation=True, max_length=model.max_length(side), return_tensors="pt"
@@ -25,7 +25,7 @@ def tokens(model: SparseRetriever, texts: Sequence[str], side: str = "document")
 
 
 @torch.no_grad()
-def vectors(model: SparseRetriever, texts: Sequence[str], side: str = "document") -> Tensor:
+def vectors(model: Retriever, texts: Sequence[str], side: str = "document") -> Tensor:
     """Vectors [B, V] of ``texts``."""
     return model(side, *tokens(model, texts, side))
 

@@ -100,8 +100,8 @@ def test_a_real_model_has_the_same_gradient_in_micro_batches(tmp_path):
     for size in (None, 1):
         trainer = real_trainer(tmp_path / str(size), mlm, micro_batch_size=size)
         trainer.model.train()
-        step = trainer.updates.global_step
-        step.backward(step.share(trainer.updates.own_examples(0)[1]), batch=0, step=8)
+        step = trainer.optimizer_step.gradient
+        step.backward(step.share(trainer.optimizer_step.own_examples(0)[1]), batch=0, step=8)
         ends.append({name: p.grad for name, p in trainer.model.named_parameters()})
     for name, gradient in ends[0].items():
         torch.testing.assert_close(ends[1][name], gradient, rtol=1e-4, atol=1e-5, msg=name)

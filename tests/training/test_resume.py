@@ -27,7 +27,7 @@ if n > 1:
     distributed.init_process_group("gloo", init_method=f"file://{folder}.meet", rank=rank, world_size=n,
                                    timeout=timedelta(seconds=600))
 trainer = toy_trainer(folder, **SETTINGS)
-take = trainer.updates.take
+take = trainer.optimizer_step.take
 
 def killed(step):
     if step == kill_at:
@@ -36,7 +36,7 @@ def killed(step):
         os.kill(os.getpid(), signal.SIGKILL)
     return take(step)
 
-trainer.updates.take = killed
+trainer.optimizer_step.take = killed
 trainer.run()
 for pid in children:
     assert os.waitpid(pid, 0)[1] == 0

@@ -56,7 +56,7 @@ def test_a_batch_has_their_loss_and_gradient(tmp_path, lambda_q, lambda_d):
         tensorboard=False,
     )
     model.train()
-    step = trainer.updates.global_step
+    step = trainer.optimizer_step.gradient
     logged = step.backward(step.share([Given().example(n, None) for n in range(len(PAIRS))], 0), batch=0, step=0).logged
 
     save_retriever(model, tmp_path / "saved")

@@ -112,14 +112,14 @@ def test_an_interrupt_before_the_first_step_leaves_nothing_behind(tmp_path, stra
 
 def test_a_second_ctrl_c_inside_the_update_does_not_save_a_torn_state(tmp_path, straight, monkeypatch):
     trainer = toy_trainer(tmp_path)
-    apply = trainer.updates.precision.apply
+    apply = trainer.parts.precision.apply
 
     def torn(optimizer):
         apply(optimizer)
         if trainer.progress.step == 4:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(trainer.updates.precision, "apply", torn)
+    monkeypatch.setattr(trainer.parts.precision, "apply", torn)
     with pytest.raises(Interrupted, match="from the last checkpoint"):
         trainer.run()
     assert state_of(trainer)["progress"][0] == 3
@@ -375,7 +375,7 @@ def test_a_setting_out_of_range_is_named_with_its_address(wrong):
 
 def test_a_loss_that_is_not_a_number_ends_training_and_keeps_the_checkpoint(tmp_path):
     trainer = toy_trainer(tmp_path)
-    take = trainer.updates.take
+    take = trainer.optimizer_step.take
 
     def poisoned(step):
         if step == 4:
@@ -383,7 +383,7 @@ def test_a_loss_that_is_not_a_number_ends_training_and_keeps_the_checkpoint(tmp_
                 trainer.model.head.bias.fill_(torch.nan)
         return take(step)
 
-    trainer.updates.take = poisoned
+    trainer.optimizer_step.take = poisoned
     with pytest.raises(InputError, match=r"nan at step 5: training diverged\. Lower config\.lr") as caught:
         trainer.run()
     assert "another config.checkpoint_dir or with config.resume=false" in str(caught.value)
@@ -416,7 +416,7 @@ def test_validation_examples_are_never_trained_on(tmp_path):
     trainer = toy_trainer(tmp_path, examples=examples)
     held_out = set(trainer.validation.loss.held_out.tolist())
     for step in range(12):
-        trainer.updates.take(step)
+        trainer.optimizer_step.take(step)
     assert len(held_out) == 6
     assert set(examples.read) == set(range(24)) - held_out
 

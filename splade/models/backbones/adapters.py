@@ -1,7 +1,7 @@
 """Folders that hold adapters of peft (``adapter_config.json``) beside, or in place of, a model's weights.
 
-They are merged into the weights of the model that they were trained for, so that a model with adapters is used and
-trained on as any other. Without peft, or where the adapters are of another model, the folder is refused.
+Adapters are merged into the weights of the model that they were trained for. A model with adapters is then used and
+trained on as any other. Without peft, or with the adapters of another model, the folder is refused.
 """
 
 import shutil
@@ -102,7 +102,7 @@ def _check_places(folder: Path, base: Path, model: Any, parts: Iterable[str]) ->
 
 @contextmanager
 def _without_adapters(base: Path) -> Iterator[Path]:
-    """``base``, or links to what is in it but for adapters, which transformers would put in unmerged."""
+    """``base``, or links to its files without adapters, which transformers would load unmerged."""
     if not has_adapter_files(base):
         yield base
         return

@@ -32,8 +32,8 @@ def budget_for(device_type: str) -> Budget:
 def length_buckets(lengths: ArrayLike, budget: Budget, most: int | None = None) -> list[NDArray[np.int64]]:
     """Places of texts of ``lengths`` [B] in buckets to be padded each to its own longest, longest first.
 
-    Texts are sorted by length (ties in order) and cut where padded tokens and calls together cost least, each
-    bucket holding at most ``budget.tokens`` with padding (or one text) and at most ``most`` texts.
+    Texts are sorted by length (ties in order) and cut where padded tokens and calls together cost least. A bucket
+    has at most ``budget.tokens`` tokens, padding counted, or one text, and at most ``most`` texts.
     """
     lengths = np.maximum(np.asarray(lengths, np.int64), 1)
     order = np.argsort(-lengths, kind="stable")

@@ -39,7 +39,7 @@ class TextDropout(TorchFunctionMode):
     """While active, every dropout that torch is asked for is drawn from the ``keys`` [B] int64 of the texts computed.
 
     Serves ``dropout`` of tensors [B, …] (of packed texts: [1, T, …]) and the dropout inside
-    ``scaled_dot_product_attention``, whatever the module that calls them. ``unreached`` names the calls that could not
+    ``scaled_dot_product_attention``, in any module. ``unreached`` names the calls that could not
     be served, because their tensor does not have one row per text: those draw as torch does.
     """
 
@@ -154,7 +154,7 @@ def packed(rows: Tensor, lengths: Sequence[int]) -> Iterator[None]:
 
 
 def over_runs(runs: Iterable[Run]) -> Iterator[Run]:
-    """The ``runs`` of packed texts, one after the other; what is done with each is one step of all of them.
+    """The ``runs`` of packed texts, one after the other; together they are one step of the forward pass.
 
     While a run is at hand its texts are those computed, in tensors [texts of the run, …].
     """

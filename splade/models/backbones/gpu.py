@@ -46,7 +46,7 @@ choice = Choice()
 
 
 def prepare(head: str | None = None, tf32: bool | None = None) -> None:
-    """Apply ``config.cuda_head`` and ``config.tf32`` (None: what is best here, and torch's own setting).
+    """Apply ``config.cuda_head`` and ``config.tf32`` (None: the fastest head, and torch's own setting).
 
     InputError where the head is unknown or cannot be had here, or where this build of torch has no code for any of the
     visible GPUs; a warning where it has none for some, or has no CUDA at all beside an NVIDIA driver.

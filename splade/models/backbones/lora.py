@@ -1,8 +1,8 @@
-"""Low-rank adapters (LoRA, arXiv 2106.09685): a frozen language model, and beside its linear layers what is trained.
+"""Low-rank adapters (LoRA, arXiv 2106.09685): a frozen language model with trained matrices beside its linear layers.
 
 A layer with weight W gives ``W x + alpha / r · B A x``; A and B have ``r`` rows and columns, B starts at zero, so
 that a model with fresh adapters gives the vectors of the one without. A saved model has them merged into its weights,
-so that every program loads it as if there had been none, and by themselves in ``adapter/``, as peft keeps them.
+so that every program loads it as a plain model. The adapters alone are in ``adapter/``, in the form of peft.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

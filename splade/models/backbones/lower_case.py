@@ -11,7 +11,7 @@ CAPITALS = "AÉ"
 
 
 def lower_casing(tokenizer: Any) -> Any:
-    """``tokenizer``, lower-casing from now on, before whatever else it does to text; in place.
+    """``tokenizer``, changed in place: lower-casing becomes the first thing that it does to a text.
 
     The step is part of the tokenizer's own files. One that lower-cases already is left as it is.
     """

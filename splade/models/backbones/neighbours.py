@@ -1,4 +1,4 @@
-"""A text's vector does not depend on the texts that it is computed with.
+"""A text's vector does not depend on the other texts in its batch.
 
 Most architectures leave padding out of everything, and read a padded text as they read it alone. Some do not: the
 Fourier transforms of FNet and the convolutions of ConvBERT run over padding as over words. Architectures in the table
@@ -48,7 +48,7 @@ class Reader:
         raise NotImplementedError
 
     def states(self, input_ids: Tensor, attended: Tensor) -> Tensor:
-        """States [B, L, ·] of which none depends on another text; those of padding do not matter."""
+        """States [B, L, ·], none of them dependent on another text; those of padding do not matter."""
         if self.pads:
             return self.padded_states(input_ids, attended)
         return by_length(self.padded_states, attended, input_ids, attended)

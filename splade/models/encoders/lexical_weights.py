@@ -1,6 +1,6 @@
 """A lexical weight for each of a text's own tokens, added to what a masked language model's head expands it to.
 
-Pooling by maximum sees neither how often a token occurs nor how long a text is, and a model that has met few queries
+Pooling by maximum sees neither how often a token occurs nor how long a text is. A model that has met few queries
 trusts a rare word of its own collection no more than any other. BM25 knows all three. Its weights are added in the
 space of the terms, so that one vector holds both and one inverted index searches it; the head, trained together with
 them, learns what they miss (the idea of CLEAR, arXiv 2004.13969, whose residual is a dense vector beside the words).

@@ -235,7 +235,7 @@ def attend_to_something(attention_mask: Tensor) -> Tensor:
 
 
 def one_of(address: str, value: Any, accepted: Iterable[str]) -> None:
-    """ValueError naming the config address, the value and what is accepted, where it is none of these."""
+    """ValueError, with the config address, the value and the accepted ones, unless the value is one of them."""
     accepted = list(accepted)
     if value not in accepted:
         raise ValueError(f"{address} must be one of {', '.join(accepted)}, got {value!r}")

@@ -124,7 +124,7 @@ class LearnedTable(TokenBag):
 
 
 def start_at_one(projection: nn.Linear, activation: str) -> None:
-    """Have ``projection`` give, through ``activation``, the weight 1 whatever it is shown; in place."""
+    """Have ``projection`` give the weight 1, through ``activation``, for every input; in place."""
     bias = 1.0
     for _ in range(activation.count("log1p")):
         bias = float(np.expm1(bias))

@@ -1,7 +1,7 @@
 """Functions that turn a logit into a term weight, in float32 at least.
 
-``log(1 + x)`` computed in half precision loses every weight below the type's resolution at 1, so the
-logits are widened first and ``log1p`` is used, whatever type the transformer computed in. Float64 stays.
+In half precision ``log(1 + x)`` loses every weight below the type's resolution at 1. So the logits are widened
+first, and ``log1p`` is used. Float64 stays.
 """
 
 from collections.abc import Callable

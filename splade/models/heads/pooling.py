@@ -25,7 +25,7 @@ def pool_hidden(
     agg: str,
     activation: str,
 ) -> Tensor:
-    """Term weights [B, V] of an encoder's hidden states, by whatever way is fast on their device.
+    """Term weights [B, V] of an encoder's hidden states, computed in the fastest way on their device.
 
     ``states`` holds one or more batches of them [b, l, D], each with its mask [b, l]; their texts stand in the
     result one after the other. ``transform`` (None: nothing) is what the head does to each state by itself

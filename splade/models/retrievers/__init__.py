@@ -1,1 +1,1 @@
-"""Published kinds of retrievers: an encoder for each side, and what a query and a document are to them."""
+"""The published kinds of retrievers: an encoder for documents, and one for queries or the same."""

@@ -10,7 +10,7 @@ from splade.files import InputError, read_json
 from splade.models.encoders.lexical_weights import LexicalWeights, Saturation, learned
 from splade.models.encoders.mlm import special_ids
 from splade.models.encoders.token_tables import read_table
-from splade.models.retrievers.kinds import Splade
+from splade.models.retrievers.splade import Splade
 
 EXPANSION, STRENGTH = 0.2, 0.45
 """At the start the head's weights count 0.2, and BM25's score 0.45². docs/models.md tells what is known of

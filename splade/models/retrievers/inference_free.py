@@ -12,8 +12,8 @@ from splade.models.encoders.mlm import MlmEncoder, one_of, special_ids
 from splade.models.encoders.own_tokens import LearnedTable, TokenBag, TokenTable
 from splade.models.encoders.token_tables import IDF, STATIC_FOLDER, read_table
 from splade.models.heads.activations import ACTIVATIONS
-from splade.models.retrievers.kinds import MlmRetriever
-from splade.models.retrievers.retriever import tokenizer_for
+from splade.models.retrievers.base import tokenizer_for
+from splade.models.retrievers.splade import MlmRetriever
 
 
 class SpladeDoc(MlmRetriever):
@@ -129,7 +129,7 @@ class SpladeTable(SpladeDoc):
 
 
 def _as_wide(embeddings: Tensor, vocab_size: int) -> Tensor:
-    """Word embeddings [V, D] of as many terms as the head has; those that it has more are zeros."""
+    """Word embeddings [V, D] of as many terms as the head has; rows for terms without an embedding are zeros."""
     missing = vocab_size - len(embeddings)
     if missing <= 0:
         return embeddings[:vocab_size]

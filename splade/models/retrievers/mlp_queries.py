@@ -19,8 +19,8 @@ from splade.models.encoders.mlm import (
 )
 from splade.models.encoders.own_tokens import OwnTokens, start_at_one
 from splade.models.heads.activations import ACTIVATIONS
-from splade.models.retrievers.kinds import MlmRetriever
-from splade.models.retrievers.retriever import tokenizer_for
+from splade.models.retrievers.base import tokenizer_for
+from splade.models.retrievers.splade import MlmRetriever
 
 PROJECTION = "token_weights.safetensors"
 

@@ -8,17 +8,17 @@ import torch
 from torch import Tensor
 
 from splade.files import InputError
-from splade.models.retrievers.retriever import SparseRetriever
+from splade.models.retrievers.base import Retriever
 from splade.models.saving.checkpoint import DESCRIPTION, load_retriever
 
 SHOWN = 3  # differences that an error lists
 
 
-def average_models(folders: Sequence[str | Path], weights: Sequence[float] | None = None) -> SparseRetriever:
+def average_models(folders: Sequence[str | Path], weights: Sequence[float] | None = None) -> Retriever:
     """The model whose weights are the average of those in ``folders``, each weighed by ``weights`` (default: equally).
 
-    A folder is a model's or a training's (its ``model/`` is taken). Sums are float64; what is no weight (whole numbers)
-    is taken from the first. InputError where models differ in kind, settings, vocabulary or shapes.
+    A folder is a model's or a training's (its ``model/`` is taken). Sums are float64; whole numbers, which are no
+    weights, are taken from the first. InputError where models differ in kind, settings, vocabulary or shapes.
     """
     shares = _shares(folders, weights)
     paths = [_model_folder(folder) for folder in folders]
@@ -57,12 +57,12 @@ def _model_folder(folder: str | Path) -> Path:
     return inner if (inner / DESCRIPTION).is_file() else Path(folder)
 
 
-def _floating(model: SparseRetriever) -> dict[str, Tensor]:
+def _floating(model: Retriever) -> dict[str, Tensor]:
     with torch.no_grad():
         return {name: value for name, value in model.state_dict().items() if value.is_floating_point()}
 
 
-def _check_alike(first: SparseRetriever, where: Path, other: SparseRetriever, path: Path) -> None:
+def _check_alike(first: Retriever, where: Path, other: Retriever, path: Path) -> None:
     both = f"config.average.checkpoints: {where} and {path}"
     if type(first) is not type(other):
         raise InputError(f"{both} are of two kinds, {type(first).__name__} and {type(other).__name__}")

@@ -1,9 +1,9 @@
 """Model folders: written by us, plain masked language models, and Sentence Transformers' sparse encoders.
 
 A folder of ours holds the document model and the tokenizer at its root, where any program finds a
-plain masked language model, a query side of its own in a folder below it, and ``splade.json``, which says
-how the vectors are made of them. Where Sentence Transformers can make the same vectors, its files are beside
-them, and the folder is a ``SparseEncoder`` too.
+plain masked language model. A query side of its own is in a folder below it. ``splade.json`` says how the
+vectors are made of them. Where Sentence Transformers can make the same vectors, the folder has its files too and is
+a ``SparseEncoder``.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,23 +14,25 @@ from splade.files import InputError, read_json, whole_folder, write_json
 from splade.models.backbones.loading import folder_of, has_tokenizer
 from splade.models.encoders.own_tokens import TokenBag
 from splade.models.encoders.token_tables import IDF
+from splade.models.retrievers.base import Retriever
 from splade.models.retrievers.bm25 import SpladeBm25
+from splade.models.retrievers.dense import Dense
 from splade.models.retrievers.inference_free import SpladeDoc, SpladeIdf, SpladeTable
-from splade.models.retrievers.kinds import Dense, Splade, SpladeLexical, SpladeTopK
 from splade.models.retrievers.mlp_queries import SpladeMlp
-from splade.models.retrievers.retriever import SparseRetriever
+from splade.models.retrievers.sparse import SparseRetriever
+from splade.models.retrievers.splade import Splade, SpladeLexical, SpladeTopK
 from splade.models.saving.sentence_transformers import read_sparse_encoder
 from splade.models.saving.sparse_encoder_files import obstacle, save_token_table, write_sparse_encoder
 
 DESCRIPTION = "splade.json"
 FORMAT_VERSION = 1
-KINDS: dict[str, type[SparseRetriever]] = {
+KINDS: dict[str, type[Retriever]] = {
     kind.__name__: kind
     for kind in (Splade, SpladeDoc, SpladeIdf, SpladeTable, SpladeMlp, SpladeLexical, SpladeTopK, SpladeBm25, Dense)
 }
 
 
-def save_retriever(model: SparseRetriever, folder: str | Path, *, extra: Mapping[str, Any] | None = None) -> None:
+def save_retriever(model: Retriever, folder: str | Path, *, extra: Mapping[str, Any] | None = None) -> None:
     """Write ``model`` to ``folder``, which appears whole or not at all and replaces an older model.
 
     ``extra`` holds JSON values to keep beside the weights (the training step), on top of those that the model came
@@ -51,7 +53,7 @@ def save_retriever(model: SparseRetriever, folder: str | Path, *, extra: Mapping
         _save_query_side(model, temporary)
         for name in model.folders:
             getattr(model, name).save(temporary / name)
-        if not unsaid:
+        if isinstance(model, SparseRetriever) and not unsaid:
             write_sparse_encoder(model, temporary)
         description = {
             "format_version": FORMAT_VERSION,
@@ -71,7 +73,7 @@ def check_replaceable(folder: Path, description: str = DESCRIPTION) -> None:
         raise InputError(f"{folder}: holds files that are not a model saved here; choose an empty or a new folder")
 
 
-def load_retriever(path: str | Path, **overrides: Any) -> SparseRetriever:
+def load_retriever(path: str | Path, **overrides: Any) -> Retriever:
     """The retriever of a folder or hub name, in evaluation mode on the CPU.
 
     Folders of ours are rebuilt as they were saved; Sentence Transformers' ``SparseEncoder`` folders are
@@ -88,9 +90,9 @@ def load_retriever(path: str | Path, **overrides: Any) -> SparseRetriever:
 
 
 class Description(NamedTuple):
-    """The parts of a saved retriever: its class, the first and the other arguments, and what was kept beside."""
+    """The parts of a saved retriever: its class, the first and the other arguments, and the values saved beside."""
 
-    kind: type[SparseRetriever]
+    kind: type[Retriever]
     source: str | Path
     settings: dict[str, Any]
     extra: dict[str, Any]
@@ -119,7 +121,7 @@ def described_tokenizer(path: str | Path) -> str | Path:
     return description_of(folder).source
 
 
-def _read_description(folder: Path) -> tuple[type[SparseRetriever], dict[str, Any], dict[str, Any]]:
+def _read_description(folder: Path) -> tuple[type[Retriever], dict[str, Any], dict[str, Any]]:
     path = folder / DESCRIPTION
     description = read_json(path)
     if not isinstance(description, dict) or not isinstance(description.get("settings"), dict):
@@ -131,7 +133,7 @@ def _read_description(folder: Path) -> tuple[type[SparseRetriever], dict[str, An
             "load it with the version of splade that wrote it"
         )
     name = description.get("kind")
-    kinds = KINDS | {_name(kind): kind for kind in _subclasses(SparseRetriever)}
+    kinds = KINDS | {_name(kind): kind for kind in _subclasses(Retriever)}
     if name not in kinds:
         raise InputError(
             f"{path}: unknown kind of model {name!r}; known are {', '.join(sorted(kinds))}. "
@@ -144,13 +146,13 @@ def _read_description(folder: Path) -> tuple[type[SparseRetriever], dict[str, An
     return kinds[name], settings, dict(description.get("extra") or {})
 
 
-def _query_side(model: SparseRetriever) -> str:
+def _query_side(model: Retriever) -> str:
     if model.shares_encoder:
         return "shared"
     return "tokens" if type(model.encoders["query"]) is TokenBag else f"{model.query_folder[0]}/"
 
 
-def _save_query_side(model: SparseRetriever, folder: Path) -> None:
+def _save_query_side(model: Retriever, folder: Path) -> None:
     """Write a query side of its own into its place below ``folder``."""
     query: Any = None if model.shares_encoder else model.encoders["query"]
     place = folder / model.query_folder[0]
@@ -161,11 +163,11 @@ def _save_query_side(model: SparseRetriever, folder: Path) -> None:
         model.tokenizer("query").save_pretrained(place)
 
 
-def _name(kind: type[SparseRetriever]) -> str:
+def _name(kind: type[Retriever]) -> str:
     return kind.__name__ if KINDS.get(kind.__name__) is kind else f"{kind.__module__}.{kind.__qualname__}"
 
 
-def _subclasses(kind: type[SparseRetriever]) -> Iterator[type[SparseRetriever]]:
+def _subclasses(kind: type[Retriever]) -> Iterator[type[Retriever]]:
     for child in kind.__subclasses__():
         yield child
         yield from _subclasses(child)

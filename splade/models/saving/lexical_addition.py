@@ -6,7 +6,7 @@ from typing import Any
 
 from splade.files import InputError
 from splade.models.retrievers.bm25 import SpladeBm25
-from splade.models.retrievers.kinds import Splade
+from splade.models.retrievers.splade import Splade
 from splade.models.saving.checkpoint import description_of
 from splade.records import SIDES
 

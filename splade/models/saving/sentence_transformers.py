@@ -29,8 +29,8 @@ def read_sparse_encoder(folder: Path) -> tuple[str, dict[str, Any]]:
     """The class name and the keyword arguments (with ``model_type_or_dir``) that compute the same vectors.
 
     Accepts a masked language model followed by ``SpladePooling``, and a ``Router`` with such a side for documents and
-    another, or a ``SparseStaticEmbedding``, for queries. Raises InputError, saying what is there, for anything
-    else, and for a default prompt or lower-casing, which would change the texts.
+    another, or a ``SparseStaticEmbedding``, for queries. Raises InputError, with the modules found, for
+    anything else, and for a default prompt or lower-casing, which would change the texts.
     """
     config = _settings(folder / "config_sentence_transformers.json")
     _refuse_default_prompt(folder, config)
@@ -163,7 +163,7 @@ def _pooling(folder: Path) -> dict[str, str]:
 
 
 def _length(folder: Path) -> int:
-    """Their ``max_seq_length``; where it is not set, the shortest of what tokenizer and model allow."""
+    """Their ``max_seq_length``; where it is not set, the shorter of the limits of tokenizer and model."""
     path = folder / "sentence_bert_config.json"
     transformer, tokenizer = _settings(path), load_tokenizer(folder)
     _refuse_changed_texts(path, transformer, tokenizer)

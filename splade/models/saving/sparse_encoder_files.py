@@ -10,7 +10,8 @@ from typing import Any
 
 from splade.files import write_json
 from splade.models.encoders.own_tokens import TokenBag
-from splade.models.retrievers.retriever import SparseRetriever
+from splade.models.retrievers.base import Retriever
+from splade.models.retrievers.sparse import SparseRetriever
 
 KINDS = ("Splade", "SpladeTopK", "SpladeDoc", "SpladeIdf", "SpladeTable")
 THEIR_ACTIVATION = {"log1p_relu": "relu", "log1p_log1p_relu": "log1p_relu"}
@@ -22,9 +23,10 @@ STATIC, ROUTER = f"{MODELS}.SparseStaticEmbedding", "sentence_transformers.model
 VERSION = "5.0.0"  # of the form, not of anything that is installed
 
 
-def obstacle(model: SparseRetriever) -> str:
+def obstacle(model: Retriever) -> str:
     """Why Sentence Transformers cannot make the vectors of ``model``, in words; empty where it can."""
-    if type(model).__name__ not in KINDS or not type(model).__module__.startswith("splade."):
+    known = type(model).__name__ in KINDS and type(model).__module__.startswith("splade.")
+    if not (known and isinstance(model, SparseRetriever)):
         return f"it has nothing like {type(model).__name__}"
     tops = {max(top, 0) for top in model.tops.values()}
     reasons = {
@@ -65,7 +67,7 @@ def write_sparse_encoder(model: SparseRetriever, folder: Path) -> None:
         _write_router(folder, _query_modules(model, folder))
 
 
-def save_token_table(model: SparseRetriever, bag: TokenBag, folder: Path) -> None:
+def save_token_table(model: Retriever, bag: TokenBag, folder: Path) -> None:
     """Write the weights of query tokens, with a tokenizer that cuts queries where ``model`` does.
 
     Sentence Transformers wants as many tokens as weights: terms of a head that has more get names of their own.

@@ -26,7 +26,7 @@ from splade.models.saving.checkpoint import check_replaceable
 from splade.progress import progress
 from splade.records import Example
 from splade.training.checkpoint import check_same_run, discard, load_state, recover, save_state, seed_everything
-from splade.training.distributed.memory import checkpoint_activations
+from splade.training.distributed.gradient_checkpointing import checkpoint_activations
 from splade.training.distributed.processes import (
     anywhere,
     check_enough,
@@ -39,16 +39,16 @@ from splade.training.distributed.processes import (
 )
 from splade.training.interrupts import Interrupted, Interrupts
 from splade.training.rerankers.reranking_parts import RerankingLog, RerankingSummary, check_supervision
-from splade.training.step.masks import Masks, text_keys
+from splade.training.step.dropout_masks import Masks, text_keys
 from splade.training.step.optimizer import (
     Precision,
     adamw,
+    check_finite,
     learning_rate_factor,
     learning_rates,
     set_learning_rates,
 )
 from splade.training.step.sampling import DOCUMENTS, Draw, GlobalBatches, random_stream
-from splade.training.step.update import check_finite
 
 logger = logging.getLogger(__name__)
 
@@ -68,9 +68,9 @@ class RerankerTrainer:
     weights. ``resume=False`` discards what the folder holds of an earlier training.
 
     A training that was interrupted continues where it stopped and, on a CPU, ends with the same weights
-    bit for bit; a finished one is left as it is. ``describe`` (JSON values) says what else a training must
-    share to be continued: where its data and first weights come from. Missing supervision is an
-    InputError before anything runs.
+    bit for bit; a finished one is left as it is. ``describe`` (JSON values) holds the other facts that
+    must stay the same for a training to be continued: the sources of its data and first weights. Missing
+    supervision is an InputError before anything runs.
     """
 
     def __init__(

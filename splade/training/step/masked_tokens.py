@@ -1,10 +1,9 @@
 """Mid-training: a masked language model goes on learning on the collection, with penalties on its documents' vectors.
 
-The hidden tokens are found again in one pass, the vectors come from another, of the texts as they are: those are the
-vectors that will be indexed, and what is hidden from the model should not decide which terms are penalised
-(Lassance and Clinchant, SIGIR 2022, arXiv 2207.03834, have FLOPS in their middle training). Both are of the whole
-global batch: the loss is a mean over all its hidden tokens, so each part of it may go backward by itself, and
-the penalties go the way that they always go.
+One pass finds the hidden tokens again. Another pass, over the texts as they are, gives the vectors that are penalised:
+those will be indexed, and tokens hidden from the model should not decide which terms are penalised (FLOPS in middle
+training: Lassance and Clinchant, SIGIR 2022, arXiv 2207.03834). Both are of the whole global batch. The loss is a mean
+over all hidden tokens, so each part of it goes backward by itself; penalties go the way of any training.
 """
 
 from collections.abc import Callable
@@ -17,82 +16,78 @@ from torch import Tensor, nn
 
 from splade.data.tokens.masking import Hidden, TokenHiding
 from splade.files import InputError
+from splade.losses import MaskedLanguageModel
 from splade.models.backbones.loading import is_causal_lm
 from splade.models.encoders.mlm import MlmEncoder
 from splade.records import SIDES
 from splade.training.distributed.processes import gather_rows
-from splade.training.step.global_batch import GlobalStep, trimmed
-from splade.training.step.masks import text_keys
-from splade.training.step.objective import DocumentObjective, Outcome
+from splade.training.distributed.sharding import Sharded
+from splade.training.step.batch_share import Share
+from splade.training.step.dropout_masks import text_keys
 from splade.training.step.sampling import HIDING, random_stream
-from splade.training.step.share import Share
+from splade.training.step.share_encoder import ShareEncoder, trimmed
 
 SIDE, ADDRESS = "document", "config.loss=MLM"
 PASS = len(SIDES)  # this pass has dropout masks of its own, as if it were a third side
 
 
-class MaskedTokenStep(GlobalStep):
-    """As ``GlobalStep``, with the loss of a masked language model in place of one of scores.
+class MaskedTokens:
+    """The ``loss`` of the hidden tokens of a global batch's documents, a mean over all of them.
 
-    InputError where the model is not one masked language model for both sides.
+    InputError where ``model`` is not one masked language model for both sides.
     """
 
-    objective: DocumentObjective
-
-    def __init__(self, model: nn.Module, objective: DocumentObjective, **settings: Any) -> None:
+    def __init__(self, model: nn.Module, loss: MaskedLanguageModel) -> None:
         check_masked_language_model(model)
-        super().__init__(model, objective, **settings)
         tokenizer: Any = model.tokenizer(SIDE)  # type: ignore[operator]
-        self.hiding = TokenHiding(tokenizer, objective.loss.probability)
+        self.loss, self.hiding = loss, TokenHiding(tokenizer, loss.probability)
 
     def backward(
-        self, share: Share, batch: int, step: int, scaled: Callable[[Tensor], Tensor] = lambda total: total
-    ) -> Outcome:
-        """As ``GlobalStep.backward``; the gradient of hidden tokens comes first."""
+        self,
+        share: Share,
+        batch: int,
+        scaled: Callable[[Tensor], Tensor],
+        encode: ShareEncoder,
+        sharded: Sharded | None,
+    ) -> Tensor:
+        """Add the gradient of this process's part of the loss, part by part; the loss of the whole batch."""
         factor = 1
-        if self.sharded is not None:
-            factor = self.sharded.factor
-            self.sharded.keep_for(SIDES)  # the vectors of the same texts are still to come
-        hidden = self._hidden(share, batch)
-        n_hidden = int(gather_rows(torch.tensor([hidden.chosen.sum()], device=self.device)).sum())
-        loss = torch.zeros(1, device=self.device)
+        if sharded is not None:
+            factor = sharded.factor
+            sharded.keep_for(SIDES)  # the vectors of the same texts are still to come
+        hidden = self.hide(share, batch, encode.seed)
+        n_hidden = int(gather_rows(torch.tensor([hidden.chosen.sum()], device=encode.device)).sum())
+        loss = torch.zeros(1, device=encode.device)
         for part in share.parts:
-            value = self._loss(share, hidden, part[SIDE], batch, n_hidden)
+            value = self._value(share, hidden, part[SIDE], batch, n_hidden, encode)
             scaled(value * factor).backward()
             loss += value.detach()
-        return _with_loss(super().backward(share, batch, step, scaled), gather_rows(loss).sum())
+        return gather_rows(loss).sum()
 
-    @torch.no_grad()
-    def evaluate(self, share: Share, step: int) -> Outcome:
-        """As ``GlobalStep.evaluate``, with the same tokens hidden each time."""
-        hidden = self._hidden(share, batch=0)
-        n_hidden, was_training = int(hidden.chosen.sum()), self.model.training
-        self.model.eval()
-        try:
-            values = [self._loss(share, hidden, part[SIDE], 0, n_hidden) for part in share.parts]
-        finally:
-            self.model.train(was_training)
-        return _with_loss(super().evaluate(share, step), torch.stack(values).sum())
+    def evaluate(self, share: Share, encode: ShareEncoder) -> Tensor:
+        """The loss of one batch of this process alone, with the same tokens hidden each time."""
+        hidden = self.hide(share, 0, encode.seed)
+        n_hidden = int(hidden.chosen.sum())
+        return torch.stack([self._value(share, hidden, part[SIDE], 0, n_hidden, encode) for part in share.parts]).sum()
 
-    def _outcome(self, vectors: dict[str, Tensor], share: Share, step: int, everywhere: bool = True) -> Outcome:  # noqa: ARG002
-        return self.objective.of_documents(vectors[SIDE].unflatten(0, (-1, share.n_documents)), step)
-
-    def _hidden(self, share: Share, batch: int) -> Hidden:
+    def hide(self, share: Share, batch: int, seed: int) -> Hidden:
         """Hide tokens of the share's documents: a function of the seed, the batch and the documents' numbers."""
         tokens, first = share.tokens[SIDE], share.first_text(SIDE)
         numbers = range(first, first + len(tokens.ids))
-        return self.hiding(tokens, [random_stream(self.seed, HIDING, batch, number) for number in numbers])
+        return self.hiding(tokens, [random_stream(seed, HIDING, batch, number) for number in numbers])
 
-    def _loss(self, share: Share, hidden: Hidden, rows: NDArray[np.int64], batch: int, n_hidden: int) -> Tensor:
+    def _value(
+        self, share: Share, hidden: Hidden, rows: NDArray[np.int64], batch: int, n_hidden: int, encode: ShareEncoder
+    ) -> Tensor:
         """The part of the loss that the hidden tokens of the documents ``rows`` of the share have."""
         tokens, first = share.tokens[SIDE], share.first_text(SIDE)
         parts = (hidden.input_ids, tokens.attention_mask, hidden.chosen, tokens.input_ids)
-        shown, mask, chosen, ids = trimmed(rows, tokens.attention_mask, self.device, *parts)  # [b, l] each
-        keys = text_keys(self.seed, batch, PASS, first, len(tokens.ids))[torch.from_numpy(rows)]
-        encoder: Any = self.model.encoders[SIDE]  # type: ignore[index]
-        with self.autocast(), self.masks.drawn(keys, batch, PASS << 32 | first + int(rows[0])):
+        shown, mask, chosen, ids = trimmed(rows, tokens.attention_mask, encode.device, *parts)  # [b, l] each
+        keys = text_keys(encode.seed, batch, PASS, first, len(tokens.ids))[torch.from_numpy(rows)]
+        encoder: Any = encode.model.encoders[SIDE]  # type: ignore[index]
+        with encode.computing(keys, batch, PASS << 32 | first + int(rows[0])):
             logits = encoder.logits_at(shown, mask, chosen)  # [M, V]
-        return self.objective.loss(logits, ids[chosen], n_hidden)
+        return self.loss(logits, ids[chosen], n_hidden)
 
 
 def check_masked_language_model(model: Any) -> None:
@@ -111,9 +106,3 @@ def check_masked_language_model(model: Any) -> None:
             f"{ADDRESS}: {name} has a query side of its own here, which would learn nothing; use "
             "config.matching_type=splade without init_dict.model_type_or_dir_q. Any model may start from the result"
         )
-
-
-def _with_loss(outcome: Outcome, loss: Tensor) -> Outcome:
-    """``outcome`` of the penalties with the ``loss`` of the whole batch."""
-    logged = {"loss": float(loss), "total": outcome.logged["total"] + float(loss)}
-    return Outcome(outcome.total + loss, {**outcome.logged, **logged})

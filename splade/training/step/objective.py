@@ -21,20 +21,27 @@ DOCUMENT_SPARSITY = ("L0_d", "dead_d")
 
 
 class Outcome(NamedTuple):
-    """The total to lower, and what there is to log of it."""
+    """The total to lower, and the figures to log."""
 
     total: Tensor  # scalar with a graph
     logged: dict[str, float]
+
+    def plus(self, loss: Tensor | None) -> "Outcome":
+        """The outcome with another ``loss`` of the whole batch added; None adds nothing."""
+        if loss is None:
+            return self
+        logged = {"loss": float(loss), "total": self.logged["total"] + float(loss)}
+        return Outcome(self.total + loss, {**self.logged, **logged})
 
 
 class Objective:
     """``loss(scores) + Σ penalty.weight(step) · penalty(vectors)`` of one global batch.
 
-    ``penalty_documents`` is "slot" (a penalty of documents is the mean over the positives and each
-    rank of negatives, as in pair and triplet training) or "pooled" (all documents together). The teacher's scores
-    are divided by ``teacher_temperature``; the student's are not. ``sides`` are those whose vectors it looks at.
-    ``masks_answers``: its loss is to be told which documents of the batch answer which query, so that these are no
-    negatives; it is so where the loss scores in-batch negatives, unless ``mask_answers`` is false.
+    ``penalty_documents`` is "slot" or "pooled". By slot, a penalty of documents is the mean over the positives and each
+    rank of negatives, as in pair and triplet training; pooled, it is taken of all documents together. The teacher's
+    scores are divided by ``teacher_temperature``, the student's are not. ``sides`` are those that have vectors.
+    With ``mask_answers``, a loss over in-batch negatives is told which documents of the batch answer which query, so
+    that these are no negatives (``masks_answers``).
     """
 
     sides: tuple[str, ...] = ("query", "document")
@@ -74,12 +81,17 @@ class Objective:
         ``document_keys`` [B, n] and ``answers`` [B, B * n] are those of ``Scores``.
         """
         teacher = None if teacher is None else teacher / self.teacher_temperature
-        scores = self.scores(queries, documents, teacher)
-        loss = self.loss(scores._replace(document_keys=document_keys, answers=answers))
-        outcome = self._penalised(loss, step, {"query": (queries,), "document": self._slots(documents)})
+        scores = self.scores(queries, documents, teacher)._replace(document_keys=document_keys, answers=answers)
+        vectors = {"query": (queries,), "document": self._slots(documents)}
+
+        loss = self.loss(scores)
+        penalty, measured = penalty_sum(self.penalties, step, vectors)  # Σ penalty.weight(step) · penalty(vectors)
+        total = loss + penalty
+
+        logged = self._logged(loss, total, measured, step)
         if self.sparse:
-            outcome.logged.update(sparsity(queries.detach(), documents.detach().flatten(0, 1)))
-        return outcome
+            logged |= sparsity(queries.detach(), documents.detach().flatten(0, 1))
+        return Outcome(total, logged)
 
     def _of_sides(self, penalties: Sequence[Penalty]) -> list[Penalty]:
         left_out = [each for each in penalties if each.side not in self.sides]
@@ -106,7 +118,7 @@ class Objective:
             learner.observe(vectors[side])
 
     def columns(self) -> list[str]:
-        """The names of what an outcome logs."""
+        """The names of the figures that an outcome logs."""
         names = [f"{penalty.name}_{penalty.side}" for penalty in self.penalties]
         return [
             "loss",
@@ -120,14 +132,10 @@ class Objective:
         """The documents [B, n, V] that a penalty is taken of together, each [., V]."""
         return documents.unbind(1) if self.penalty_documents == "slot" else (documents.flatten(0, 1),)
 
-    def _penalised(self, loss: Tensor, step: int, vectors: Mapping[str, Sequence[Tensor]]) -> Outcome:
-        """``loss`` plus the penalties of ``vectors``, by side and slot."""
-        penalty, measured = penalty_sum(self.penalties, step, vectors)
-        total = loss + penalty
-        logged = {"loss": float(loss.detach()), "total": float(total.detach()), **measured}
-        for each in self.penalties:
-            logged[f"lambda_{each.name}_{each.side}"] = each.weight(step)
-        return Outcome(total, logged)
+    def _logged(self, loss: Tensor, total: Tensor, measured: Mapping[str, float], step: int) -> dict[str, float]:
+        """The figures of an outcome: loss, total, what each penalty ``measured``, and its weight."""
+        weights = {f"lambda_{each.name}_{each.side}": each.weight(step) for each in self.penalties}
+        return {"loss": float(loss.detach()), "total": float(total.detach()), **measured, **weights}
 
     def scores(self, queries: Tensor, documents: Tensor, teacher: Tensor | None) -> Scores:
         """Dot products of each query with its own documents and, where wanted, with those of the whole batch."""
@@ -147,13 +155,16 @@ class DocumentObjective(Objective):
 
     def of_documents(self, documents: Tensor, step: int) -> Outcome:
         """The outcome, without the loss, of documents [B, n, V] at optimizer step ``step``."""
-        outcome = self._penalised(documents.new_zeros(()), step, {"document": self._slots(documents)})
+        loss = documents.new_zeros(())  # that of the hidden tokens has gone backward already
+        penalty, measured = penalty_sum(self.penalties, step, {"document": self._slots(documents)})
+        total = loss + penalty
+        logged = self._logged(loss, total, measured, step)
         if self.sparse:
             alive = documents.detach().flatten(0, 1) > 0
             per_document = alive.sum(1)
             values = torch.stack([per_document.float().mean(), (per_document == 0).float().mean()]).tolist()
-            outcome.logged.update(zip(DOCUMENT_SPARSITY, values, strict=True))
-        return outcome
+            logged |= dict(zip(DOCUMENT_SPARSITY, values, strict=True))
+        return Outcome(total, logged)
 
 
 def sparsity(queries: Tensor, documents: Tensor) -> dict[str, float]:

@@ -1,6 +1,7 @@
-"""AdamW's parameter groups, the learning rate at a step, and mixed precision."""
+"""AdamW's parameter groups, the learning rate at a step, mixed precision, and the check that figures are finite."""
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -157,5 +158,15 @@ class Precision:
             f"the last {self.skipped} steps were skipped, up to step {step + 1}: gradients are too large for fp16 at "
             f"any loss scale (now {self.scaler.get_scale():.1e}), so the weights stand still. Do without fp16 "
             "(config.fp16=false; config.bf16=true where the GPU has it), in another config.checkpoint_dir or with "
+            "config.resume=false, which discards this training; the last checkpoint is untouched"
+        )
+
+
+def check_finite(what: str, value: float, step: int) -> None:
+    """InputError where ``what`` of step ``step`` (from 0) is not a number, with what to do about it."""
+    if not math.isfinite(value):
+        raise InputError(
+            f"{what} is {value} at step {step + 1}: training diverged. Lower config.lr, lengthen config.warmup_steps, "
+            "clip the gradients (config.max_grad_norm) or do without fp16, in another config.checkpoint_dir or with "
             "config.resume=false, which discards this training; the last checkpoint is untouched"
         )

@@ -9,7 +9,7 @@ from splade.engines import OWN, Documents, Queries, engine_of, kind_of
 from splade.evaluation.conventions import drop_self_matches, search_depth
 from splade.evaluation.metrics import evaluate
 from splade.files import InputError
-from splade.models import SparseRetriever
+from splade.models import Retriever
 from splade.records import Qrels, Run, SparseBatch, Text
 
 logger = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class FullRanking:
                 len(qrels),
             )
 
-    def __call__(self, model: SparseRetriever, metrics: Sequence[str]) -> dict[str, float]:
+    def __call__(self, model: Retriever, metrics: Sequence[str]) -> dict[str, float]:
         """The ``metrics`` of the model as it is; it is left in the mode it was in."""
         documents = self._encode(model, "document", self.collection)
         queries = self._encode(model, "query", self.queries)
@@ -66,7 +66,7 @@ class FullRanking:
         }
         return evaluate(run, self.qrels, list(metrics))
 
-    def _encode(self, model: SparseRetriever, side: str, texts: Iterable[Text]) -> SparseBatch | DenseBatch:
+    def _encode(self, model: Retriever, side: str, texts: Iterable[Text]) -> SparseBatch | DenseBatch:
         device = next(model.parameters()).device
         found = Encoder(model, side, batch_size=self.batch_size, device=device, fp16=self.fp16).encode_all(texts)
         return in_matrix(found) if kind_of(model) == "dense" else found

@@ -7,7 +7,7 @@ from splade.data.collections.opening import open_collection, open_queries
 from splade.data.qrels import read_qrels
 from splade.data.text_files.sources import split_of
 from splade.files import InputError
-from splade.models import SparseRetriever
+from splade.models import Retriever
 from splade.training.validation.full_ranking import FullRanking
 
 ADDRESS = "data.VALIDATION_FULL_RANKING.BEIR"
@@ -23,7 +23,7 @@ class SeveralRankings:
         """Name the results of a call, where the metrics give ``figures``: the means first, then each data set's own."""
         return [*figures, *(f"{name}/{figure}" for name in self.rankings for figure in figures)]
 
-    def __call__(self, model: SparseRetriever, metrics: Sequence[str]) -> dict[str, float]:
+    def __call__(self, model: Retriever, metrics: Sequence[str]) -> dict[str, float]:
         """The ``metrics`` of the model as it is."""
         found = {name: ranking(model, metrics) for name, ranking in self.rankings.items()}
         figures = next(iter(found.values()))

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from splade.data.examples.examples import ExampleSource
 from splade.evaluation.metrics import evaluate
 from splade.files import InputError
-from splade.models import SparseRetriever
+from splade.models import Retriever
 from splade.records import Example
-from splade.training.step.global_batch import GlobalStep
+from splade.training.step.optimizer_step import GlobalBatchGradient
 from splade.training.step.sampling import VALIDATION, random_stream
 from splade.training.validation.full_ranking import FullRanking
 from splade.training.validation.several_rankings import SeveralRankings
@@ -56,11 +56,11 @@ class ValidationLoss:
     def __init__(self, examples: ExampleSource, held_out: NDArray[np.int64], batch_size: int, seed: int) -> None:
         self.examples, self.held_out, self.batch_size, self.seed = examples, held_out, batch_size, seed
 
-    def __call__(self, global_step: GlobalStep, step: int) -> dict[str, float]:
+    def __call__(self, gradient: GlobalBatchGradient, step: int) -> dict[str, float]:
         """``{"validation_loss": mean over examples}``, in batches of the training's size, without dropout."""
         total = 0.0
         for batch in self._batches():
-            outcome = global_step.evaluate(global_step.share(batch), step)
+            outcome = gradient.evaluate(gradient.share(batch), step)
             total += outcome.logged["loss"] * len(batch)
         return {VALIDATION_LOSS: total / len(self.held_out)}
 
@@ -99,11 +99,11 @@ class Validation:
         self.columns = [*([VALIDATION_LOSS] if loss is not None else []), *measured]
         self.monitor = choose_monitor(monitor, figures, has_loss=loss is not None, has_ranking=full_ranking is not None)
 
-    def __call__(self, model: SparseRetriever, global_step: GlobalStep, step: int) -> dict[str, float]:
+    def __call__(self, model: Retriever, gradient: GlobalBatchGradient, step: int) -> dict[str, float]:
         """The figures of the model as it is after ``step`` optimizer steps; empty where nothing is asked."""
         figures: dict[str, float] = {}
         if self.loss is not None:
-            figures |= self.loss(global_step, step)
+            figures |= self.loss(gradient, step)
         if self.full_ranking is not None and self.metrics:
             figures |= self.full_ranking(model, self.metrics)
         return figures
