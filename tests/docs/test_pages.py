@@ -10,7 +10,14 @@ import pytest
 from tests.conftest import PATIENCE, ROOT
 from tests.forked import run_well
 
-PAGES = ("start.md", "concepts.md", "from-naver.md", "from-sentence-transformers.md")
+PAGES = (
+    "start.md",
+    "concepts.md",
+    "from-naver.md",
+    "from-sentence-transformers.md",
+    "search.md",
+    "index-format.md",
+)
 BLOCK = re.compile(r"```(bash|python)\n(.*?)```", re.S)
 COMMAND = re.compile(r"((?:\w+=\S+ )*)python (-m splade\..*)")
 # What the pages train takes a minute; that it runs is seen in a few steps.
