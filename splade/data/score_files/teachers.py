@@ -138,7 +138,7 @@ def paths_of(files: Files) -> list[str | Path]:
 
 
 class _Finder:
-    """The queries of a file, whatever their order; what was passed on the way waits in memory."""
+    """The queries of a file, in any order; queries that were passed on the way wait in memory."""
 
     def __init__(self, file: Iterator[Scored]) -> None:
         self.file, self.passed = file, dict[str, dict[str, float]]()
