@@ -113,7 +113,7 @@ class Encoder:
             yield tokens
 
     def count_cut(self, texts: Iterable[Text]) -> None:
-        """Count those of ``texts`` that are longer than what is read, as encoding them would."""
+        """Count the ``texts`` that are longer than the tokens read, as encoding them would."""
         for _ in self._windows(texts):
             pass
 
