@@ -23,7 +23,7 @@ LONGEST_WORD = 255  # characters; Lucene's white-space tokenizer splits longer o
 
 
 class Written(NamedTuple):
-    """Counts of the texts that were written, and of those among them that had no term left."""
+    """Counts of the written texts, and of those without a term left."""
 
     n_texts: int
     n_empty: int
