@@ -1,7 +1,7 @@
 """Teacher scores from one file or several: brought to one scale, averaged, rescored.
 
-In this order: each file's scores of a query are normalised, the files' scores of the same query and document are
-averaged, and all scores that training uses are moved to a reference mean and deviation (as in SPLADE-v3,
+In this order: each file's scores of a query are normalised. The files' scores of the same query and document are
+averaged. All scores that training uses are moved to a reference mean and deviation (as in SPLADE-v3,
 arXiv 2403.06789).
 """
 
