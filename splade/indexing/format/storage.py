@@ -3,7 +3,7 @@
 A folder holds ``NAME.bin`` for each array, its little-endian elements and nothing else, and
 ``header.json``: a magic word, the format version, what kind of table it is, counts and metadata,
 and for each array its dtype, its length and a CRC-32 of every 64 MiB of it. The header ends with a
-checksum of itself. It holds no time and no path: equal contents give equal bytes.
+checksum of itself. It adds no time and no path of its own: equal contents and metadata give equal bytes.
 
 A reader looks for the arrays it knows, so a later version may add arrays without a new format
 version; that rises only when what an older reader would find is no longer right for it.
