@@ -44,10 +44,10 @@ class Encoder:
     text at least. The default of ``batch_tokens`` depends on the device
     (:data:`splade.models.backbones.buckets.BUDGETS`). ``fp16`` and ``bf16`` compute the products of the transformer and
     its head in half precision, on devices that have it natively (elsewhere float32 is used, with a warning); pooled
-    weights are float32 all the same. ``int8`` computes the linear layers of the transformer in 8 bits on processors that
-    do so fast; vectors change. ``compile`` has torch.compile make the transformer faster, if it can.
-    ``max_length`` tokens of a text are read (None: the model's own limit); ``n_cut`` counts the longer texts among those
-    read so far. ``device`` defaults to this process's GPU, or the CPU.
+    weights are float32 all the same. ``int8`` computes the linear layers of the transformer in 8 bits on processors
+    that do so fast; vectors change. ``compile`` has torch.compile make the transformer faster, if it can.
+    ``max_length`` tokens of a text are read (None: the model's own limit); ``n_cut`` counts the longer texts among
+    those read so far. ``device`` defaults to this process's GPU, or the CPU.
     """
 
     def __init__(
