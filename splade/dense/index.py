@@ -48,7 +48,7 @@ def in_matrix(batch: SparseBatch) -> DenseBatch:
 class DenseIndex:
     """Dense vectors, immutable: ``vectors`` [n_docs, D] float32 or float16, document number = row.
 
-    ``fingerprint`` names the encoder ("" where unknown), ``metadata`` what was encoded.
+    ``fingerprint`` names the encoder ("" if unknown), ``metadata`` the encoded collection.
     """
 
     def __init__(

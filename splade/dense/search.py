@@ -67,7 +67,7 @@ class DenseSearcher:
     def _best(
         self, queries: NDArray[np.float32], k: int, n_threads: int, threshold: float, allowed: Allowed | None
     ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """As `best`, with as many slots as there are documents where k is more."""
+        """As `best`, with at most one slot per document."""
         self._check(queries, k, n_threads, threshold)
         bitmap = None if allowed is None else bitmap_of(self.index, allowed).astype(bool)
         shape = len(queries), min(k, self.index.n_docs)

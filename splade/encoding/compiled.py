@@ -1,4 +1,4 @@
-"""The transformer compiled by torch.compile, or as it is where that cannot be done."""
+"""The transformer compiled by torch.compile, or uncompiled if that fails."""
 
 import logging
 from typing import Any
@@ -10,7 +10,7 @@ logger = logging.getLogger(__name__)
 
 
 class Compiled(nn.Module):
-    """Calls ``base`` compiled, for texts of any number and length; warns once and calls it as it is where that fails.
+    """Calls ``base`` compiled, for texts of any number and length; warns once and calls it uncompiled if that fails.
 
     Compilation takes place in the first calls, a minute or so, and pays for large collections. Texts come padded.
     """
@@ -37,7 +37,7 @@ class Compiled(nn.Module):
         return self._base[0].dtype
 
     def forward(self, **given: Any) -> Any:
-        """Return what ``base`` returns, computed by its compiled form where that works."""
+        """Return the output of ``base``, by its compiled form if that works."""
         if self._call is not None:
             try:
                 return self._call(**given)

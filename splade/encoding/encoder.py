@@ -1,8 +1,9 @@
 """Texts to sparse vectors, batch by batch.
 
-Texts are tokenised in a thread of its own, once per window of some dozens of batches, sorted by length inside the
-window and cut into batches of few tokens so that little padding is computed, encoded, turned to CSR at once, and handed
-on in the order they came. Memory is three windows of token ids, one batch of [B, V] weights, one window of sparse rows.
+A thread of its own tokenises the texts, a window of some dozens of batches at a time. Within a window texts are sorted
+by length and cut into batches of few tokens, so that little padding is computed. Batches are encoded, turned to CSR at
+once, and handed on in the order of the texts. Memory is three windows of token ids, one batch of [B, V] weights, one
+window of sparse rows.
 """
 
 import logging
@@ -39,14 +40,14 @@ WINDOW = 32  # batches that are tokenised and sorted by length together
 class Encoder:
     """One side of a model as a function from texts to sparse vectors.
 
-    At most ``batch_size`` texts are encoded at once, and at most ``batch_tokens`` tokens counting padding (one
-    text at least; by default what suits the device, see :data:`splade.models.backbones.buckets.BUDGETS`). ``fp16`` and
-    ``bf16`` compute the products of the transformer and its head in half precision, where the device has it natively
-    (elsewhere float32 is used, with a warning); pooled weights are float32 all the same.
-    ``int8`` computes the linear layers of the transformer in 8 bits on processors that do so fast; vectors change.
-    ``compile`` has torch.compile make the transformer faster, where it can.
-    ``max_length`` tokens of a text are read (the model's own limit where None); ``n_cut`` counts the texts, of all that
-    were read so far, that are longer. ``device`` defaults to this process's GPU where there is one.
+    At most ``batch_size`` texts are encoded at once, and at most ``batch_tokens`` tokens counting padding, but one
+    text at least. The default of ``batch_tokens`` depends on the device
+    (:data:`splade.models.backbones.buckets.BUDGETS`). ``fp16`` and ``bf16`` compute the products of the transformer and
+    its head in half precision, on devices that have it natively (elsewhere float32 is used, with a warning); pooled
+    weights are float32 all the same. ``int8`` computes the linear layers of the transformer in 8 bits on processors
+    that do so fast; vectors change. ``compile`` has torch.compile make the transformer faster, if it can.
+    ``max_length`` tokens of a text are read (None: the model's own limit); ``n_cut`` counts the longer texts among
+    those read so far. ``device`` defaults to this process's GPU, or the CPU.
     """
 
     def __init__(
@@ -113,7 +114,7 @@ class Encoder:
             yield tokens
 
     def count_cut(self, texts: Iterable[Text]) -> None:
-        """Count those of ``texts`` that are longer than what is read, as encoding them would."""
+        """Count the ``texts`` that are longer than the tokens read, as encoding them would."""
         for _ in self._windows(texts):
             pass
 

@@ -1,8 +1,8 @@
-"""Writing one shard of a collection's vectors, so that it can be interrupted, in whatever way, and continued.
+"""Writing one shard of a collection's vectors, so that it can be interrupted in any way and continued.
 
 While a shard is written it is a hidden folder beside its place, ``.shard-00002-of-00008.encoding``. A piece is one
-batch, written whole; what counts is the pieces that are there, each starting where the one before it ends. In the
-end the folder is completed and moved to its place.
+batch, written whole. Pieces count if each starts at the end of the one before it. In the end the folder is
+completed and moved to its place.
 """
 
 import io
@@ -95,7 +95,7 @@ class ShardWriter:
         return True
 
     def _continue(self) -> None:
-        """Find what an earlier process left, and clear away what cannot be used of it."""
+        """Find the pieces of an earlier process, and clear away those that cannot be used."""
         if self._left_by_the_same():
             while (path := self.part / _piece(self.n_docs)).is_file():
                 try:

@@ -11,7 +11,7 @@ from splade.records import SparseBatch
 def latency_summary(seconds_per_query: Sequence[float], n_threads: int = 1) -> dict[str, float | int]:
     """Mean and percentiles of the time per query, in milliseconds: mean, p50, p95, p99.
 
-    ``n_threads`` and ``n_queries`` say what was measured. Percentiles interpolate linearly between
+    ``n_threads`` and ``n_queries`` are the conditions of the measurement. Percentiles interpolate linearly between
     the two nearest queries. Without queries only those two counts are given.
     """
     milliseconds = np.asarray(seconds_per_query, np.float64) * 1000.0

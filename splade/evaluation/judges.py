@@ -1,4 +1,4 @@
-"""Judges: one query's ranks against its grades, by pytrec_eval where that is safe.
+"""Judges: one query's ranks against its grades, by pytrec_eval if that is safe.
 
 trec_eval counts grades in an array as long as the highest one. A query without a positive grade makes it write
 outside of that array, a high grade costs memory, and nDCG takes the square of that in time. So it is given 1, 0

@@ -27,7 +27,7 @@ def read_run(path: str | Path) -> Run:
 
     A file that starts with ``{`` is read as JSON {query: {document: score}}, another one as TREC
     ``query Q0 document rank score tag``; the rank column is not used. Raises InputError with file and
-    line (with file and query for JSON) for what cannot be read: columns, numbers, duplicates.
+    line (with file and query for JSON) for wrong columns, numbers and duplicates.
     """
     path = Path(path)
     if not path.is_file():

@@ -47,8 +47,8 @@ class Anserini:
 def term_words(tokens: Sequence[str | None], vocab_size: int) -> list[str]:
     """One distinct word without white space per term id, for documents and queries alike.
 
-    A term is called by its token; where that is missing, empty, too long for Lucene, contains white
-    space, is taken, or could be taken for a stand-in, by the stand-in ``[term_<id>]``.
+    A term is called by its token, or by the stand-in ``[term_<id>]``: for a token that is missing, empty, too long
+    for Lucene, contains white space, is taken, or could be taken for a stand-in.
     """
     words: list[str] = []
     taken = {NO_DOCUMENT_TERMS, NO_QUERY_TERMS}

@@ -87,7 +87,7 @@ def measure(offsets, range_bits, block_bits, local, impacts, scale, runs, steps,
 
 @kernel
 def step_above(most):  # type: ignore[no-untyped-def]
-    """A step of which 255 are at least ``most``, as float32 multiplies; infinite beyond float32."""
+    """A step; 255 of them are at least ``most``, as float32 multiplies. Infinite beyond float32."""
     step = np.nextafter(most / np.float32(LEVELS), np.float32(np.inf))
     while step * np.float32(LEVELS) < most:
         step = np.nextafter(step, np.float32(np.inf))

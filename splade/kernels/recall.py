@@ -1,4 +1,4 @@
-"""Measure the recall that would be left if the bounds of blocks were lowered to a share of what they are."""
+"""Measure the recall that would be left if the bounds of blocks were multiplied by a share below 1."""
 
 import numpy as np
 
@@ -10,9 +10,9 @@ from splade.kernels.compiled import kernel
 def add_recall(blocks, queries, keys, skipped, k, positions, shares, scratch, found):  # type: ignore[no-untyped-def]
     """Add each query's recall at every share to ``found``, float64 [shares].
 
-    ``keys`` [Q, k + skipped] are exact results, best first, of which the first ``skipped`` do not count.
-    A document is found if the share of its block's bound reaches the k-th best score. That is what
-    a search asks of a block at the latest, when its bar is highest: the true recall is a little better.
+    ``keys`` [Q, k + skipped] are exact results, best first; the first ``skipped`` do not count. A document is
+    found if the share of its block's bound reaches the k-th best score. A search never asks more of a block, since
+    its bar is highest at the end: the true recall is a little better.
     """
     one = np.float32(1)
     for q in range(keys.shape[0]):

@@ -13,8 +13,8 @@ from splade.records import SparseRows
 def postings_of(blocks: Blocks, first: int, last: int, numbers: NDArray[np.int32]) -> SparseRows:
     """The postings of the terms ``first`` to ``last``, documents in increasing order of their ``numbers``.
 
-    ``numbers`` int32 [n_docs] are those that documents are given; documents with -1 are left out.
-    Weights are float32, those that are searched.
+    ``numbers`` int32 [n_docs] are the documents' new numbers; documents with -1 are left out.
+    Weights are float32, as searched.
     """
     size = int(blocks.offsets[last] - blocks.offsets[first])
     offsets = np.zeros(last - first + 1, np.int64)

@@ -36,7 +36,7 @@ class Matrix(NamedTuple):
 
 
 def from_csr(indptr: ArrayLike, indices: ArrayLike, data: ArrayLike, n_columns: int | None = None) -> SparseRows:
-    """Sparse rows from the three arrays of a compressed-row matrix, in whatever order and dtype.
+    """Sparse rows from the three arrays of a compressed-row matrix, in any order and dtype.
 
     Columns are sorted within each row, entries of the same column added up (as SciPy means them),
     zeros dropped. Nothing is copied where the arrays keep the promise already. ValueError where

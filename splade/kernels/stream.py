@@ -1,4 +1,4 @@
-"""Scoring every document of a range: fast per posting, whatever the query."""
+"""Scoring every document of a range: fast per posting, for any query."""
 
 import numpy as np
 

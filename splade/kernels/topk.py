@@ -3,7 +3,7 @@
 A scored document is one 64-bit key: the bits of its float32 score above the complement of its
 number. Scores are not negative, so their bits sort as they do; a larger key is a better document,
 and of two equal scores the smaller number has the larger key. Keys are distinct, so there is
-exactly one set of k best, whatever the order of arrival. Key 0 stands for "none".
+exactly one set of k best, for any order of arrival. Key 0 stands for "none".
 """
 
 import numpy as np

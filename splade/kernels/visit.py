@@ -1,9 +1,9 @@
 """Scoring single blocks anywhere in the index, a group of them at a time.
 
-A visited block costs its cache misses, so each is asked for well before it is used: first the places of all
+Cache misses make up the cost of a visit, so each line is fetched well before it is used: first the places of all
 terms' postings in all blocks of the group are looked up, then narrowed down, then the postings are added. In
-each of these passes the terms are the outer loop: what is known of a term stays in registers, and between
-asking for a cache line and using it lies the rest of a pass.
+each of these passes the terms are the outer loop: a term's values stay in registers, and the rest of a pass lies
+between fetching a cache line and using it.
 """
 
 from typing import NamedTuple
@@ -48,7 +48,7 @@ def new_pipeline(blocks: Blocks, longest: int) -> Pipeline:
 
 @kernel
 def visit(blocks, queries, begin, end, visits, bounds, k, bar, allowed, pool, count, pipeline):  # type: ignore[no-untyped-def]
-    """Score the blocks ``visits`` one by one, but those whose bound the bar has passed.
+    """Score the blocks ``visits`` one by one, without those whose bound the bar has passed.
 
     Returns the count and the bar of the pool, the number of blocks scored, and postings touched.
     ``bounds`` are the bits of the blocks' bounds.

@@ -17,10 +17,10 @@ Positives = Mapping[str, Collection[str]]
 
 
 class Ranks(NamedTuple):
-    """``n_top`` of the first ``top`` ranks, and ``n_deep`` of what is left down to rank ``depth``.
+    """``n_top`` of the first ``top`` ranks, and ``n_deep`` of the other ranks down to ``depth``.
 
-    Where fewer are wanted than there are, they are drawn by chance: a function of ``seed`` and the query's id, so
-    that no order, batch or thread changes them.
+    If there are more documents than wanted, they are drawn by a function of ``seed`` and the query's id; order, batch
+    and threads do not change the draw.
     """
 
     top: int = 50

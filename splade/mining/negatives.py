@@ -59,7 +59,7 @@ def mine(
 
 
 def described(counts: Mapping[str, int]) -> dict[str, Any]:
-    """The statistics of a mining: what was counted, and what follows from it."""
+    """The statistics of a mining: the counts, and the shares and means that follow from them."""
     n_queries, n_positives = counts.get("queries", 0), counts.get("positives", 0)
     return {
         **counts,
@@ -75,7 +75,7 @@ def state_of(collection: Collection) -> Any:
 
 
 def checksum(positives: Positives) -> int:
-    """Tells these positives from others, whatever their order."""
+    """Checksum of the positives; their order does not matter."""
     plain = {query: sorted(ids) for query, ids in positives.items()}
     return zlib.crc32(json.dumps(plain, sort_keys=True).encode())
 

@@ -1,9 +1,9 @@
 """{query: {document: score}} files that are made over hours: piece by piece, so that a kill costs one piece.
 
-While ``negatives.jsonl.gz`` is made there is a hidden folder beside it, ``.negatives.jsonl.gz.pieces``, with what it is
-about and a file for each piece, written whole: a line that says how many queries it took, what was counted and the
-checksum of the rest, then the lines of the result. In the end they become one file, ``negatives.stats.json`` says
-what it is about, and the folder goes.
+While ``negatives.jsonl.gz`` is made, a hidden folder beside it, ``.negatives.jsonl.gz.pieces``, holds a description
+and a file for each piece, written whole: a line with the number of queries, the counts and the checksum of the rest,
+then the lines of the result. In the end they become one file, ``negatives.stats.json`` takes the description, and
+the folder is removed.
 """
 
 import json
@@ -58,7 +58,7 @@ class Pieces:
         return stored["statistics"]
 
     def add(self, n_queries: int, entries: Iterable[Entry], counts: Mapping[str, int]) -> None:
-        """Store what came of the next ``n_queries`` queries; it counts from the moment its file is there."""
+        """Store the results of the next ``n_queries`` queries as one piece, whole or absent."""
         lines = "".join(score_line(query, scores) for query, scores in entries)
         head = {"queries": n_queries, "counts": dict(counts), "crc32": zlib.crc32(lines.encode("utf-8"))}
         path = self._piece()
@@ -105,7 +105,7 @@ class Pieces:
         return True
 
     def _continue(self) -> None:
-        """Find what an earlier process left, and clear away what cannot be used of it."""
+        """Find the pieces of an earlier process, and clear away those that cannot be used."""
         if self._left_by_the_same(warn=True):
             while (path := self._piece()).is_file():
                 try:

@@ -75,7 +75,7 @@ def _about(candidates: Path, texts: Texts, teacher: Teacher) -> dict[str, Any]:
 
 
 def _add(pieces: Pieces, batch: Sequence[Entry], texts: Texts, teacher: Teacher) -> None:
-    """Score the next queries with their candidates, and store what came of it."""
+    """Score the next queries with their candidates, and store the scores."""
     counts = Counter(
         {name: 0 for name in ("unknown_queries", "unknown_documents", "positives", "pairs", "answers_scored_best")}
     )

@@ -124,7 +124,7 @@ class RetrieverTeacher:
         ]
 
     def _documents(self, texts: Mapping[str, Text]) -> dict[str, Vector]:
-        """The vectors of ``texts``, of which those that are not known are encoded."""
+        """The vectors of ``texts``; texts that were not seen before are encoded."""
         new = [text for id, text in texts.items() if id not in self._known]
         encoded = vectors_of(self.encoders["document"].encode_all(new)) if new else ()
         self._known.update(zip((text.id for text in new), encoded, strict=True))

@@ -1,4 +1,4 @@
-"""Queries in, rankings out: batches, threads, thresholds and filters, whatever the strategy."""
+"""Queries in, rankings out: batches, threads, thresholds and filters, for every strategy."""
 
 import inspect
 from collections.abc import Iterator, Mapping, Sequence

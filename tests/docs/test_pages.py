@@ -10,7 +10,28 @@ import pytest
 from tests.conftest import PATIENCE, ROOT
 from tests.forked import run_well
 
-PAGES = ("start.md", "concepts.md", "from-naver.md", "from-sentence-transformers.md")
+PAGES = (
+    "start.md",
+    "concepts.md",
+    "choosing.md",
+    "search.md",
+    "index-format.md",
+    "training.md",
+    "losses.md",
+    "processes.md",
+    "models.md",
+    "bm25.md",
+    "checkpoints.md",
+    "data.md",
+    "training-data.md",
+    "mining.md",
+    "reranking.md",
+    "encoding.md",
+    "evaluation.md",
+    "gpu.md",
+    "from-naver.md",
+    "from-sentence-transformers.md",
+)
 BLOCK = re.compile(r"```(bash|python)\n(.*?)```", re.S)
 COMMAND = re.compile(r"((?:\w+=\S+ )*)python (-m splade\..*)")
 # What the pages train takes a minute; that it runs is seen in a few steps.

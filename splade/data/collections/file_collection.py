@@ -1,4 +1,4 @@
-"""Collections in files of lines, of which only the ids and the places of the lines are kept."""
+"""Collections in files of lines; only the ids and the places of the lines are kept."""
 
 import logging
 from collections.abc import Iterator, Sequence

@@ -19,7 +19,7 @@ QUERY_FILES = ("raw.tsv", "raw.tsv.gz", "queries.jsonl", "queries.jsonl.gz")
 
 
 def open_collection(source: str | Path | Collection) -> Collection:
-    """The documents that ``source`` names; InputError where there is nothing of the kind, with what was looked for."""
+    """The documents that ``source`` names; without them an InputError that lists the files looked for."""
     return _open(source, COLLECTION_FILES, "docs")
 
 

@@ -29,22 +29,21 @@ UNSCORED = "candidates without a score"
 class HardNegatives:
     """Candidates of queries from a file (see `iterate_candidates`), with texts from two collections.
 
-    A file may hold the texts itself (see `text_groups`); it then says which documents are positives, may have a
-    teacher's scores, and goes without collections and qrels.
+    A file may hold the texts itself (see `text_groups`). It then names the positives, may have a teacher's scores, and
+    needs no collections and qrels.
 
-    Positives are the documents that ``qrels`` judges above 0; without qrels, those that the file calls so, or with
-    ``positive_first`` the first one listed for a query. All other candidates are negatives, but those that ``margin``
-    or ``share`` of the positive's score tells to be false (see `FalseNegatives`). ``scores_of`` is a file of scores in
-    place of the file's own, ``systems`` are those whose negatives are taken. ``teacher`` says how several files of
-    scores become one, and to which scale.
+    Positives are the documents that ``qrels`` judges above 0. Without qrels, they are the file's own positives, or with
+    ``positive_first`` the first document listed for a query. All other candidates are negatives, unless ``margin`` or
+    ``share`` marks them as false (see `FalseNegatives`). ``scores_of`` is a file of scores in place of the file's own,
+    and ``systems`` are the systems whose negatives are taken. ``teacher`` averages and scales several files of scores.
 
-    An example draws one positive and ``n_negatives`` different negatives; where a query has fewer, all of them, then
-    some again. ``with_teacher=False`` leaves the scores out of the examples; otherwise only candidates that have one
-    count, positives too. It also says which documents are no negatives of its query in a batch: all its positives,
-    drawn and scored or not, and the false negatives.
+    An example draws one positive and ``n_negatives`` different negatives; a query with fewer gives all of them, then
+    some again. ``with_teacher=False`` leaves the scores out of the examples; otherwise only candidates with a score
+    count, positives too. An example also lists the documents that are no negatives of its query in a batch: all its
+    positives, drawn and scored or not, and the false negatives.
 
-    What cannot be used (unknown queries and documents, queries without a positive or a negative) is
-    counted into one warning; InputError where nothing is left. Memory: 8 bytes a candidate, 4 a positive.
+    Unknown queries and documents, and queries without a positive or a negative, are counted in one warning; InputError
+    if nothing is left. Memory: 8 bytes a candidate, 4 a positive.
     """
 
     has_teacher: bool = True  # of the class: it can have
@@ -129,7 +128,7 @@ def _check_positives_are_told(scores: Files, qrels: str | Path | None, positive_
 
 
 def _refuse_beside_texts(scores: Files, **given: object) -> None:
-    """InputError for what would not be read beside a file of texts."""
+    """InputError for settings that nothing reads beside a file of texts."""
     names = [name for name, value in given.items() if value not in (None, False)]
     if names:
         told = ", ".join(f"data.{'TRAIN.' if name.endswith('_PATH') else ''}{name}" for name in names)
@@ -151,7 +150,7 @@ class _Groups(NamedTuple):
 
 
 class _Losses:
-    """Counts what cannot be used, with one instance of each kind."""
+    """Counts the candidates and queries that cannot be used, with one instance of each kind."""
 
     def __init__(self) -> None:
         self.counts: dict[str, int] = {}
@@ -233,7 +232,7 @@ def _usable(
 
 
 def _remedy(source: HardNegatives, losses: _Losses) -> str:
-    """A sentence on what to do where no query is left."""
+    """A sentence for the user when no query is left."""
     if losses.counts.keys() & {UNSCORED, "queries without a scored positive"}:
         return (
             "The loss learns from a teacher's scores, of the positive as of negatives: give them in "

@@ -27,10 +27,10 @@ ARGUMENTS = {
 class Mixed:
     """The examples of several sources, in shares of ``weights``; without weights, all of all of them.
 
-    An epoch holds no example twice: with weights it is as long as the set that is used up first allows. Of a larger
-    set each place of the epoch stands for an equal stretch of examples, of which every epoch draws one; so
-    examples stay functions of index and ``rng``, however many processes train. InputError where sources differ in
-    their documents per example.
+    An epoch holds no example twice: with weights it ends when the first set is used up. Each place of the epoch stands
+    for an equal stretch of a larger set, and every epoch draws one example of the stretch. Examples therefore stay
+    functions of index and ``rng``, for any number of processes. InputError if sources differ in their documents per
+    example.
     """
 
     def __init__(self, sources: Mapping[str, ExampleSource], weights: Mapping[str, float] | None = None) -> None:
@@ -68,8 +68,8 @@ def places_for(sizes: Sequence[int], weights: Sequence[float]) -> list[int]:
 def mixed_from(settings: Any, catalog: Mapping[str, str], n_negatives: int = 1, with_teacher: bool = True) -> Mixed:
     """The sets of ``settings``, ``{NAME: {type: …, weight: …, TRAIN_DATA_DIR: …}}``, as one source of examples.
 
-    ``type`` is a name of ``catalog`` (name to dotted path), the other keys are those of ``ARGUMENTS`` that it takes;
-    ``n_negatives`` and ``with_teacher`` go to those that take them. InputError names the address.
+    ``type`` is a name of ``catalog`` (name to dotted path); the other keys are its arguments, of ``ARGUMENTS``.
+    ``n_negatives`` and ``with_teacher`` go to the types that take them. InputError names the address.
     """
     if not isinstance(settings, Mapping) or not settings:
         raise InputError(f"{ADDRESS} must be a mapping of data sets, {{NAME: {{type: …, …}}}}, got {settings!r}")

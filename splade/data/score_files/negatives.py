@@ -1,7 +1,7 @@
 """Candidate documents of training queries with a teacher's scores: {query: {document: score}}.
 
-Read from JSON lines (our own format: safe, streamed), a pickle of plain values, JSON, or a TREC run, each of which
-may be ``.gz``, and from Parquet. Ids become strings.
+Read from JSON lines (our own format: safe, streamed), a pickle of plain values, JSON or a TREC run, all ``.gz`` or
+not, and from Parquet. Ids become strings.
 """
 
 import json
@@ -96,7 +96,7 @@ def convert_scores(source: str | Path, target: str | Path) -> tuple[int, int]:
 
 
 def _starts_as_pickle(path: Path) -> bool:
-    """True where the first byte is that of a pickle, which no text can begin with."""
+    """True if the first byte is a pickle's; no text begins with it."""
     with open_binary(path) as stream:
         try:
             return stream.read(1) == b"\x80"

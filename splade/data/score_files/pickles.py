@@ -1,7 +1,7 @@
 """Pickles of plain values, read without running anything they name.
 
-A pickle may call whatever it names. This reader knows a handful of harmless names, puts functions of
-its own in the place of NumPy's, and refuses the rest before it is looked up.
+A pickle may call any function that it names. This reader knows a handful of harmless names, puts functions of
+its own in the place of NumPy's, and refuses all other names before they are looked up.
 """
 
 import pickle

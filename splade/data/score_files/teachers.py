@@ -1,7 +1,7 @@
 """Teacher scores from one file or several: brought to one scale, averaged, rescored.
 
-In this order: each file's scores of a query are normalised, the files' scores of the same query and document are
-averaged, and all scores that training uses are moved to a reference mean and deviation (as in SPLADE-v3,
+In this order: each file's scores of a query are normalised. The files' scores of the same query and document are
+averaged. All scores that training uses are moved to a reference mean and deviation (as in SPLADE-v3,
 arXiv 2403.06789).
 """
 
@@ -138,7 +138,7 @@ def paths_of(files: Files) -> list[str | Path]:
 
 
 class _Finder:
-    """The queries of a file, whatever their order; what was passed on the way waits in memory."""
+    """The queries of a file, in any order; queries that were passed on the way wait in memory."""
 
     def __init__(self, file: Iterator[Scored]) -> None:
         self.file, self.passed = file, dict[str, dict[str, float]]()

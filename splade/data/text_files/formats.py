@@ -24,7 +24,7 @@ class LineFormat(Protocol):
     """One text a line."""
 
     def parse(self, line: bytes) -> Text:
-        """The text of a line (valid UTF-8); ValueError says what is wrong with it."""
+        """The text of a line (valid UTF-8); ValueError names the fault."""
 
     def scan(self, path: Path, chunk: Chunk) -> Scanned:
         """The ids of a chunk, all of its lines checked; InputError names the first bad one."""
@@ -78,7 +78,7 @@ class JsonLines:
 
     @staticmethod
     def text_of(record: dict[str, Any]) -> Text:
-        """The text of an object; ValueError says what is wrong with it."""
+        """The text of an object; ValueError names the fault."""
         id = _id_of(record)
         text = record["text"] if "text" in record else record.get("contents")
         title = record.get("title")

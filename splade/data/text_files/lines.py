@@ -50,7 +50,7 @@ class Chunk(NamedTuple):
 
 
 class LineFile:
-    """The lines of one file. Memory: one block, whatever the size of the file."""
+    """The lines of one file. Memory: one block, for a file of any size."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
@@ -99,7 +99,7 @@ class LineFile:
             offset += len(block)
 
     def _unpacked_blocks(self, offset: int, first_line: int) -> Iterator[bytes]:
-        """Blocks of a gzip file; what stands before a damage is handed out before the error is raised."""
+        """Blocks of a gzip file; blocks before the damaged one are handed out before the error is raised."""
         line = first_line
         damage: Exception | None = None
         size = BLOCK

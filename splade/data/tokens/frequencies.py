@@ -39,7 +39,7 @@ class Frequencies(NamedTuple):
 
 
 def document_frequencies(tokenizer: PreTrainedTokenizerBase, texts: Iterable[Text], max_length: int) -> Frequencies:
-    """Frequencies of tokens in ``texts``, of each of which ``max_length`` tokens are read, as documents are encoded."""
+    """Frequencies of tokens in ``texts``; ``max_length`` tokens of each are read, as documents are encoded."""
     counts, n_docs, n_tokens = np.zeros(len(tokenizer), np.int64), 0, 0
     special = np.isin(np.arange(len(counts)), tokenizer.all_special_ids)
     for window in _windows(texts):

@@ -1,9 +1,8 @@
-"""Tokens hidden from a masked language model, which is to find them again (BERT, arXiv 1810.04805, section 3.1).
+"""Tokens hidden from a masked language model, which predicts them (BERT, arXiv 1810.04805, section 3.1).
 
-Of every text a share of the tokens is chosen. Of those chosen, 80 % become the mask token, 10 % another token drawn
-from the vocabulary, and 10 % stay, so that the model must make a state of every token. Special tokens are neither
-chosen nor drawn. Which tokens of a text are chosen depends on the text's own random stream and their positions,
-never on what the text is computed with.
+A share of the tokens of every text is chosen. 80 % of them become the mask token, 10 % another token drawn from the
+vocabulary, and 10 % stay, so that the model must make a state of every token. Special tokens are neither chosen nor
+drawn. The choice depends on the text's own random stream and the positions, never on the other texts of the batch.
 """
 
 from collections.abc import Sequence

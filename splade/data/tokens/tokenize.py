@@ -56,7 +56,7 @@ def tokenize(
 
 
 def _n_cut(encoded: Any, lengths: NDArray[np.int64], max_length: int) -> int:
-    """The number of texts of which something was cut off; those that have just ``max_length`` tokens were not."""
+    """The number of texts that were cut; a text of exactly ``max_length`` tokens was not."""
     full = np.flatnonzero(lengths >= max_length)
     encodings = getattr(encoded, "encodings", None)  # of a tokenizer in Python there are none: all that are full count
     return sum(bool(encodings[row].overflowing) for row in full) if encodings else len(full)

@@ -188,7 +188,7 @@ def _named(folder: Path) -> Sequence[tuple[Path, re.Match[str]]]:
 
 
 def _shared(manifests: Mapping[Path, Manifest]) -> dict[str, Any]:
-    """Return the description that all shards share; InputError where one differs, or is not what it is called."""
+    """Return the description that all shards share; InputError if one differs, or its folder has another's name."""
     shared: dict[str, Any] = {}
     for folder, manifest in manifests.items():
         if manifest.shard.folder != folder.name:

@@ -20,7 +20,7 @@ DAMAGED = (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error)
 
 
 class MatrixFile:
-    """The rows of one ``.npz`` file, the first of which has the number ``number`` in the collection.
+    """The rows of one ``.npz`` file; ``number`` is that of the first one in the collection.
 
     InputError where it is not a CSR matrix of finite weights ≥ 0, or where its ids do not fit.
     """

@@ -18,7 +18,7 @@ MOST = float(np.finfo(np.float32).max)
 def parse_lines(path: Path, chunk: Chunk, start: int, stop: int, number: int) -> Part:
     """The vectors of lines ``start`` to ``stop`` of ``chunk``; ``number`` is that of the first one.
 
-    InputError with file and line for whatever cannot be used.
+    InputError with file and line for a line that cannot be used.
     """
     first = chunk.first_line + start
     ids: list[str] = []
@@ -44,7 +44,7 @@ def parse_lines(path: Path, chunk: Chunk, start: int, stop: int, number: int) ->
 
 
 def _parsed(raw: bytes) -> tuple[str, dict[str, float]]:
-    """Id and vector of one line; ValueError says what is wrong with it."""
+    """Id and vector of one line; ValueError names the fault."""
     if not raw.strip():
         raise ValueError("blank line; remove it")
     record = json_object(raw)

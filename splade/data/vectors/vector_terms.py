@@ -24,7 +24,7 @@ class Terms(Protocol):
 
 
 class TokenNumbers:
-    """Numbers tokens by ``terms``, to which those that are new are added; ``width`` is how many there are."""
+    """Numbers tokens by ``terms``, which new tokens are added to; ``width`` is the number of terms."""
 
     def __init__(self, terms: Terms) -> None:
         self.terms = terms

@@ -1,8 +1,8 @@
-"""Sparse vectors that are there already, whoever made them: files read in order, without a model.
+"""Given sparse vectors, made by any program: files read in order, without a model.
 
-What may be named: a ``.jsonl`` file (``.gz`` too) of ``{"id": …, "vector": {token or term id: weight}}``, a CSR
-matrix in a ``.npz`` file, a folder of such files, which are one collection in the order of their names, or a folder of
-shards that ``splade.encode`` wrote.
+A source is a ``.jsonl`` file (``.gz`` too) of ``{"id": …, "vector": {token or term id: weight}}``, a CSR
+matrix in a ``.npz`` file, a folder of such files, or a folder of shards that ``splade.encode`` wrote. A folder is one
+collection in the order of the files' names.
 """
 
 import logging
@@ -114,9 +114,9 @@ class VectorCollection:
 def open_vectors(source: str | Path, keys: str = "auto", expected: str | None = None) -> VectorCollection:
     """The vectors that ``source`` names.
 
-    ``keys`` is one of ``KEYS``; "auto" takes ``expected`` for JSON lines, and where that is None too, looks at the
-    first vector that is not empty: all its keys whole numbers means term ids. The columns of a matrix are term ids.
-    InputError where there is nothing of the kind.
+    ``keys`` is one of ``KEYS``. For JSON lines "auto" means ``expected``; if that is None, the first vector that is not
+    empty decides: keys that are all whole numbers are term ids. The columns of a matrix are term ids. InputError if
+    ``source`` names no vectors.
     """
     if keys not in KEYS:
         raise ValueError(f"keys must be one of {', '.join(KEYS)}, got {keys!r}")
@@ -195,7 +195,7 @@ def _keys_of_first(files: Sequence[Path]) -> str:
 
 
 def _line_parts(path: Path, number: int, start: int) -> Iterator[Part]:
-    """The vectors of a file of JSON lines, the first of which has the number ``number``, from ``start``."""
+    """The vectors of a file of JSON lines, from ``start``; ``number`` is that of the first vector of the file."""
     for chunk in LineFile(path).chunks():
         lines = chunk.starts.size
         skipped = min(max(start - number, 0), lines)
@@ -209,7 +209,7 @@ def _line_parts(path: Path, number: int, start: int) -> Iterator[Part]:
 
 
 def _matrix_parts(path: Path, number: int, start: int) -> Iterator[Part]:
-    """The rows of a matrix, the first of which has the number ``number``, from ``start``."""
+    """The rows of a matrix, from ``start``; ``number`` is that of its first row."""
     matrix = MatrixFile(path, _ids_beside(path), number)
     first = min(max(start - number, 0), matrix.n_rows)
     yield Part.empty(path, number + first)

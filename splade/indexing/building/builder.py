@@ -53,16 +53,16 @@ class IndexBuilder:
     """Takes documents' vectors in order and writes the index at ``path``.
 
     Vectors are gathered up to ``memory_mb``, turned into postings and stored as a segment; `finish`
-    lays the index out from the segments. The index appears at ``path`` whole, when all is done, and an index there
-    stays usable until then, but is not appended to or deleted from. With ``resume`` a build that was stopped, in
-    whatever way, goes on after its last whole segment: ``n_docs`` documents are there already, ``last_id`` is the
-    last of them, and the finished index has the same bytes as one built in one go. A left-over build with another
+    lays the index out from the segments. The index appears at ``path`` when it is whole. An index there stays
+    usable until then, but cannot be appended to or deleted from. With ``resume`` a build that was stopped, in
+    any way, goes on after its last whole segment: ``n_docs`` documents are stored, ``last_id`` is the last of
+    them, and the finished index has the same bytes as one built in one go. A left-over build with another
     vocabulary, fingerprint, pruning of documents or metadata is removed, with a warning. ``layout`` are the named
     choices of `Layout`.
 
-    Without ``vocab_size``, there are as many terms as the widest batch has. ``vocabulary`` tells what terms are
-    called and is stored with the index, as it is when `finish` is called; where a build is continued, an empty one
-    is given the terms that the stored segments know, so that their numbers stay.
+    Without ``vocab_size``, there are as many terms as the widest batch has. ``vocabulary`` holds the names of
+    terms and is stored with the index by `finish`. When a build is continued, an empty vocabulary takes the terms
+    of the stored segments, so that their numbers stay.
 
     Memory: ``memory_mb`` (MiB) for vectors and laying out; besides, per document, its id twice and 60 bytes, and
     40 bytes for each posting of the most frequent term.
@@ -187,7 +187,7 @@ class IndexBuilder:
         return InvertedIndex.open_base(self.path, verify=False)
 
     def leave(self) -> None:
-        """Let go after an error: whole segments stay for a later build, and where there are none, nothing stays.
+        """Let go after an error: whole segments stay for a later build; without any, nothing stays.
 
         The builder is then spent.
         """
@@ -202,7 +202,7 @@ class IndexBuilder:
         self._release()
 
     def _release(self) -> None:
-        """Let others build at ``path``, who find what is stored."""
+        """Let others build at ``path``; they find the stored segments."""
         for held in (self._journal, self._writing):
             if held is not None:
                 held.release()
@@ -210,7 +210,7 @@ class IndexBuilder:
         self._hashes, self._open = [], []
 
     def _read_stored(self, journal: Journal) -> None:
-        """Take the stored segments as what there is, and nothing as open."""
+        """Begin from the stored segments, with nothing open."""
         tables = journal.tables()
         self._hashes = [np.array(table.arrays["id_hashes"]) for table in tables]
         self._width = max([1, *(segment.vocab_size for segment in journal.segments)])

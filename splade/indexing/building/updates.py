@@ -1,8 +1,8 @@
-"""Appending documents to a stored index, deleting from it, and making one of what is left.
+"""Appending documents to a stored index, deleting from it, and merging its live documents.
 
 An appended batch of documents is an index of its own, built and searched like any other; deleted documents are
-a list. Both cost what is changed, not what is there. `merge` then lays all live documents out anew: the
-result has the bytes of an index built from them in one go (uint8 weights apart, see there).
+a list. The cost of both grows with the change, not with the index. `merge` then lays all live documents out anew:
+the result has the bytes of an index built from them in one go (uint8 weights apart, see there).
 """
 
 import logging
@@ -39,9 +39,9 @@ REMEDY = "Correct this and run the same again; what is searched is unchanged"
 class IndexAppender:
     """Takes documents' vectors in order and appends them to the index at ``path``.
 
-    Works as `IndexBuilder` does, with the terms, the encoder and the layout of the index that is there; ids that it
-    holds are refused. A ``vocabulary`` goes on growing, and so does the number of terms where they are no encoder's:
-    a larger term id may come later. Nothing changes for readers until `finish`.
+    Works as `IndexBuilder` does, with the terms, the encoder and the layout of the stored index. Ids that it holds
+    are refused. A ``vocabulary`` goes on growing. So does the number of terms if no encoder made the index: a larger
+    term id may come later. Nothing changes for readers until `finish`.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class IndexAppender:
         self._builder.checkpoint()
 
     def leave(self) -> None:
-        """Let go after an error: whole segments stay for a later run, and where there are none, nothing stays.
+        """Let go after an error: whole segments stay for a later run; without any, nothing stays.
 
         The appender is then spent.
         """
@@ -140,8 +140,8 @@ def _delete(path: Path, updates: Updates, ids: Sequence[str], ignore_missing: bo
 def merge(path: str | Path, *, memory_mb: int = 1024, n_threads: int | None = None) -> InvertedIndex:
     """Make one index of all live documents at ``path``, in their order; readers see the old state or the new one.
 
-    The arrays are those of building from these documents in one go, but for what was pruned before, and for
-    uint8 weights: parts with another scale than the largest are rounded again to multiples of that. Terms
+    The arrays are those of one build from these documents, with two exceptions: pruned postings stay pruned, and
+    uint8 weights of parts with another scale than the largest are rounded again, to multiples of that. Terms
     keep their numbers. Memory: as `splade.indexing.layout.blocked.lay_out`, and 30 bytes per document.
     """
     path = Path(path)
@@ -191,7 +191,7 @@ def _merge(path: Path, index: SegmentedIndex, memory_mb: int, n_threads: int | N
 
 
 def _begin(path: Path) -> tuple[Writing, Updates]:
-    """Keep other writers out; and the state to change, cleared of what belonged to an earlier base."""
+    """Keep other writers out; the state to change, cleared of updates of an earlier base."""
     base_folder(path)  # looked for before a folder is made for its updates
     with disk_errors(path, REMEDY):
         writing = Writing(path)

@@ -18,10 +18,9 @@ class Layout(NamedTuple):
     """The choices that are made when an index is built.
 
     ``weights`` is how weights are kept: "float32", "float16", or "uint8" (`splade.indexing.format.weights`).
-    ``cluster`` makes similar documents neighbours, which is what lets blocks be left out; None means
-    from 8192 documents on. ``seed`` draws the clusters' centres; the same seed gives the same bytes,
-    whatever ``n_threads``, of which None means as many as there are processors, at most 8. ``prune_…``
-    are the rules of `Pruning`.
+    ``cluster`` makes similar documents neighbours, so that blocks can be left out; None means from 8192
+    documents on. ``seed`` draws the clusters' centres; the same seed gives the same bytes for any ``n_threads``.
+    ``n_threads=None`` means one per processor, at most 8. ``prune_…`` are the rules of `Pruning`.
     """
 
     weights: str = "float32"

@@ -3,7 +3,7 @@
 A folder holds ``NAME.bin`` for each array, its little-endian elements and nothing else, and
 ``header.json``: a magic word, the format version, what kind of table it is, counts and metadata,
 and for each array its dtype, its length and a CRC-32 of every 64 MiB of it. The header ends with a
-checksum of itself. It holds no time and no path: equal contents give equal bytes.
+checksum of itself. It adds no time and no path of its own: equal contents and metadata give equal bytes.
 
 A reader looks for the arrays it knows, so a later version may add arrays without a new format
 version; that rises only when what an older reader would find is no longer right for it.
@@ -44,7 +44,7 @@ DTYPES: dict[str, np.dtype[Any]] = {
 
 
 class CorruptIndexError(InputError):
-    """A stored index that is not what was written: cut short, changed, mixed up, or too new."""
+    """A stored index with a fault: cut short, changed, mixed up, or of a newer version."""
 
 
 class Table(NamedTuple):
@@ -84,7 +84,7 @@ class ArrayWriter:
         return {"dtype": self.dtype.str, "length": self.length, "crc32": self._checksums}
 
     def flush(self) -> None:
-        """Hand what was written to the operating system."""
+        """Hand the written bytes to the operating system."""
         self._stream.flush()
 
     def write(self, array: NDArray[Any]) -> None:
@@ -156,9 +156,9 @@ def write_header(folder: Path, kind: str, header: Mapping[str, Any], entries: Ma
 def read_table(folder: Path, kind: str, *, verify: bool | None) -> Table:
     """The table in ``folder``, its arrays memory-mapped read-only.
 
-    The header and the size of every file are always checked, the contents if ``verify``; None means if
-    they are at most 256 MiB, which takes a fraction of a second.
-    CorruptIndexError says which file, what was expected and what was found.
+    The header and the size of every file are always checked, the contents if ``verify``. None checks contents of
+    up to 256 MiB, which takes a fraction of a second. CorruptIndexError names the file, the expected value and
+    the one found.
     """
     header = _read_header(folder, kind)
     entries = header.pop("arrays")
@@ -256,7 +256,7 @@ def map_array(folder: Path, name: str, entry: dict[str, Any]) -> NDArray[Any]:
 
 
 def forget_pages(arrays: Iterable[NDArray[Any]]) -> None:
-    """Have the process hold no page of mapped arrays any more; what is read again comes from the system's cache."""
+    """Release all pages of mapped arrays; later reads come from the system's cache."""
     for array in arrays:
         mapped = getattr(array.base, "_mmap", None)
         if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):

@@ -13,7 +13,7 @@ SMALLEST_HALF = 2.0**-24
 
 
 class Codec(NamedTuple):
-    """Turns weights into what is stored. No posting is lost: the smallest stored weight is above 0.
+    """Encodes weights for storage. No posting is lost: the smallest stored weight is above 0.
 
     ``name`` is "float32"; "float16", whose weights have 11 significant bits and end at 65504; or
     "uint8", whole multiples 1 to 255 of ``scale``, which is the largest weight over 255. "Exact" search

@@ -129,9 +129,8 @@ class InvertedIndex:
 
         ``matrix`` is a CSR matrix as SciPy's or a `SparseBatch`. Without ``doc_ids``, documents are
         called by the batch's ids, or by their numbers. ``vocabulary`` are the terms as strings, by number. ``layout``
-        are the named choices of `Layout`: how weights are kept, whether documents are clustered, what is pruned,
-        threads to build with. ValueError for weights that are negative or
-        not finite; InputError where ids repeat or their number is not that of the rows.
+        are the named choices of `Layout`: weights, clustering, pruning and threads. ValueError for weights that are
+        negative or not finite; InputError if ids repeat or their number is not that of the rows.
         """
         rows, width, ids = from_matrix(matrix)
         if width is None:
@@ -166,11 +165,11 @@ class InvertedIndex:
     def open(cls, path: str | Path, *, verify: bool | None = None) -> "InvertedIndex | SegmentedIndex":
         """The index in the folder ``path``, memory-mapped: processes that open it share its pages.
 
-        A `SegmentedIndex` where documents were appended or deleted (`splade.indexing.building.updates`). Header and
-        file sizes are always checked; ``verify`` reads every file once and compares its
-        checksums, None does so up to 256 MiB. Without it, a changed byte may give wrong results or crash the process.
-        Where it is changed meanwhile, what is opened is the state before the change or after it.
-        InputError where there is no index, CorruptIndexError where it is not as it was written.
+        It is a `SegmentedIndex` if documents were appended or deleted (`splade.indexing.building.updates`). Header
+        and file sizes are always checked. ``verify`` reads every file once and compares its checksums; None does so
+        up to 256 MiB. Without it, a changed byte may give wrong results or crash the process. If the index changes
+        meanwhile, the state before or after the change is opened. InputError if there is no index,
+        CorruptIndexError if it is damaged.
         """
         path = Path(path)
         return read_steady(lambda: state_of(path), lambda: cls._read(path, verify))
@@ -237,8 +236,8 @@ Index = InvertedIndex | SegmentedIndex
 def building_folder(path: Path) -> Path:
     """Return the folder that keeps the parts of an index while it is built; the index will appear at ``path``.
 
-    Beside it; within it where it is a disk of its own, or nothing can be written beside it. One folder, whatever
-    symbolic links ``path`` goes through, and on the disk that they lead to.
+    It is beside the index, or within its folder if that is a mount point or nothing can be written beside it.
+    Symbolic links in ``path`` are followed: all lead to one folder, on their target's disk.
     """
     place = path.resolve()
     beside = place.parent / f".{place.name}.building"
@@ -250,7 +249,7 @@ def building_folder(path: Path) -> Path:
 
 
 def base_folder(path: Path) -> Path:
-    """The folder of what was built at ``path``; InputError where nothing was."""
+    """The folder of the index built at ``path``; InputError if there is none."""
     folder = standing(path / FOLDER)
     if not folder.is_dir():
         raise InputError(_no_index(path))

@@ -16,7 +16,7 @@ from splade.records import SparseRows
 
 
 class Segment(Protocol):
-    """An immutable index and what it tells of its documents; `splade.indexing.InvertedIndex` is the only kind."""
+    """An immutable index with its documents' ids and counts; `splade.indexing.InvertedIndex` is the only kind."""
 
     blocks: Blocks
     doc_ids: DocIds

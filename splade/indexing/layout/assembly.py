@@ -28,8 +28,8 @@ def write_index(
 ) -> None:
     """Write the index of all documents of ``source`` into the empty ``folder``.
 
-    ``layout`` says what is done; ``describe`` tells what the header holds besides counts and codec, given
-    what was laid out: at least ``empty_docs``, ``fingerprint``, ``metadata``, and the ``layout`` to remember.
+    ``layout`` are the choices. ``describe`` returns the header's values besides counts and codec, given the account
+    of the layout: at least ``empty_docs``, ``fingerprint``, ``metadata``, and the ``layout`` to remember.
     """
     with TableWriter(folder) as table:
         account = lay_out(source, codec, layout, table.write, memory_mb=memory_mb)

@@ -34,7 +34,7 @@ Write = Callable[[str, NDArray[Any]], None]
 
 
 class Account(NamedTuple):
-    """An account of what was laid out in an index, and of what pruning left out."""
+    """An account of the postings laid out in an index, and of those that pruning left out."""
 
     n_postings: int
     terms_left: int  # terms with a posting
@@ -43,7 +43,7 @@ class Account(NamedTuple):
     drawn: SparseRows | None  # some documents drawn at random; None where documents keep their order
 
     def empty_docs(self, before: int, n_docs: int) -> int:
-        """Documents without a posting, of which there were ``before`` before pruning."""
+        """Documents without a posting, given that there were ``before`` of them before pruning."""
         return before if self.docs_left < 0 else n_docs - self.docs_left
 
     def report(self, rules: Pruning, postings: int, by_document: int, terms: int) -> Pruned | None:

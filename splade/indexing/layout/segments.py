@@ -2,12 +2,12 @@
 
 ``.NAME.building/`` stands beside the index NAME that is being built:
 
-- ``journal.json``: what is being built, and the whole segments in order; rewritten whole after each.
+- ``journal.json``: the build's identity and its whole segments in order; rewritten whole after each.
 - ``00000``, ``00001``, …: a segment, a table of its documents' postings by term, their ids, and the terms
   that it added to a vocabulary.
 - ``lock``: held by the one that builds.
 
-What the journal does not list is not there: leftovers are removed when the build is continued.
+Files that the journal does not list are leftovers, removed when the build is continued.
 """
 
 import logging
@@ -44,7 +44,7 @@ class Segment(NamedTuple):
 class Journal:
     """The building folder: opened new or where it was left, and extended by one segment at a time.
 
-    ``identity`` says what is being built. A folder left by another build is removed.
+    ``identity`` tells one build from another. A folder left by another build is removed.
     InputError if somebody else is building there, in another process or in this one.
     """
 
@@ -119,7 +119,7 @@ class Journal:
         return segments
 
     def clear_leftovers(self) -> None:
-        """Remove what is neither the journal nor listed in it."""
+        """Remove all files but the journal and those that it lists."""
         kept = {segment.name for segment in self.segments} | {JOURNAL, LOCK}
         for entry in self.folder.iterdir():
             if entry.name in kept:

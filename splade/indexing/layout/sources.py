@@ -69,7 +69,7 @@ class InMemory:
 class OnDisk:
     """Segments one after the other; a segment's postings are by term, with document numbers of the whole.
 
-    Files are read, not mapped, so that what is held is what is counted: the postings that `of_terms`
+    Files are read, not mapped, so that the memory held is the memory counted: the postings that `of_terms`
     returns, twice while they are joined, and one segment at a time in `documents`.
     """
 
@@ -155,7 +155,7 @@ class Stored:
 
 
 class Kept:
-    """A source with its weights as an index keeps them, so that what is decided by them is decided alike again."""
+    """A source with its weights as an index keeps them, so that a merge makes the same choices again."""
 
     def __init__(self, source: Source, codec: Codec) -> None:
         self._source, self._codec = source, codec
@@ -187,7 +187,7 @@ def take(source: Source, chosen: NDArray[np.integer]) -> SparseRows:
 
 
 def _padded(offsets: NDArray[np.int64], n_terms: int) -> NDArray[np.int64]:
-    """Offsets over ``n_terms`` terms, of which a segment may have known fewer."""
+    """Offsets over ``n_terms`` terms; a segment may have known fewer."""
     return np.concatenate([offsets, np.full(n_terms + 1 - len(offsets), offsets[-1])])
 
 

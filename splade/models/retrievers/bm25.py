@@ -13,7 +13,7 @@ from splade.models.encoders.token_tables import read_table
 from splade.models.retrievers.splade import Splade
 
 EXPANSION, STRENGTH = 0.2, 0.45
-"""At the start the head's weights count 0.2, and BM25's score 0.45². docs/models.md tells what is known of
+"""At the start the head's weights count 0.2, and BM25's score 0.45². docs/bm25.md tells what is known of
 the choice."""
 
 

@@ -25,12 +25,11 @@ class Approximate(Auto):
     """Block-max search that finds at least the share ``recall`` of the k best documents, on average.
 
     A block is left out when a share of its bound is below the bar. The share is the smallest that kept the
-    recall on a sample of queries, for each k and each length of query: on ``queries``, a matrix like
-    those searched, or else on queries made of documents, by the calibration that is stored with the index or,
-    where there is none, made at the first search with ``seed`` (`splade.indexing.layout.calibration`).
-    Between the k that were tried the more careful share of both is taken. With a recall of 1, beyond the
-    largest k tried, and where bounds do not pay, the result is exact. ``calibration(k)`` tells what
-    was chosen and the recall measured.
+    recall on a sample of queries, for each k and each length of query. The sample is ``queries``, a matrix like
+    those searched. Without it, queries are made of documents: by the calibration stored with the index, or else
+    at the first search, with ``seed`` (`splade.indexing.layout.calibration`). Between two k that were tried, the
+    larger of their shares holds. With a recall of 1, beyond the largest k tried, and where bounds do not pay, the
+    result is exact. ``calibration(k)`` returns the share chosen and the recall measured.
     """
 
     def __init__(self, index: InvertedIndex, *, recall: float = 0.99, queries: Any = None, seed: int = 0) -> None:

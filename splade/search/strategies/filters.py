@@ -15,9 +15,8 @@ Allowed = ArrayLike | Iterable[str] | Iterable[int] | Iterable[bool]
 def bitmap_of(index: Any, allowed: Allowed | None) -> NDArray[np.uint8]:
     """1 for each document of ``index`` that may be returned; empty where all may.
 
-    ``allowed`` is a boolean per document, document numbers, or string ids: an array, or anything that can be gone
-    through, such as a list, a set or the keys of a dict. InputError for unknown ids, ValueError for what is none of
-    these.
+    ``allowed`` is a boolean per document, document numbers, or string ids: an array or any iterable, such as a list,
+    a set or the keys of a dict. InputError for unknown ids, ValueError for any other value.
     """
     if allowed is None:
         return read_only(np.empty(0, np.uint8))

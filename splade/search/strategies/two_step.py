@@ -15,8 +15,8 @@ class TwoStep(BlockMax):
 
     After "Two-Step SPLADE" (Lassance, Déjean, Clinchant and Tonellotto, arXiv 2404.13357, 2024), as far as one
     index allows: queries are pruned as there, but documents are not, and weights are not saturated, since both
-    would need a second index. The first step is exact block-max search for the shortened query, so what is
-    missed is only what is no candidate; the second scores candidates for the whole query from the same postings.
+    would need a second index. The first step is exact block-max search for the shortened query. The second scores
+    its candidates for the whole query from the same postings, so only documents that are no candidates are missed.
     No recall is promised. It is for comparisons: on the collections of `benchmarks/search` exact search
     is faster, and `Approximate` faster still.
     """
