@@ -26,8 +26,8 @@ SETTINGS = """\
 *For someone who looks a setting up.* [Configuration](../config.md) explains how to set one.
 
 Null means "not set". The default counts if neither the config nor the command line sets the value. The shipped configs
-set many values themselves; `splade train --cfg job` prints those of the config that it would run. A `*` stands for a name of
-your own. *Required* settings have no default: a command that reads one refuses to start without it.
+set many values themselves; `splade train --cfg job` prints those of the config that it would run. A `*` stands for a
+name of your own. *Required* settings have no default: a command that reads one refuses to start without it.
 """
 COMMANDS = """\
 # Commands
@@ -36,9 +36,9 @@ COMMANDS = """\
 
 *For someone who looks a command up.* [Commands by task](../commands-by-task.md) begins with the task.
 
-`splade NAME` is `python -m splade.NAME`; `splade NAME --help` lists its options, configs and groups. The lines below run
-in this order on the toy data, from the folder of this project. *Writes* names the settings of the folders that
-the files go to.
+`splade NAME` is `python -m splade.NAME`; `splade NAME --help` lists its options, configs and groups. The lines below
+run in this order on the toy data, from the folder of this project. *Writes* names the settings of the folders that the
+files go to.
 """
 RECIPES = """\
 # Recipes
@@ -47,12 +47,12 @@ RECIPES = """\
 
 *For someone who wants a published model, or a training to start from.* Each row is a shipped config: the result that it
 reproduces and its launch line. Figures are those of the papers, on MS MARCO and BEIR; the toy data gives none that
-compare. λ values belong to a batch size and a loss: change one of these, and watch `L0_q` and `L0_d` in the log, or give
-`target_q` and `target_d` ([training.md](training.md)). The values of a config stand in its file below `conf/`;
+compare. λ values belong to a batch size and a loss: change one of these, and watch `L0_q` and `L0_d` in the log, or
+give `target_q` and `target_d` ([training.md](training.md)). The values of a config stand in its file below `conf/`;
 [reference/settings.md](reference/settings.md) explains each of them.
 
-`torchrun --nproc_per_node 4 -m splade.…` starts a process for each of four GPUs (`gpu`: for each GPU of the machine); they
-train as one, and the arithmetic is that of one. On one GPU, say `python -m` instead, and bound its memory with
+`torchrun --nproc_per_node 4 -m splade.…` starts a process for each of four GPUs (`gpu`: for each GPU of the machine);
+they train as one, and the arithmetic is that of one. On one GPU, say `python -m` instead, and bound its memory with
 `config.micro_batch_size`. "batch 20 per GPU" counts per process: there, set `hf.training.per_device_train_batch_size`
 to the product.
 """
