@@ -110,7 +110,7 @@ def sections(text: str) -> Iterator[tuple[str, str]]:
 def wired_defaults(address: str, raw: Mapping[str, Any]) -> set[str]:
     """The defaults that the wiring has for ``address``; "required" for a place that needs it."""
     defaults = set()
-    for _, leaf in leaves({name: node for name, node in raw.items() if name != "traits"}):
+    for _, leaf in leaves(raw):
         text = str(leaf)
         if any(address in re.split(r"[,:${}]+", inner) for inner in interpolations(text)):
             optional = re.search(rf"opt:{re.escape(address)},(.*?)}}", text)
