@@ -27,7 +27,8 @@ SETTINGS = """\
 
 Null means "not set". The default counts if neither the config nor the command line sets the value. The shipped configs
 set many values themselves; `splade train --cfg job` prints those of the config that it would run. A `*` stands for a
-name of your own. *Required* settings have no default: a command that reads one refuses to start without it.
+name of your own. The unit of a number stands in italics. *Required* settings have no default: a command that reads one
+refuses to start without it.
 """
 COMMANDS = """\
 # Commands
@@ -153,10 +154,11 @@ def _settings() -> Iterator[str]:
                 "",
                 f"## {last}",
                 "",
-                "| setting | meaning | default | unit | accepts |",
-                "|---|---|---|---|---|",
+                "| setting | meaning | default | accepts |",
+                "|---|---|---|---|",
             ]
-        told = [marked(row.about), marked(default_of(row, raw)), row.unit, accepted(row.kind, raw)]
+        unit = f", *{row.unit}*" if row.unit else ""
+        told = [marked(row.about), marked(default_of(row, raw)), accepted(row.kind, raw) + unit]
         yield f"| `{row.address}` | {' | '.join(map(_cell, told))} |"
 
 

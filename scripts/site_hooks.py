@@ -1,7 +1,8 @@
 """Pages of the site that are no files of ``docs/``, and links that leave it; mkdocs calls the ``on_…`` functions.
 
 The home page is the README, CONTRIBUTING stands beside it, and each room has a page that its docstrings fill. A link to
-a file outside of ``docs/`` becomes its text, since the site does not hold that file.
+a file outside of ``docs/`` becomes its text, since the site does not hold that file. A link that shows the name of a page shows its title
+instead.
 """
 
 import posixpath
@@ -80,9 +81,18 @@ def within_site(text: str, source: str) -> str:
         if place in BESIDE:
             home = posixpath.relpath(f"docs/{BESIDE[place]}", posixpath.dirname(source))
             return f"[{match['text']}]({home}{mark}{anchor})"
-        return match[0] if place.startswith("docs/") else match["text"]
+        if not place.startswith("docs/"):
+            return match["text"]
+        text = title_of(ROOT / place) if match["text"].removeprefix("docs/") == match["target"] else match["text"]
+        return f"[{text}]({match['target']})"
 
     return LINK.sub(kept, text)
+
+
+def title_of(page: Path) -> str:
+    """The heading of a page, to read in place of its file name; the file name of a page without one."""
+    heading = re.search(r"^# (.+)$", page.read_text(encoding="utf-8"), re.M) if page.is_file() else None
+    return heading[1] if heading else page.name
 
 
 def api_page(name: str) -> str:

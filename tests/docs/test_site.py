@@ -55,6 +55,7 @@ def test_the_navigation_goes_from_a_start_to_the_reference():
         ("docs/gpu.md", "[home](../README.md)", "[home](index.md)"),
         ("docs/reference/settings.md", "[home](../../README.md#install)", "[home](../index.md#install)"),
         ("docs/reference/settings.md", "[configs](../config.md)", "[configs](../config.md)"),
+        ("docs/gpu.md", "[start.md](start.md)", "[Start: your own documents and queries](start.md)"),
         ("docs/gpu.md", "[paper](https://example.org/1)", "[paper](https://example.org/1)"),
         ("docs/gpu.md", "![flow](pictures/flow.svg)", "![flow](pictures/flow.svg)"),
     ],
