@@ -1,8 +1,8 @@
 """Pages of the site that are no files of ``docs/``, and links that leave it; mkdocs calls the ``on_…`` functions.
 
 The home page is the README, CONTRIBUTING stands beside it, and each room has a page that its docstrings fill. A link to
-a file outside of ``docs/`` becomes its text, since the site does not hold that file. A link that shows the name of a page shows its title
-instead.
+a file outside of ``docs/`` becomes its text, since the site does not hold that file. A link that shows the name of a
+page shows its title instead.
 """
 
 import posixpath
