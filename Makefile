@@ -1,13 +1,14 @@
 # make quickstart   train, index, search and evaluate on the toy data, in an environment of its own
 # make test         the fast tests          make test-slow   those that take minutes
-# make check        ruff and mypy           make clean
+# make check        ruff and mypy           make docs        the site of docs/ and its API reference, into site/
+# make clean        remove what these made, but for results
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 OUT    ?= experiments/quickstart
 PYTEST_ARGS ?= -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: quickstart test test-slow check format clean
+.PHONY: quickstart test test-slow check docs format clean
 
 $(VENV)/.runtime: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -17,6 +18,10 @@ $(VENV)/.runtime: pyproject.toml constraints.txt
 
 $(VENV)/.tests: $(VENV)/.runtime
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	touch $@
+
+$(VENV)/.docs: $(VENV)/.runtime
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	touch $@
 
 quickstart: $(VENV)/.runtime
@@ -32,8 +37,12 @@ test-slow: $(VENV)/.tests
 check: $(VENV)/.tests
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
+docs: $(VENV)/.docs
+	$(BIN)/python scripts/build_docs.py
+	$(BIN)/mkdocs build --strict
+
 format: $(VENV)/.tests
 	$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache

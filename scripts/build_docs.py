@@ -1,8 +1,9 @@
-"""Writes docs/config.md and docs/recipes.md from the configs and the wiring; with ``--check`` it only compares."""
+"""Writes docs/reference/ and docs/recipes.md from the configs and the wiring; with ``--check`` it only compares."""
 
 import argparse
 import re
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,65 +11,62 @@ from omegaconf import OmegaConf
 
 from splade.config import commands, conf_dir, config_names
 from splade.config.checking.reads import interpolations
-from splade.config.checking.settings import Settings
+from splade.config.checking.settings import Setting, Settings
 from splade.config.checking.wiring import components, leaves
 from splade.config.composing.compose import Groups
 from splade.config.composing.headers import read_header
 
-ROOT = Path(__file__).resolve().parents[1]
-DOCS = ROOT / "docs"
-INTRODUCTION = """\
-# Configuration
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+SETTINGS = """\
+# Settings
 
-<!-- Written by scripts/build_docs.py from conf/ and splade/config; change those and run it again. -->
+<!-- Written by scripts/build_docs.py from conf/settings.yaml and the wiring; change those and run it again. -->
 
-A config is a tree of **values** (YAML below `conf/`). The **wiring** (`conf/wiring/`) says which value becomes which
-argument of which constructor, and the **catalog** (`conf/catalog.yaml`) which class stands behind a published name.
-Nothing in the package reads a value in any other way, so a value that nothing reads is an error.
+*For someone who looks a setting up.* [Configuration](../config.md) explains how to set one.
 
-## Choosing a config
+Null means "not set". The default counts if neither the config nor the command line sets the value. The shipped configs
+set many values themselves; `splade train --cfg job` prints those of the config that it would run. A `*` stands for a
+name of your own. The unit of a number stands in italics. *Required* settings have no default: a command that reads one
+refuses to start without it.
+"""
+COMMANDS = """\
+# Commands
 
-- `SPLADE_CONFIG_NAME=config_splade++_max` or `--config-name config_splade++_max`: one of those below, `.yaml` optional.
-- `SPLADE_CONFIG_FULLPATH=/path/to/checkpoint/config.yaml`: a saved one. Values and groups can be overridden on top. If
-  its folder was moved, `config.checkpoint_dir` follows it.
-- `--config-dir DIR`: a folder of your own configs, looked in first; their `defaults:` may use the shipped groups.
-- None of these: `config_default`.
+<!-- Written by scripts/build_docs.py from conf/commands.yaml; change that and run it again. -->
 
-Relative paths start at the directory of launch. Nothing is written there but what the config names.
+*For someone who looks a command up.* [Commands by task](../commands-by-task.md) begins with the task.
 
-## Overriding
-
-```bash
-python -m splade.train config.lr=1e-5                     # a value
-python -m splade.train train/data=toy_with_teacher loss=kl # options of groups
-python -m splade.train '~config.early_stopping'           # remove a value
-python -m splade.train -m config.seed=1,2 'config.checkpoint_dir=experiments/seed-${config.seed}' # once for each
-python -m splade.train --cfg job                          # show the values, do nothing
-```
-
-`key=value` and `+key=value` do the same. An option of a group replaces what options of that group set.
-Your own class: `loss._target_=my.package.Loss`, `model._target_=my.package.Model` (it is given those of the arguments
-that it takes), or `+catalog.loss.Mine=my.package.Loss config.loss=Mine`; an argument more: `+loss.temperature=2`.
-
-Before anything is built, a config is refused in words, with exit code 2, where a key is unknown or misspelt, a value
-has a wrong type or name, a value is read by nothing, settings do not go together, or what the command needs is missing.
-Text that spells a number or a truth value counts as that: `"false"` is false. Null means "not set".
+`splade NAME` is `python -m splade.NAME`; `splade NAME --help` lists its options, configs and groups. The lines below
+run in this order on the toy data, from the folder of this project. *Writes* names the settings of the folders that the
+files go to.
 """
 RECIPES = """\
 # Recipes
 
 <!-- Written by scripts/build_docs.py from the opening comments of conf/; change those and run it again. -->
 
-Every config that is shipped, with what it reproduces and how it is started. Figures are those of the papers, on
-MS MARCO and BEIR; the toy data gives none that compare. λ values belong to a batch size and a loss: change one of
-these, and watch `L0_q` and `L0_d` in the log, or give `target_q` and `target_d` ([training.md](training.md)). What a
-config sets stands in its file below `conf/`; what can be set, in [config.md](config.md).
+*For someone who wants a published model, or a training to start from.* Each row is a shipped config: the result that it
+reproduces and its launch line. Figures are those of the papers, on MS MARCO and BEIR; the toy data gives none that
+compare. λ values belong to a batch size and a loss: change one of these, and watch `L0_q` and `L0_d` in the log, or
+give `target_q` and `target_d` ([training.md](training.md)). The values of a config stand in its file below `conf/`;
+[reference/settings.md](reference/settings.md) explains each of them.
 
-`torchrun --nproc_per_node 4 -m splade.…` starts a process for each of four GPUs (`gpu`: for each that is there); they
-train as one, and the arithmetic is that of one. On one GPU, say `python -m` instead, and bound its memory with
+`torchrun --nproc_per_node 4 -m splade.…` starts a process for each of four GPUs (`gpu`: for each GPU of the machine);
+they train as one, and the arithmetic is that of one. On one GPU, say `python -m` instead, and bound its memory with
 `config.micro_batch_size`. "batch 20 per GPU" counts per process: there, set `hf.training.per_device_train_batch_size`
 to the product.
 """
+TASKS = {
+    "Train": ("all", "train", "hf_train", "average"),
+    "BM25 inside": ("idf", "add_bm25"),
+    "Index": ("index", "encode", "update"),
+    "Search and evaluate": (
+        "retrieve", "evaluate", "evaluation.eval", "flops", "utils.index_figure", "beir_eval", "create_anserini",
+    ),
+    "Distil": ("mine", "score", "distil"),
+    "Rerank": ("hf_train_reranker", "rerank"),
+}  # fmt: skip
+"""The commands in the order of their page, whose launch lines run one after the other."""
 
 
 def main() -> int:
@@ -76,69 +74,132 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true")
     check = parser.parse_args().check
-    stale = [path for path, page in build().items() if not _is(path, page)]
+    pages = build()
+    stale = [path for path, page in pages.items() if not _is(path, page)]
     if check:
         print(f"{', '.join(map(str, stale))}: run scripts/build_docs.py" if stale else "up to date")
         return 1 if stale else 0
-    DOCS.mkdir(exist_ok=True)
     for path in stale:
-        path.write_text(build()[path], encoding="utf-8")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(pages[path], encoding="utf-8")
     return 0
 
 
 def build() -> dict[Path, str]:
     """The whole pages by their paths."""
-    parts = [INTRODUCTION, "## Configs\n", _configs(), "\n## Groups\n", _groups(), "\n## Settings\n", _settings()]
-    page = "\n".join([*parts, "\n## Wired nodes\n", _nodes(), "\n## Commands\n", _commands(), ""])
-    return {DOCS / "config.md": page, DOCS / "recipes.md": f"{RECIPES}\n{_recipes()}\n"}
+    return {
+        DOCS / "reference/settings.md": "\n".join([SETTINGS.rstrip(), *_settings(), *_groups()]) + "\n",
+        DOCS / "reference/commands.md": "\n".join([COMMANDS.rstrip(), *_commands()]) + "\n",
+        DOCS / "recipes.md": "\n".join([RECIPES, *_recipes()]) + "\n",
+    }
 
 
 def _is(path: Path, page: str) -> bool:
     return path.is_file() and path.read_text(encoding="utf-8") == page
 
 
-def wiring_of(address: str, raw: dict[str, Any]) -> tuple[list[str], str]:
-    """Where the wiring refers to ``address``, and the default it has for it ("needed" where it has none)."""
-    readers, defaults = [], set()
-    for place, leaf in leaves(raw):
+def sections(text: str) -> Iterator[tuple[str, str]]:
+    """Each address of ``conf/settings.yaml`` with the heading that it stands under."""
+    heading = ""
+    for line in text.splitlines():
+        heading = line.removeprefix("## ") if line.startswith("## ") else heading
+        if match := re.match(r"([\w.*]+):", line):
+            yield match[1], heading
+
+
+def wired_defaults(address: str, raw: Mapping[str, Any]) -> set[str]:
+    """The defaults that the wiring has for ``address``; "required" for a place that needs it."""
+    defaults = set()
+    for _, leaf in leaves(raw):
         text = str(leaf)
         if any(address in re.split(r"[,:${}]+", inner) for inner in interpolations(text)):
-            readers.append(place.removeprefix("catalog."))
-            optional = re.search(rf"opt:{re.escape(address)},([^,}}]*)", text)
+            optional = re.search(rf"opt:{re.escape(address)},(.*?)}}", text)
             alternative = re.search(rf"(when|first):[^}}]*{re.escape(address)}", text)
-            defaults.add(optional[1] if optional else "" if alternative else "needed")
-    told = defaults - {"", "null"}
-    return readers, " or ".join(sorted(told if not any("$" in default for default in told) else {"see wiring"}))
+            defaults.add(optional[1] if optional else "null" if alternative else "required")
+    return defaults
 
 
-def _settings() -> str:
+def default_of(row: Setting, raw: Mapping[str, Any]) -> str:
+    """The default of a setting as its page shows it."""
+    if row.default or "*" in row.address:
+        return row.default or "not set"
+    told = wired_defaults(row.address, raw) - {"null"}
+    return " or ".join(each if each == "required" else f"`{each}`" for each in sorted(told)) or "not set"
+
+
+def accepted(kind: str, raw: Mapping[str, Any]) -> str:
+    """A kind as its page shows it, with the names of a catalog in place of the catalog's."""
+
+    def names(match: re.Match[str]) -> str:
+        return "one of " + ", ".join(f"`{name}`" for name in raw["catalog"][match[1]])
+
+    words = re.sub(r"one of catalog\.(\w+)", names, kind)
+    return re.sub(r"one of ((?!`)[\w, ]+)", lambda m: "one of " + ", ".join(f"`{w}`" for w in m[1].split(", ")), words)
+
+
+def marked(text: str) -> str:
+    """A text in which addresses of settings and names of commands stand as code."""
+    return re.sub(r"(?<![`\w./])(?:(?:config|init_dict|data|hf)\.[\w.*]*[\w*](?:=\w+)?|splade\.\w+)", r"`\g<0>`", text)
+
+
+def _settings() -> Iterator[str]:
     raw: Any = OmegaConf.to_container(components(), resolve=False)
-    lines = ["| address | accepts | default | what it is | read by |", "|---|---|---|---|---|"]
+    headings = dict(sections((conf_dir() / "settings.yaml").read_text(encoding="utf-8")))
+    last = ""
     for row in Settings.shipped().rows:
-        address = row.address.split(".*")[0]
-        readers, default = wiring_of(address, raw)
-        shown = [f"`{reader}`" for reader in readers[:2]] + ["…"] * (len(readers) > 2)
-        lines.append(f"| `{row.address}` | {row.kind} | {_cell(default)} | {_cell(row.about)} | {' '.join(shown)} |")
-    return "\n".join(lines)
+        if headings[row.address] != last:
+            last = headings[row.address]
+            yield from [
+                "",
+                f"## {last}",
+                "",
+                "| setting | meaning | default | accepts |",
+                "|---|---|---|---|",
+            ]
+        unit = f", *{row.unit}*" if row.unit else ""
+        told = [marked(row.about), marked(default_of(row, raw)), accepted(row.kind, raw) + unit]
+        yield f"| `{row.address}` | {' | '.join(map(_cell, told))} |"
 
 
-def _groups() -> str:
+def _groups() -> Iterator[str]:
     groups = Groups([conf_dir()])
-    lines = ["| group | options |", "|---|---|"]
-    lines += [f"| `{name}` | {' '.join(f'`{option}`' for option in groups.options(name))} |" for name in groups.names()]
-    return "\n".join(lines)
+    yield from ["", "## Groups", "", "A group's option replaces the values of its other options: `loss=kl`.", ""]
+    yield from ["| group | options |", "|---|---|"]
+    for name in groups.names():
+        yield f"| `{name}` | {' '.join(f'`{option}`' for option in groups.options(name))} |"
 
 
-def _configs() -> str:
-    lines = ["| config | what it reproduces |", "|---|---|"]
-    for name in config_names(conf_dir()):
-        header = read_header(conf_dir() / f"{name}.yaml")
-        lines.append(f"| `{name}` | {_cell(' '.join([*header.reproduces, *header.figure]))} |")
-    return "\n".join(lines)
+def _commands() -> Iterator[str]:
+    table = commands()
+    if left := set(table) - {name for names in TASKS.values() for name in names}:
+        raise SystemExit(f"scripts/build_docs.py: give {', '.join(sorted(left))} a place in TASKS")
+    for task, names in TASKS.items():
+        yield from ["", f"## {task}"]
+        for name in names:
+            yield from _command(name, table[name])
 
 
-def _recipes() -> str:
-    lines = ["| config | reproduces | published | hardware | launch | one override |", "|---|---|---|---|---|---|"]
+def _command(name: str, row: Mapping[str, Any]) -> Iterator[str]:
+    does = f"{row['does'][0].upper()}{row['does'][1:]}"
+    yield from ["", f"### {name}", "", f"{marked(does)}.", "", f"- Reads: {marked(row['reads'])}."]
+    if "files" in row:
+        written = ", ".join(f"`{address}`" for address in row.get("writes", ()))
+        yield f"- Writes: {marked(row['files'])}" + f" ({written})" * bool(written) + "."
+    for option, address in row.get("options", {}).items():
+        yield f"- `--{option} VALUE` is `{address}=VALUE`."
+    if row.get("several"):
+        yield "- Under `torchrun`, all processes share the work."
+    for address, meaning in row.get("arguments", {}).items():
+        yield f"- `+{address}=VALUE`: {meaning}."
+    yield ""
+    if "not_run" in row:
+        yield f"<!-- not run: {row['not_run']} -->"
+    yield from ["```bash", row["launch"], "```"]
+
+
+def _recipes() -> Iterator[str]:
+    yield "| config | reproduces | published | hardware | launch | one override |"
+    yield "|---|---|---|---|---|---|"
     for name in config_names(conf_dir()):
         header = read_header(conf_dir() / f"{name}.yaml")
         said = [
@@ -149,29 +210,7 @@ def _recipes() -> str:
         launch = "<br>".join(f"`{line}`" for line in header.launch)
         override, _, why = " ".join(header.override).partition("   # ")
         said += [launch, f"`{override}`" + f": {why}" * bool(why)]
-        lines.append(f"| `{name}` | {' | '.join(map(_cell, said))} |")
-    return "\n".join(lines)
-
-
-def _nodes() -> str:
-    raw: Any = OmegaConf.to_container(components(), resolve=False)
-    hidden = ("catalog", "kinds", "patches", "named")
-    shown = {name: node for name, node in raw.items() if name not in hidden}
-    return "```yaml\n" + OmegaConf.to_yaml(OmegaConf.create(shown)) + "```"
-
-
-def _commands() -> str:
-    lines = ["| command | does | needs |", "|---|---|---|"]
-    for name, row in commands().items():
-        needs = _nodes_in(row.get("needs", []))
-        for address, nodes in row.get("instead", {}).items():
-            needs += f"; with `{address}`: {_nodes_in(nodes)}"
-        lines.append(f"| `{name}` | {row['does']} | {needs} |")
-    return "\n".join(lines)
-
-
-def _nodes_in(names: list[str]) -> str:
-    return " ".join(f"`{name}`" for name in names)
+        yield f"| `{name}` | {' | '.join(map(_cell, said))} |"
 
 
 def _cell(text: str) -> str:

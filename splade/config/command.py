@@ -54,7 +54,7 @@ def help_of(name: str) -> str:
         "configs (SPLADE_CONFIG_NAME=… or --config-name …; SPLADE_CONFIG_FULLPATH=FILE for a saved one):",
         *(f"  {config}" for config in config_names(conf_dir())),
         "",
-        "all settings: docs/config.md",
+        "all settings: docs/reference/settings.md",
     ]
     return "\n".join(lines)
 

@@ -1,4 +1,4 @@
-"""The commands of the README, and those that users of the field have in theirs, run as they are written.
+"""The commands of the README, of docs/commands-by-task.md, and those of other READMEs of the field, run as written.
 
 Only what a reader would fill in is filled in: folders for placeholders, and fewer training steps.
 """
@@ -8,9 +8,7 @@ import re
 import shlex
 from pathlib import Path
 
-import numpy as np
 import pytest
-from scipy.sparse import csr_matrix
 
 from splade.files import read_json
 from tests.commands.world import SMALL, SMALL_HF
@@ -129,16 +127,19 @@ def test_nothing_litters_the_directory_of_launch(splade, workplace, ran):
     assert not top & {"outputs", "multirun", ".hydra", "train.log", "all.log"}
 
 
+def rows_in(page: str) -> list[str]:
+    """The command lines in the tables of a page, one a row."""
+    return re.findall(r"`((?:\w+=\S+ )*python -m splade\.[^`]+)`", (ROOT / page).read_text())
+
+
 def readme_commands() -> list[str]:
-    text = (ROOT / "README.md").read_text()
-    found = re.findall(r"`((?:\w+=\S+ )*python -m splade\.[^`]+)`", text)
-    fenced = "\n".join(re.findall(r"```bash\n(.*?)```", text, re.S))
-    found += [line for line in fenced.splitlines() if COMMAND.fullmatch(line)]
-    return [line for line in found if "splade.X" not in line]
+    """The rows of the README and of the page of commands by task, each once."""
+    return list(dict.fromkeys(rows_in("README.md") + rows_in("docs/commands-by-task.md")))
 
 
-def test_the_readme_has_its_commands_where_the_tests_look():
-    assert len(readme_commands()) >= 14
+def test_the_readme_has_eight_rows_and_the_page_of_tasks_the_others():
+    assert len(rows_in("README.md")) == 8
+    assert len(readme_commands()) >= 30
 
 
 @pytest.mark.parametrize("line", [line for line in readme_commands() if LONG.search(line)])
@@ -209,17 +210,3 @@ def test_the_exported_documents_are_integers_for_lucene(splade, workplace, ran):
     query, terms = (out / "queries_anserini.tsv").read_text().splitlines()[0].split("\t")
     assert query
     assert terms.split()
-
-
-def test_the_python_of_the_readme_runs(splade, workplace, ran, monkeypatch):
-    prepared(splade, workplace, ran)
-    monkeypatch.chdir(workplace)
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
-    assert len(blocks) == 2
-    given = {"matrix": csr_matrix(np.eye(3, 5, dtype=np.float32)), "doc_ids": ["a", "b", "c"]}
-    given["queries"] = csr_matrix(np.array([[0, 2, 1, 0, 0]], np.float32))
-    for block in blocks:
-        exec(block, given)
-    assert given["docs"][0, :3].tolist() == [1, 2, -1]
-    assert given["scores"][0, :3].tolist() == [2, 1, 0]
-    assert given["batch"].ids == ("d1",)

@@ -1,93 +1,84 @@
-"""The commands of the pages for newcomers run as they are written, in an empty folder."""
+"""Every code block of the README and the docs runs, in order, in an empty folder with the toy data at hand.
 
+A few pages run here, the others when there is time; their commands compose here.
+"""
+
+import functools
 import re
-import shlex
-import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import PATIENCE, ROOT
-from tests.forked import run_well
+from tests.conftest import ROOT
+from tests.docs.blocks import blocks_of
+from tests.docs.composing import check_page
+from tests.docs.running import Told, run_page
 
-PAGES = (
-    "start.md",
-    "concepts.md",
-    "choosing.md",
-    "search.md",
-    "index-format.md",
-    "training.md",
-    "losses.md",
-    "processes.md",
-    "models.md",
-    "bm25.md",
-    "checkpoints.md",
-    "data.md",
-    "training-data.md",
-    "mining.md",
-    "reranking.md",
-    "encoding.md",
-    "evaluation.md",
-    "gpu.md",
-    "from-naver.md",
-    "from-sentence-transformers.md",
+PAGES = {path.relative_to(ROOT).as_posix(): path for path in [*ROOT.glob("docs/**/*.md"), *ROOT.glob("[RC][EO]*.md")]}
+QUICK = ("README.md", "docs/start.md", "docs/from-sentence-transformers.md")
+"""Pages that run in seconds."""
+BY_HAND = sorted({path.name for path in ROOT.glob("docs/*.md")} - {"recipes.md", "failures.md"})
+"""Pages that are read from top to bottom; the others are tables to look things up in."""
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Path, list[Told]]]:
+    """``ran(page)``: the folder in which all blocks of ``page`` have run, once, and what each of them printed."""
+
+    @functools.cache
+    def folder_and_output(page: str) -> tuple[Path, list[Told]]:
+        folder = tmp_path_factory.mktemp(page.replace("/", "-"))
+        return folder, run_page(blocks_of(PAGES[page]), folder)
+
+    return folder_and_output
+
+
+def with_code() -> list[str]:
+    """The pages that have blocks of code."""
+    return sorted(page for page, path in PAGES.items() if re.search(r"```(bash|python)\n", path.read_text()))
+
+
+@pytest.mark.parametrize(
+    "page", [pytest.param(page, marks=[pytest.mark.slow] * (page not in QUICK)) for page in with_code()]
 )
-BLOCK = re.compile(r"```(bash|python)\n(.*?)```", re.S)
-COMMAND = re.compile(r"((?:\w+=\S+ )*)python (-m splade\..*)")
-# What the pages train takes a minute; that it runs is seen in a few steps.
-FEWER = ("config.nb_iterations=4", "config.warmup_steps=1", "config.record_frequency=4", "validation=none")
+def test_every_block_of_a_page_runs(page, ran):
+    ran(page)
 
 
-def blocks(page: str) -> list[tuple[str, str]]:
-    """Language and text of each block of a page, but for those whose first line says that they are not run."""
-    found = BLOCK.findall((ROOT / "docs" / page).read_text())
-    return [(language, text) for language, text in found if not text.startswith("# not run")]
-
-
-def run_block(language: str, text: str, folder: Path) -> str:
-    """What a block prints in ``folder``: Python and the package's commands in forks, anything else in bash."""
-    if language == "python":
-        return run_well("-c", text, cwd=folder)[0].out
-    match = COMMAND.fullmatch(text.strip())
-    if match is None:
-        done = subprocess.run(
-            ["bash", "-e"], input=text, cwd=folder, capture_output=True, text=True, timeout=PATIENCE, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-    given = dict(assignment.split("=", 1) for assignment in match[1].split())
-    arguments = shlex.split(match[2])
-    trains = arguments[1] in ("splade.train", "splade.all")
-    return run_well(*arguments, *(FEWER if trains else ()), cwd=folder, **given)[0].err
+@pytest.mark.parametrize("page", sorted({*PAGES} - {*QUICK}))
+def test_every_command_of_a_page_composes(page, tmp_path, monkeypatch):
+    check_page(blocks_of(PAGES[page]), tmp_path, monkeypatch)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("page", "folder"), [("concepts.md", "concepts"), ("from-naver.md", "debug")])
-def test_the_command_of_a_page_goes_all_the_way(page, folder, tmp_path):
-    (block,) = blocks(page)
-    run_block(*block, tmp_path)
-    assert "mrr_10" in (tmp_path / "experiments" / folder / "out/TOY/perf.json").read_text()
+def test_the_command_of_a_page_goes_all_the_way(page, folder, ran):
+    place, _ = ran(f"docs/{page}")
+    assert "mrr_10" in (place / "experiments" / folder / "out/TOY/perf.json").read_text()
 
 
-def test_start_ends_with_titles_of_ones_own_documents(tmp_path):
-    told = [run_block(language, text, tmp_path) for language, text in blocks("start.md")]
-    of_run, of_library = told[-2:]
+def test_start_ends_with_titles_of_ones_own_documents(ran):
+    of_run, of_library = (told.out for told in ran("docs/start.md")[1][-2:])
     assert re.match(r"q1 \[.*\]\nq2 \[.*\]\n", of_run)
     titles = {"Heart attack", "Eclipse", "Honey", "Engines"}
     assert set(re.findall(r"\('([^']+)', ", of_run)) <= titles
     assert {"d1", "d2", "d3", "d4"} >= set(re.findall(r"'(\w+)'", of_library)) != set()
 
 
-def test_a_model_trained_as_the_page_says_is_a_folder_of_sentence_transformers(tmp_path):
-    (block,) = blocks("from-sentence-transformers.md")
-    run_block(*block, tmp_path)
-    assert "SpladePooling" in (tmp_path / "st/checkpoint/model/modules.json").read_text()
+def test_a_model_trained_as_the_page_says_is_a_folder_of_sentence_transformers(ran):
+    place, _ = ran("docs/from-sentence-transformers.md")
+    assert "SpladePooling" in (place / "st/checkpoint/model/modules.json").read_text()
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_a_page_is_short_says_for_whom_it_is_and_links_to_what_exists(page):
+@pytest.mark.parametrize("page", BY_HAND)
+def test_a_page_is_short_and_says_for_whom_it_is(page):
     text = (ROOT / "docs" / page).read_text()
     assert len(text.splitlines()) <= 120
     assert text.splitlines()[2].startswith("*For ")
-    for target in re.findall(r"\]\(([\w./-]+)", text):
-        assert (ROOT / "docs" / target).exists(), target
+
+
+@pytest.mark.parametrize("page", sorted(PAGES))
+def test_a_page_links_to_what_exists(page):
+    for target in re.findall(r"\]\(([\w./-]+)", PAGES[page].read_text()):
+        assert (PAGES[page].parent / target).exists(), target

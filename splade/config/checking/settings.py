@@ -25,11 +25,16 @@ WRONG = object()
 
 
 class Setting(NamedTuple):
-    """One address (``*`` for one name of the user's choice), the kind of its value, and what it is."""
+    """One address (``*`` for one name of the user's choice), the kind of its value, its meaning, and for readers more.
+
+    ``unit`` is that of a number. ``default`` tells in words a default that the wiring leaves open or derives.
+    """
 
     address: str
     kind: str
     about: str
+    unit: str = ""
+    default: str = ""
 
     def matches(self, address: str) -> bool:
         """True where this setting is the one at ``address``; ``*`` stands for any one name."""
@@ -79,7 +84,11 @@ class Settings:
 @lru_cache(maxsize=2)
 def _loaded(path: Path) -> Settings:
     table: Any = OmegaConf.to_container(OmegaConf.load(path))
-    return Settings(Setting(str(address), *map(str, row)) for address, row in table.items())
+    return Settings(_setting(str(address), *row) for address, row in table.items())
+
+
+def _setting(address: str, kind: str, about: str, more: dict[str, str] | None = None) -> Setting:
+    return Setting(address, str(kind), str(about), **(more or {}))
 
 
 def read_value(kind: str, value: Any, cfg: DictConfig) -> Any:
