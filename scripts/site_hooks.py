@@ -24,6 +24,7 @@ API = {
     "encoding": ("splade.encoding",),
     "indexing": ("splade.indexing",),
     "search": ("splade.search",),
+    "engines": ("splade.engines", "splade.engines.protocol", "splade.engines.conformance"),
     "evaluation": ("splade.evaluation",),
     "mining": ("splade.mining",),
 }
