@@ -29,7 +29,7 @@ def create_anserini(cfg: DictConfig) -> None:
     their ids may overlap.
     """
     target: ExportTarget = instantiate(cfg.export)
-    name, out_dir = str(OmegaConf.select(cfg, "config.export") or "anserini"), Path(cfg.retrieve.out_dir)
+    name, out_dir = str(OmegaConf.select(cfg, "kinds.export", default="anserini")), Path(cfg.retrieve.out_dir)
     collection = open_collection(cfg.index.collection)
     query_sets = [open_queries(path) for path in cfg.retrieve.queries]
     folders = [out_dir, *(out_dir / name for name in list(cfg.retrieve.names)[1:])]

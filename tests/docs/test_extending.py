@@ -1,0 +1,93 @@
+"""Every example of docs/extending.md works from a folder outside the package, and keeps the contract of its kind."""
+
+import json
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import PATIENCE, ROOT
+from tests.forked import run_well
+
+PAGE = (ROOT / "docs" / "extending.md").read_text()
+FILE = re.compile(r"```python\n# (\w+)\.py\n(.*?)```", re.S)
+COMMAND = re.compile(r"((?:\w+=\S+ )*)python (-m splade\..*|-c .*)")
+FEWER = ("config.nb_iterations=2", "config.warmup_steps=0", "config.record_frequency=2", "validation=none")
+ALONE = {"Loss": "hinge", "Penalty": "hoyer", "Reader": "notes"}
+"""Sections whose commands need no other's, and a folder that they write."""
+CHECKS = """
+import sys, numpy
+from pathlib import Path
+from splade import conformance
+from splade.config import toy_dir
+import my_losses, my_penalties, my_models, my_readers, my_strategies, my_targets
+conformance.check_loss(my_losses.Hinge())
+conformance.check_penalty(my_penalties.Hoyer())
+conformance.check_model(my_models.Powers(toy_dir() / "encoder", max_length=64))
+conformance.check_reader("my_readers.paragraphs", "texts.txt")
+conformance.check_strategy("my_strategies.Brute")
+conformance.check_export_target(my_targets.Lines(), Path("exported"))
+print("kept")
+"""
+
+
+@pytest.fixture
+def launch(tmp_path) -> Path:
+    """A folder with the modules of the page."""
+    for module, text in FILE.findall(PAGE):
+        (tmp_path / f"{module}.py").write_text(text)
+    return tmp_path
+
+
+def commands(section: str) -> list[str]:
+    """The command lines of a section."""
+    (text,) = re.findall(rf"## {section}\n(.*?)(?=\n## |\Z)", PAGE, re.S)
+    return [line for block in re.findall(r"```bash\n(.*?)```", text, re.S) for line in block.splitlines()]
+
+
+def run_line(line: str, folder: Path) -> str:
+    """What a command line prints: Python in a fork, anything else in bash."""
+    match = COMMAND.fullmatch(line)
+    if match is None:
+        subprocess.run(["bash", "-e", "-c", line], cwd=folder, check=True, timeout=PATIENCE)
+        return ""
+    given = dict(assignment.split("=", 1) for assignment in match[1].split())
+    arguments = shlex.split(match[2])
+    trains = arguments[1] in ("splade.train", "splade.all")
+    (ended,) = run_well(*arguments, *(FEWER if trains else ()), cwd=folder, **given)
+    return ended.err
+
+
+@pytest.mark.parametrize("section", ALONE)
+def test_the_commands_of_a_section_run(section, launch):
+    for line in commands(section):
+        run_line(line, launch)
+    assert any((launch / ALONE[section]).iterdir())
+
+
+def test_a_model_of_ones_own_is_trained_searched_by_an_own_strategy_and_exported(launch):
+    for section in ("Model", "Search strategy", "Export target"):
+        for line in commands(section):
+            run_line(line, launch)
+    saved = json.loads((launch / "experiments/default/checkpoint/model/splade.json").read_text())
+    assert (saved["kind"], saved["settings"]["power"]) == ("my_models.Powers", 3)
+    told = json.loads((launch / "experiments/default/out/TOY/stats/search_stats.json").read_text())
+    assert told["strategy"] == "my_strategies.Brute"
+    first = json.loads((launch / "exported/documents.jsonl").read_text().splitlines()[0])
+    assert first["terms"]
+    assert all(round(weight, 2) == weight for weight in first["terms"].values())
+
+
+def test_every_example_keeps_the_contract_of_its_kind(launch):
+    (launch / "texts.txt").write_text("Honey.\n\nEngines.")
+    assert run_well("-c", CHECKS, cwd=launch)[0].out == "kept\n"
+
+
+def test_the_page_is_short_says_for_whom_it_is_and_its_examples_are_short():
+    lines = PAGE.splitlines()
+    assert len(lines) <= 160
+    assert lines[2].startswith("*For ")
+    assert [name for name, text in FILE.findall(PAGE) if len([x for x in text.splitlines() if x]) > 20] == []
+    assert len(FILE.findall(PAGE)) == 6
