@@ -47,9 +47,9 @@ RECIPES = """\
 <!-- Written by scripts/build_docs.py from the opening comments of conf/; change those and run it again. -->
 
 *For someone who wants a published model, or a training to start from.* Each section is a shipped config: the result
-that it reproduces and its launch line. Figures are those of the papers, on MS MARCO and BEIR; the toy data gives none that
-compare. λ values belong to a batch size and a loss: change one of these, and watch `L0_q` and `L0_d` in the log, or
-give `target_q` and `target_d` ([training.md](training.md)). The values of a config stand in its file below `conf/`;
+that it reproduces and its launch line. Figures are those of the papers, on MS MARCO and BEIR; the toy data gives none
+that compare. λ values belong to a batch size and a loss: change one of these, and watch `L0_q` and `L0_d` in the log,
+or give `target_q` and `target_d` ([training.md](training.md)). The values of a config stand in its file below `conf/`;
 [reference/settings.md](reference/settings.md) explains each of them.
 
 `torchrun --nproc_per_node 4 -m splade.…` starts a process for each of four GPUs (`gpu`: for each GPU of the machine);
