@@ -45,10 +45,10 @@ RECIPES = """\
 
 <!-- Written by scripts/build_docs.py from the opening comments of conf/; change those and run it again. -->
 
-*For someone who wants a published model, or a training to start from.* Each row is a shipped config: the result that it
-reproduces and its launch line. Figures are those of the papers, on MS MARCO and BEIR; the toy data gives none that
-compare. λ values belong to a batch size and a loss: change one of these, and watch `L0_q` and `L0_d` in the log, or
-give `target_q` and `target_d` ([training.md](training.md)). The values of a config stand in its file below `conf/`;
+*For someone who wants a published model, or a training to start from.* Each section is a shipped config: the result
+that it reproduces and its launch line. Figures are those of the papers, on MS MARCO and BEIR; the toy data gives none
+that compare. λ values belong to a batch size and a loss: change one of these, and watch `L0_q` and `L0_d` in the log,
+or give `target_q` and `target_d` ([training.md](training.md)). The values of a config stand in its file below `conf/`;
 [reference/settings.md](reference/settings.md) explains each of them.
 
 `torchrun --nproc_per_node 4 -m splade.…` starts a process for each of four GPUs (`gpu`: for each GPU of the machine);
@@ -90,7 +90,7 @@ def build() -> dict[Path, str]:
     return {
         DOCS / "reference/settings.md": "\n".join([SETTINGS.rstrip(), *_settings(), *_groups()]) + "\n",
         DOCS / "reference/commands.md": "\n".join([COMMANDS.rstrip(), *_commands()]) + "\n",
-        DOCS / "recipes.md": "\n".join([RECIPES, *_recipes()]) + "\n",
+        DOCS / "recipes.md": "\n".join([RECIPES.rstrip(), *_recipes()]) + "\n",
     }
 
 
@@ -137,9 +137,12 @@ def accepted(kind: str, raw: Mapping[str, Any]) -> str:
     return re.sub(r"one of ((?!`)[\w, ]+)", lambda m: "one of " + ", ".join(f"`{w}`" for w in m[1].split(", ")), words)
 
 
+ADDRESS = re.compile(r"(?<![`\w./])(?:(?:config(?!\.yaml)|init_dict|data|hf)\.[\w.*]*[\w*](?:=\w+)?|splade\.\w+)")
+
+
 def marked(text: str) -> str:
     """A text in which addresses of settings and names of commands stand as code."""
-    return re.sub(r"(?<![`\w./])(?:(?:config|init_dict|data|hf)\.[\w.*]*[\w*](?:=\w+)?|splade\.\w+)", r"`\g<0>`", text)
+    return ADDRESS.sub(r"`\g<0>`", text)
 
 
 def _settings() -> Iterator[str]:
@@ -198,19 +201,14 @@ def _command(name: str, row: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _recipes() -> Iterator[str]:
-    yield "| config | reproduces | published | hardware | launch | one override |"
-    yield "|---|---|---|---|---|---|"
     for name in config_names(conf_dir()):
         header = read_header(conf_dir() / f"{name}.yaml")
-        said = [
-            " ".join(header.reproduces),
-            " ".join(header.figure).removeprefix("Published: "),
-            " ".join(header.hardware),
-        ]
-        launch = "<br>".join(f"`{line}`" for line in header.launch)
+        words = [line.removeprefix("# ") if line.startswith("#") else f"`{line}`" for line in header.launch]
+        launch = "; ".join(words).replace(":; ", ": ")
         override, _, why = " ".join(header.override).partition("   # ")
-        said += [launch, f"`{override}`" + f": {why}" * bool(why)]
-        yield f"| `{name}` | {' | '.join(map(_cell, said))} |"
+        yield from ["", f"## {name}", "", " ".join(header.reproduces), "", f"- {' '.join(header.figure)}"]
+        yield from [f"- Hardware: {' '.join(header.hardware)}", f"- Launch: {launch}"]
+        yield f"- One override: `{override}`" + f" ({why})" * bool(why)
 
 
 def _cell(text: str) -> str:
