@@ -3,6 +3,7 @@
 import ast
 import importlib
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import redirect_stdout
 from io import StringIO
@@ -28,6 +29,10 @@ def check_page(blocks: list[Block], folder: Path, monkeypatch: pytest.MonkeyPatc
     for block in blocks:
         if not checked(block):
             continue
+        if block.file is not None:
+            (folder / block.file).write_text(block.text)
+            monkeypatch.syspath_prepend(str(folder))
+            monkeypatch.delitem(sys.modules, block.file.removesuffix(".py"), raising=False)
         if block.language == "python":
             check_imports(block)
         if block.language != "bash":
