@@ -7,7 +7,7 @@ import numpy as np
 
 from splade.data.collections.opening import open_collection
 from splade.data.collections.readers import Reader
-from splade.exporting.target import ExportTarget
+from splade.exporting.target import ExportTarget, Written
 from splade.files import InputError
 from splade.records import SparseBatch, SparseRows
 
@@ -64,11 +64,11 @@ def check_export_target(target: ExportTarget, folder: str | Path) -> None:
         assert _content(whole) == first, f"{name} writes other {what} the second time"
 
 
-def _documents(target: ExportTarget, folder: Path, fail: bool) -> object:
+def _documents(target: ExportTarget, folder: Path, fail: bool) -> Written:
     return target.write_documents(folder, ((batch, ["text"] * len(batch.ids)) for batch in _batches(fail)), WORDS)
 
 
-def _queries(target: ExportTarget, folder: Path, fail: bool) -> object:
+def _queries(target: ExportTarget, folder: Path, fail: bool) -> Written:
     return target.write_queries(folder, _batches(fail), WORDS)
 
 
@@ -82,7 +82,7 @@ def _batches(fail: bool) -> Iterator[SparseBatch]:
 
 def _batch(ids: Sequence[str], offsets: list[int], columns: list[int], weights: list[float]) -> SparseBatch:
     rows = SparseRows(np.array(offsets, np.int64), np.array(columns, np.int32), np.array(weights, np.float32))
-    return SparseBatch(list(ids), rows, len(WORDS))
+    return SparseBatch(tuple(ids), rows, len(WORDS))
 
 
 def _content(folder: Path) -> dict[str, bytes]:

@@ -112,7 +112,7 @@ def _batch(n_texts: int, prefix: str, seed: int) -> SparseBatch:
     rows, columns = np.nonzero(weights)
     offsets = np.searchsorted(rows, np.arange(n_texts + 1))
     values = weights[rows, columns].astype(np.float32)
-    ids = [f"{prefix}{number}" for number in range(n_texts)]
+    ids = tuple(f"{prefix}{number}" for number in range(n_texts))
     return SparseBatch(ids, SparseRows(offsets.astype(np.int64), columns.astype(np.int32), values), TERMS)
 
 

@@ -93,26 +93,22 @@ def _with_group(scores: Scores, group: Tensor) -> Scores:
 
 def _other_queries(scores: Scores) -> Scores:
     """The same batch with its queries in reverse order."""
-    turned = {
-        name: None if part is None else part.flip(0) for name, part in scores._asdict().items() if name != "in_batch"
-    }
-    blocks = None if scores.in_batch is None else scores.in_batch.view(QUERIES, QUERIES, -1)
-    return Scores(**turned, in_batch=None if blocks is None else blocks.flip(0).flip(1).flatten(1))
+    turned: Any = {name: None if part is None else part.flip(0) for name, part in scores._asdict().items()}
+    if scores.in_batch is not None:
+        turned["in_batch"] = scores.in_batch.view(QUERIES, QUERIES, -1).flip(0).flip(1).flatten(1)
+    return Scores(**turned)
 
 
 def _other_negatives(scores: Scores) -> Scores:
     """The same batch with each query's negatives in reverse order."""
 
-    def turned(part: Tensor | None) -> Tensor | None:
+    def turned(part: Any) -> Any:
         return None if part is None else torch.cat([part[..., :1], part[..., 1:].flip(-1)], dim=-1)
 
-    blocks = None if scores.in_batch is None else turned(scores.in_batch.view(QUERIES, QUERIES, -1))
-    return Scores(
-        group=turned(scores.group),  # type: ignore[arg-type] - it is never None
-        in_batch=None if blocks is None else blocks.flatten(1),
-        teacher=turned(scores.teacher),
-        document_keys=turned(scores.document_keys),
-    )
+    changed: Any = {name: turned(part) for name, part in scores._asdict().items()}
+    if scores.in_batch is not None:
+        changed["in_batch"] = turned(scores.in_batch.view(QUERIES, QUERIES, -1)).flatten(1)
+    return Scores(**changed)
 
 
 def _check_scalar(value: Any, name: str) -> None:

@@ -51,8 +51,9 @@ class Target:
 
 
 def lines(path):
-    for number, line in enumerate(open(path).read().splitlines()):
-        yield Text(str(number), line)
+    with open(path) as file:
+        for number, line in enumerate(file.read().splitlines()):
+            yield Text(str(number), line)
 
 
 def doubled(path):

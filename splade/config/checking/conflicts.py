@@ -76,7 +76,9 @@ def loss_and_data(cfg: DictConfig) -> Iterator[str]:
     """A loss finds in the data what it takes."""
     source = "hf.data.training_data_type" if _get(cfg, "hf.data.training_data_type") else "data.type"
     data = part_of(cfg, "examples", kind_of(cfg, "data"), source, "the data")
-    for loss in losses_of(cfg) if data else []:
+    if data is None:
+        return
+    for loss in losses_of(cfg):
         if loss.says("needs_teacher") and not data.says("has_teacher"):
             yield (
                 f"{loss.label} learns from teacher scores, and {data.label} has none: use triplets_with_distil or "
