@@ -9,13 +9,12 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "splade"
 
-BASE = {"records", "files", "locks", "progress", "parts"}
+BASE = {"records", "files", "locks", "progress"}
 ROOMS = {
     "records": set(),
     "files": set(),
     "locks": {"files"},
     "progress": set(),
-    "parts": {"files"},
     "threads": set(),
     "kernels": BASE,
     "indexing": BASE | {"kernels"},

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from splade.files import InputError
-from splade.parts import is_dotted, located
+from splade.files.dotted import is_dotted, located
 from splade.regularization.controller import DEFAULT_STEPS, TargetController
 from splade.regularization.penalties import Measure, Penalty
 from splade.regularization.ramps import ConstantRamp, LinearRamp, QuadraticRamp, Ramp

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splade.files import InputError
+from splade.files.dotted import is_dotted
 from splade.indexing import Index, InvertedIndex
 from splade.kernels.compiled import read_only_rows
 from splade.kernels.sparse import from_matrix, slice_rows
 from splade.kernels.topk import decode, score_bits
-from splade.parts import is_dotted
 from splade.records import Ranking, SparseBatch, SparseRows
 from splade.search.strategies.approximate import Approximate
 from splade.search.strategies.blocked import Auto, BlockMax, Exhaustive

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from splade.data.collections.collection import Collection
 from splade.files import InputError
-from splade.parts import is_dotted, located
+from splade.files.dotted import is_dotted, located
 from splade.records import Text
 
 

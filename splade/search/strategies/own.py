@@ -3,7 +3,7 @@
 import inspect
 from typing import Any
 
-from splade.parts import located
+from splade.files.dotted import located
 
 
 def own_strategy(path: str) -> Any:
