@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from splade.kernels.blocks import Blocks
 from splade.kernels.bounds import LANES, collect, count_between, find_level, find_peaks, sum_bounds, weigh_levels
-from splade.kernels.compiled import kernel
+from splade.kernels.compiled import inner_kernel, kernel
 from splade.kernels.gather import gather
 from splade.kernels.intrinsics import bit_length, prefetch
 from splade.kernels.plan import FEWEST, HOPELESS, WASTE, cost_of_bounds, cost_of_ranges, cost_of_visit, worth_bounds
@@ -86,7 +86,7 @@ def search_all(blocks, queries, first, last, k, floor, allowed, plan, shares, sc
             keys[q - first, i] = scratch.pool[i]
 
 
-@kernel
+@inner_kernel
 def search_one(blocks, queries, begin, end, k, bar, allowed, scratch, counts):  # type: ignore[no-untyped-def]
     """The keys of the k best documents at the front of the pool; returns how many. Assumes units weighed."""
     fetch_runs(blocks, queries, begin, end)
@@ -97,7 +97,7 @@ def search_one(blocks, queries, begin, end, k, bar, allowed, scratch, counts):  
     spent = cost_of_bounds(blocks, queries, begin, end)
     budget = max(WASTE * everything, spent + FEWEST * each)
     batch = max((budget - spent) / each / 4, FEWEST)
-    count, tries = 0, 0
+    count, tries = np.int64(0), 0
     while np.uint64(least_bits(bar)) < upper:
         least = least_bits(bar)
         room = (budget - spent) / each
@@ -130,7 +130,7 @@ def search_one(blocks, queries, begin, end, k, bar, allowed, scratch, counts):  
     return count
 
 
-@kernel
+@inner_kernel
 def fetch_runs(blocks, queries, begin, end):  # type: ignore[no-untyped-def]
     """Ask for the directory of the query's terms, which every visit reads."""
     width = 2 * (blocks.n_ranges + 1)
@@ -140,7 +140,7 @@ def fetch_runs(blocks, queries, begin, end):  # type: ignore[no-untyped-def]
             prefetch(blocks.runs, entry)
 
 
-@kernel
+@inner_kernel
 def worth_ranges(blocks, bounds, each, everything, left, least, upper):  # type: ignore[no-untyped-def]
     """True where going range by range, each the cheaper way, beats visiting all blocks that are left in order."""
     per_range = everything / blocks.n_ranges
@@ -151,7 +151,7 @@ def worth_ranges(blocks, bounds, each, everything, left, least, upper):  # type:
     return planned < 0.6 * left * each
 
 
-@kernel
+@inner_kernel
 def count_in_range(bounds, start, stop, least, upper):  # type: ignore[no-untyped-def]
     """Count the blocks from ``start`` to ``stop`` that have bound bits in [least, upper)."""
     low, high = np.uint32(least), np.uint32(upper - np.uint64(1))
@@ -161,7 +161,7 @@ def count_in_range(bounds, start, stop, least, upper):  # type: ignore[no-untype
     return np.int64(found)
 
 
-@kernel
+@inner_kernel
 def finish_ranges(  # type: ignore[no-untyped-def]
     blocks, queries, begin, end, k, bar, allowed, scratch, count, upper, each, everything, counts
 ):  # fmt: skip
@@ -186,19 +186,19 @@ def finish_ranges(  # type: ignore[no-untyped-def]
             forget_visited(bounds, scratch.peaks, start, end_of_range, size, upper, scratch.scores)
             origin = r << blocks.range_bits
             stop = min(scratch.scores.size, blocks.n_docs - origin)
-            count, bar = gather(bits, 0, stop, origin, blocks.order, allowed, scratch.pool, count, k, bar)
+            count, bar = gather(bits, np.int64(0), stop, origin, blocks.order, allowed, scratch.pool, count, k, bar)
             scratch.scores[:stop] = 0
         counts[2] += touched
     return count, bar
 
 
-@kernel
+@inner_kernel
 def blocks_of_range(r, shift, n_blocks):  # type: ignore[no-untyped-def]
     """The first block of range ``r`` of 2^shift blocks, and the one after its last."""
     return r << shift, min((r + 1) << shift, n_blocks)
 
 
-@kernel
+@inner_kernel
 def list_in_range(bounds, start, stop, least, upper, visits):  # type: ignore[no-untyped-def]
     """Write the blocks from ``start`` to ``stop`` with bound bits in [least, upper)."""
     n = 0
@@ -208,7 +208,7 @@ def list_in_range(bounds, start, stop, least, upper, visits):  # type: ignore[no
             n += 1
 
 
-@kernel
+@inner_kernel
 def forget_visited(bounds, peaks, start, stop, size, upper, scores):  # type: ignore[no-untyped-def]
     """Zero the scores of a range's blocks of ``size`` with bound bits of ``upper`` or more: they are known."""
     for group in range(start // LANES, -(-stop // LANES)):

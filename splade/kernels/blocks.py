@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from splade.kernels.compiled import kernel
+from splade.kernels.compiled import inner_kernel
 from splade.kernels.intrinsics import bit_length
 
 SHORT = 32  # postings of a run that needs no skip table: one or two cache lines
@@ -46,7 +46,7 @@ class Blocks(NamedTuple):
     block_bits: np.int64
 
 
-@kernel
+@inner_kernel
 def slot_bits(length, most):  # type: ignore[no-untyped-def]
     """The skip table of a run of ``length`` > SHORT postings has 2^this slots; at most 2^most."""
     return min(np.int64(bit_length(np.uint32((length - 1) // SLOT))), most)

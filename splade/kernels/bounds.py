@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from splade.kernels.compiled import kernel
+from splade.kernels.compiled import inner_kernel, kernel
 from splade.kernels.intrinsics import larger
 
 LANES = 64  # bounds are looked through so many at a time: a row of the head is padded to a multiple
@@ -13,7 +13,7 @@ LARGEST = np.float32(1e38)  # a query that could score more is not bounded: its 
 SMALLEST = np.float32(1.2e-38)  # of a unit, so that no product of it loses bits
 
 
-@kernel
+@inner_kernel
 def weigh_levels(blocks, queries, begin, end, share, units):  # type: ignore[no-untyped-def]
     """Write what a level of each query term's bounds is worth to the query; False if sums may overflow.
 
@@ -30,7 +30,7 @@ def weigh_levels(blocks, queries, begin, end, share, units):  # type: ignore[no-
     return total < LARGEST
 
 
-@kernel
+@inner_kernel
 def sum_bounds(blocks, queries, begin, end, units, rows, values, bounds):  # type: ignore[no-untyped-def]
     """Write the bound of every block, float32 [stride]; 0 exactly where the query has no posting.
 
@@ -100,7 +100,7 @@ def count_between(bounds, peaks, least, upper):  # type: ignore[no-untyped-def]
     return found
 
 
-@kernel
+@inner_kernel
 def find_level(bounds, peaks, least, upper, wanted):  # type: ignore[no-untyped-def]
     """The lowest bits of bound of the next ``wanted`` blocks, up to twice as many; and how many they are.
 
@@ -122,7 +122,7 @@ def find_level(bounds, peaks, least, upper, wanted):  # type: ignore[no-untyped-
     return np.uint32(low), n
 
 
-@kernel
+@inner_kernel
 def collect(bounds, peaks, lower, upper, visits, keys):  # type: ignore[no-untyped-def]
     """Write the blocks with bound bits in [lower, upper) in descending order; returns how many."""
     n = 0

@@ -3,6 +3,7 @@
 import numpy as np
 
 from splade.kernels.compiled import kernel
+from splade.kernels.topk import nth_largest
 
 
 @kernel
@@ -47,7 +48,7 @@ def assign(rows, first, last, centres, n_centres, top, labels):  # type: ignore[
         begin, end = rows.offsets[r], rows.offsets[r + 1]
         bar = np.float32(0)
         if end - begin > top:
-            bar = np.partition(weights[begin:end], end - begin - top)[end - begin - top]
+            bar = nth_largest(weights[begin:end], top)
         scores[:] = 0
         for p in range(begin, end):
             if weights[p] >= bar:

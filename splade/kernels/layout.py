@@ -7,7 +7,7 @@ Three passes over the terms of a chunk, whose postings begin at ``offsets`` [ter
 import numpy as np
 
 from splade.kernels.blocks import HEAD_SHARE, LEVELS, SHORT, slot_bits
-from splade.kernels.compiled import kernel
+from splade.kernels.compiled import inner_kernel, kernel
 from splade.kernels.intrinsics import as_weight, trailing_zeros
 
 
@@ -85,7 +85,7 @@ def measure(offsets, range_bits, block_bits, local, impacts, scale, runs, steps,
     return used
 
 
-@kernel
+@inner_kernel
 def step_above(most):  # type: ignore[no-untyped-def]
     """A step; 255 of them are at least ``most``, as float32 multiplies. Infinite beyond float32."""
     step = np.nextafter(most / np.float32(LEVELS), np.float32(np.inf))
@@ -94,7 +94,7 @@ def step_above(most):  # type: ignore[no-untyped-def]
     return step
 
 
-@kernel
+@inner_kernel
 def level(weight, step):  # type: ignore[no-untyped-def]
     """The smallest level that is at least ``weight``, as float32 multiplies."""
     code = min(max(np.int64(np.ceil(weight / step)), 1), LEVELS)
@@ -145,7 +145,7 @@ def fill(  # type: ignore[no-untyped-def]
         row += in_head
 
 
-@kernel
+@inner_kernel
 def fill_skips(local, shift, skips, table, bits):  # type: ignore[no-untyped-def]
     """Write where each of 2^bits slots of a run begins, and where the last ends."""
     p = 0

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from splade.kernels.compiled import kernel
+from splade.kernels.compiled import inner_kernel, kernel
+from splade.kernels.topk import nth_largest
 
 
 @kernel
@@ -16,10 +17,10 @@ def keep_heaviest(rows, n, keep):  # type: ignore[no-untyped-def]
             mark_heaviest(rows.weights[begin:end], n, keep[begin:end])
 
 
-@kernel
+@inner_kernel
 def mark_heaviest(weights, n, keep):  # type: ignore[no-untyped-def]
     """Set ``keep`` for the ``n`` largest of ``weights``, 0 < n < size; of equal ones, the first."""
-    bar = np.partition(weights, weights.size - n)[weights.size - n]
+    bar = nth_largest(weights, n)
     above = 0
     for i in range(weights.size):
         above += weights[i] > bar

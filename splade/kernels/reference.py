@@ -8,7 +8,7 @@ not depend on threads, ranges or machine.
 
 import numpy as np
 
-from splade.kernels.compiled import kernel
+from splade.kernels.compiled import inner_kernel, kernel
 from splade.kernels.topk import as_key, keep_best
 
 LANES = 64  # scores are scanned this many at a time
@@ -36,7 +36,7 @@ def score_all(postings, queries, first, last, n_docs, k, floor, allowed, range_d
         end = queries.offsets[q + 1]
         for i in range(begin, end):
             cursors[i - begin] = postings.offsets[queries.columns[i]]
-        count = 0
+        count = np.int64(0)
         bar = floor
         for base in range(0, n_docs, range_docs):
             if accumulate(postings, queries, begin, end, cursors, base, min(base + range_docs, n_docs), scores):
@@ -47,7 +47,7 @@ def score_all(postings, queries, first, last, n_docs, k, floor, allowed, range_d
             keys[q - first, i] = pool[i]
 
 
-@kernel
+@inner_kernel
 def accumulate(postings, queries, begin, end, cursors, base, limit, scores):  # type: ignore[no-untyped-def]
     """Add the postings of documents in [base, limit) to ``scores``; False if there are none."""
     touched = False
@@ -66,7 +66,7 @@ def accumulate(postings, queries, begin, end, cursors, base, limit, scores):  # 
     return touched
 
 
-@kernel
+@inner_kernel
 def collect(bits, base, allowed, pool, count, k, bar):  # type: ignore[no-untyped-def]
     """Add to the pool the documents of one range whose score exceeds the bar, which rises."""
     for start in range(0, bits.size, LANES):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from splade.kernels.compiled import kernel
+from splade.kernels.compiled import inner_kernel, kernel
 from splade.kernels.gather import gather
 from splade.kernels.intrinsics import as_weight, prefetch
 from splade.kernels.topk import raise_bar
@@ -38,7 +38,7 @@ def score_range(blocks, queries, begin, end, r, scores):  # type: ignore[no-unty
     return touched
 
 
-@kernel
+@inner_kernel
 def add_run(blocks, first, last, weight, scores):  # type: ignore[no-untyped-def]
     """Add the postings [first, last) of one run, times ``weight``, to ``scores``.
 
@@ -61,21 +61,21 @@ def add_run(blocks, first, last, weight, scores):  # type: ignore[no-untyped-def
         p += one
 
 
-@kernel
+@inner_kernel
 def stream_all(blocks, queries, begin, end, k, bar, allowed, scores, pool):  # type: ignore[no-untyped-def]
     """The keys of the k best documents at the front of ``pool``; returns how many, and the postings touched.
 
     ``scores`` are float32 zeros, as long as a range, and zeros again afterwards.
     """
     bits = scores.view(np.uint32)
-    count = touched = 0
+    count = touched = np.int64(0)
     width = 1 << blocks.range_bits
     for r in range(blocks.n_ranges):
         found = score_range(blocks, queries, begin, end, r, scores)
         touched += found
         if found:
             n = min(width, blocks.n_docs - r * width)
-            count, bar = gather(bits, 0, n, r * width, blocks.order, allowed, pool, count, k, bar)
+            count, bar = gather(bits, np.int64(0), n, r * width, blocks.order, allowed, pool, count, k, bar)
             scores[:n] = 0
     count, bar = raise_bar(pool, count, k, bar)
     return count, touched

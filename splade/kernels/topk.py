@@ -9,7 +9,7 @@ exactly one set of k best, for any order of arrival. Key 0 stands for "none".
 import numpy as np
 from numpy.typing import NDArray
 
-from splade.kernels.compiled import kernel
+from splade.kernels.compiled import inner_kernel, kernel
 
 BEYOND = 2.0**128 - 2.0**103  # from here on the nearest float32 is infinite
 
@@ -66,12 +66,36 @@ def keep_best(pool, count, k, bar):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def nth_largest(weights, n):  # type: ignore[no-untyped-def]
+    """The ``n``-th largest of float32 ``weights``, 0 < n <= size, which are not negative.
+
+    Found bit by bit as in `keep_best`; compiles in a tenth of the time that ``np.partition`` takes.
+    """
+    bits = weights.view(np.uint32)
+    cut = np.uint32(0)
+    for bit in range(30, -1, -1):  # below the sign
+        trial = cut | (np.uint32(1) << np.uint32(bit))
+        above = np.uint32(0)
+        for i in range(bits.size):
+            above += np.uint32(bits[np.uint64(i)] >= trial)
+        if above >= np.uint32(n):
+            cut = trial
+        if above == np.uint32(n):
+            break
+    smallest = np.float32(np.inf)
+    for i in range(bits.size):
+        if bits[i] >= cut and weights[i] < smallest:
+            smallest = weights[i]
+    return smallest
+
+
+@inner_kernel
 def least_bits(bar):  # type: ignore[no-untyped-def]
     """The lowest score bits of any key above ``bar``."""
     return np.uint32((bar + np.uint64(1)) >> np.uint64(32))
 
 
-@kernel
+@inner_kernel
 def raise_bar(pool, count, k, bar):  # type: ignore[no-untyped-def]
     """Move the k largest keys of ``pool[:count]`` to its front; returns how many, and the key to exceed.
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splade.kernels.blocks import SHORT, Blocks, slot_bits
-from splade.kernels.compiled import kernel
+from splade.kernels.compiled import inner_kernel, kernel
 from splade.kernels.gather import gather
 from splade.kernels.intrinsics import WIDE, as_weight, below, count_ones, prefetch
 from splade.kernels.topk import least_bits, raise_bar
@@ -46,7 +46,7 @@ def new_pipeline(blocks: Blocks, longest: int) -> Pipeline:
     )
 
 
-@kernel
+@inner_kernel
 def visit(blocks, queries, begin, end, visits, bounds, k, bar, allowed, pool, count, pipeline):  # type: ignore[no-untyped-def]
     """Score the blocks ``visits`` one by one, without those whose bound the bar has passed.
 
@@ -56,7 +56,7 @@ def visit(blocks, queries, begin, end, visits, bounds, k, bar, allowed, pool, co
     size = np.int64(1) << blocks.block_bits
     scored = touched = 0
     for first in range(0, visits.size, GROUP):
-        n = 0
+        n = np.int64(0)
         least = least_bits(bar)
         for z in range(first, min(first + GROUP, visits.size)):
             if bounds[visits[z]] >= least:
@@ -73,14 +73,14 @@ def visit(blocks, queries, begin, end, visits, bounds, k, bar, allowed, pool, co
             origin = pipeline.live[z] << blocks.block_bits
             before = count
             stop = min(size, blocks.n_docs - origin)
-            count, bar = gather(bits, 0, stop, origin, blocks.order, allowed, pool, count, k, bar)
+            count, bar = gather(bits, np.int64(0), stop, origin, blocks.order, allowed, pool, count, k, bar)
             if count > k and (k <= 256 or 4 * count > 5 * k) and count != before:
                 count, bar = raise_bar(pool, count, k, bar)
             pipeline.scores[z] = 0
     return count, bar, scored, touched
 
 
-@kernel
+@inner_kernel
 def look_up(blocks, queries, begin, end, n, pipeline):  # type: ignore[no-untyped-def]
     """Find each term's run in each block's range; ask for its skip table or, where it is short, for its positions."""
     bits = blocks.range_bits - blocks.block_bits
@@ -111,7 +111,7 @@ def look_up(blocks, queries, begin, end, n, pipeline):  # type: ignore[no-untype
                 prefetch(blocks.local, origin + last)
 
 
-@kernel
+@inner_kernel
 def locate(blocks, n_terms, n, pipeline):  # type: ignore[no-untyped-def]
     """Narrow each run down to the block, as far as skip tables tell, and ask for its postings."""
     half = np.uint64(LINE // blocks.impacts.itemsize)
@@ -153,7 +153,7 @@ def narrow(blocks, first, last, block):  # type: ignore[no-untyped-def]
     return first + before, first + upto
 
 
-@kernel
+@inner_kernel
 def add_blocks(blocks, queries, begin, end, n, pipeline):  # type: ignore[no-untyped-def]
     """Add the scores of the blocks' documents, in the order of `score_range`; returns the postings touched."""
     mask = np.uint64((np.int64(1) << blocks.block_bits) - 1)

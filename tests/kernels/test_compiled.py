@@ -1,4 +1,6 @@
+import importlib
 import os
+import pkgutil
 import shutil
 import subprocess
 import sys
@@ -6,8 +8,13 @@ from pathlib import Path
 
 import numba
 import numpy as np
+import pytest
 
-from splade.kernels.compiled import kernel, read_only
+import splade.kernels
+from splade.indexing import InvertedIndex
+from splade.kernels.compiled import inner_kernel, kernel, read_only
+from splade.search import Searcher
+from tests.kernels.cases import random_batch
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,6 +33,43 @@ def test_a_kernel_is_compiled_without_a_cache_where_none_can_be_written(monkeypa
         return 2 * x
 
     assert kernel(twice)(21) == 42
+
+
+def test_a_kernel_for_other_kernels_is_refused_to_python_before_and_after_it_is_compiled():
+    @inner_kernel
+    def twice(x):
+        return 2 * x
+
+    @kernel
+    def twice_and_one(x):
+        return twice(x) + 1
+
+    with pytest.raises(TypeError, match="twice can only be called by kernels"):
+        twice(21)
+    assert twice_and_one(21) == 43
+    with pytest.raises(TypeError, match="twice can only be called by kernels"):
+        twice(21)
+
+
+def test_no_kernel_is_compiled_for_a_number_that_is_written_out():
+    """A 0 to begin with is a type of its own to numba, which would compile what is given it once more."""
+    list(Searcher(InvertedIndex.from_csr(random_batch(0, 200, 30))).search(random_batch(1, 3, 30), 5))
+    kept = {name: _kept(dispatcher) for name, dispatcher in _all()}
+    assert kept["block_max.search_all"]
+    assert [name for name, types in kept.items() if "Literal" in str(types)] == []
+
+
+def _all():
+    for found in pkgutil.iter_modules(splade.kernels.__path__):
+        module = importlib.import_module(f"splade.kernels.{found.name}")
+        for name, each in vars(module).items():
+            if hasattr(each, "overloads") and each.py_func.__module__ == module.__name__:
+                yield f"{found.name}.{name}", each
+
+
+def _kept(dispatcher):
+    """The types of arguments that it was compiled for, now or before."""
+    return [types for types, *_ in dispatcher._cache._cache_file._load_index()]
 
 
 def test_read_only_views_share_memory_and_cannot_be_written():

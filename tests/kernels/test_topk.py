@@ -2,7 +2,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from splade.kernels.topk import as_key, decode, keep_best, score_bits
+from splade.kernels.compiled import read_only
+from splade.kernels.topk import as_key, decode, keep_best, nth_largest, score_bits
 
 LARGEST_SCORE = float(np.finfo(np.float32).max)
 scores_and_docs = st.lists(
@@ -39,6 +40,13 @@ def test_the_best_are_those_that_sorting_puts_first(pairs, k):
     docs, scores = decode(np.sort(pool[:count])[::-1])
     assert list(zip(scores.tolist(), docs.tolist(), strict=True)) == expected
     assert bar == (score_bits(expected[-1][0]) if len(pairs) >= k else 0)
+
+
+@given(st.lists(st.floats(0, LARGEST_SCORE, width=32), min_size=1, max_size=20), st.data())
+@settings(deadline=None)
+def test_the_nth_largest_is_where_sorting_puts_it(weights, data):
+    n = data.draw(st.integers(1, len(weights)))
+    assert nth_largest(read_only(np.array(weights, np.float32)), n) == sorted(weights, reverse=True)[n - 1]
 
 
 def test_the_bar_never_sinks():

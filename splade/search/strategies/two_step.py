@@ -40,7 +40,7 @@ class TwoStep(BlockMax):
         scratch = self._take_scratch(k, work.longest)
         chosen = np.zeros(int(self._blocks.n_docs), np.uint8)
         found.flags.writeable = False
-        where = (self._positions, found, chosen, scratch)
+        where = (self._positions, found, chosen, read_only(chosen), scratch)
         rescore_all(self._blocks, queries, first, last, k, floor, *where, keys, counts)
         self._free.append(scratch)
 
