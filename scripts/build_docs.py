@@ -3,7 +3,7 @@
 import argparse
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -107,23 +107,29 @@ def sections(text: str) -> Iterator[tuple[str, str]]:
             yield match[1], heading
 
 
-def wired_defaults(address: str, raw: Mapping[str, Any]) -> set[str]:
+def wired_texts(raw: Mapping[str, Any]) -> list[tuple[str, set[str]]]:
+    """The texts of the wiring that refer to something, with the words of their references."""
+    texts = [str(leaf) for _, leaf in leaves(dict(raw))]
+    words = [{word for inner in interpolations(text) for word in re.split(r"[,:${}]+", inner)} for text in texts]
+    return [(text, found) for text, found in zip(texts, words, strict=True) if found]
+
+
+def wired_defaults(address: str, texts: Iterable[tuple[str, set[str]]]) -> set[str]:
     """The defaults that the wiring has for ``address``; "required" for a place that needs it."""
     defaults = set()
-    for _, leaf in leaves(raw):
-        text = str(leaf)
-        if any(address in re.split(r"[,:${}]+", inner) for inner in interpolations(text)):
+    for text, words in texts:
+        if address in words:
             optional = re.search(rf"opt:{re.escape(address)},(.*?)}}", text)
             alternative = re.search(rf"(when|first):[^}}]*{re.escape(address)}", text)
             defaults.add(optional[1] if optional else "null" if alternative else "required")
     return defaults
 
 
-def default_of(row: Setting, raw: Mapping[str, Any]) -> str:
+def default_of(row: Setting, texts: Iterable[tuple[str, set[str]]]) -> str:
     """The default of a setting as its page shows it."""
     if row.default or "*" in row.address:
         return row.default or "not set"
-    told = wired_defaults(row.address, raw) - {"null"}
+    told = wired_defaults(row.address, texts) - {"null"}
     return " or ".join(each if each == "required" else f"`{each}`" for each in sorted(told)) or "not set"
 
 
@@ -147,6 +153,7 @@ def marked(text: str) -> str:
 
 def _settings() -> Iterator[str]:
     raw: Any = OmegaConf.to_container(components(), resolve=False)
+    texts = wired_texts(raw)
     headings = dict(sections((conf_dir() / "settings.yaml").read_text(encoding="utf-8")))
     last = ""
     for row in Settings.shipped().rows:
@@ -160,7 +167,7 @@ def _settings() -> Iterator[str]:
                 "|---|---|---|---|",
             ]
         unit = f", *{row.unit}*" if row.unit else ""
-        told = [marked(row.about), marked(default_of(row, raw)), accepted(row.kind, raw) + unit]
+        told = [marked(row.about), marked(default_of(row, texts)), accepted(row.kind, raw) + unit]
         yield f"| `{row.address}` | {' | '.join(map(_cell, told))} |"
 
 

@@ -1,4 +1,8 @@
-"""Checking the blocks of a page without running them: commands compose, and Python imports names that exist."""
+"""Checking the blocks of a page without running them: commands compose, and Python imports names that exist.
+
+Composing takes a third of a second. Of commands that differ in values of settings alone one composes; the values of the
+others are read as their settings want them.
+"""
 
 import ast
 import importlib
@@ -13,7 +17,10 @@ from typing import Any
 import pytest
 
 from splade.config import ConfigError, commands, configure, save_config
+from splade.config.checking.settings import WRONG, Settings, read_value
+from splade.config.checking.wiring import components
 from splade.config.command import _run
+from splade.config.composing.compose import parse_overrides
 from tests.docs.blocks import Block, Command, PageError, commands_of, documents_of
 
 
@@ -53,6 +60,8 @@ def compose(command: Command, place: str, folder: Path, monkeypatch: pytest.Monk
     if commands()[command.name].get("plain"):
         return
     if (key := _likeness(command)) in _COMPOSED:
+        for argument in filter(_sets_a_value, command.arguments):
+            _check_value(argument, place)
         return
     saved = command.environment.get("SPLADE_CONFIG_FULLPATH")
     if saved is not None and not (folder / saved).exists():
@@ -71,10 +80,27 @@ _COMPOSED: set[tuple[object, ...]] = set()
 
 
 def _likeness(command: Command) -> tuple[object, ...]:
-    """A key that commands share which differ in the paths of their folders alone."""
-    arguments = [re.sub(r"(_dir|_DIR|_PATH)=[\w./-]+$", r"\1=", each) for each in command.arguments]
+    """A key that commands share which differ in values of settings alone, and in the number of their shard."""
+    others = [each for each in command.arguments if not _sets_a_value(each) and not re.fullmatch(r"\d+/\d+", each)]
     chosen = command.environment.get("SPLADE_CONFIG_NAME"), "SPLADE_CONFIG_FULLPATH" in command.environment
-    return command.name, *sorted(arguments), *chosen
+    return command.name, *sorted(others), *chosen
+
+
+def _sets_a_value(argument: str) -> bool:
+    """True for ``key=value`` of a setting; groups, options and removals are none."""
+    key, mark, _ = argument.lstrip("+").partition("=")
+    return bool(mark) and Settings.shipped().find(key) is not None
+
+
+def _check_value(argument: str, place: str) -> None:
+    """PageError where a setting does not accept the value that ``argument`` gives it."""
+    (override,) = parse_overrides([argument])
+    setting = Settings.shipped().find(argument.lstrip("+").partition("=")[0])
+    assert setting is not None
+    value = override.value()
+    referred = isinstance(value, str) and "${" in value
+    if not referred and read_value(setting.kind, value, components()) is WRONG:
+        raise PageError(f"{place}: {argument}: {setting.address} must be {setting.kind}")
 
 
 def check_imports(block: Block) -> None:

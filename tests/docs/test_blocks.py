@@ -112,6 +112,12 @@ def test_a_command_that_would_be_refused_does_not_compose(text, message, tmp_pat
         check_page([bash(text)], tmp_path, monkeypatch)
 
 
+def test_of_commands_that_differ_in_values_alone_the_values_are_read(tmp_path, monkeypatch):
+    lines = ["python -m splade.train config.lr=1e-3\n", "python -m splade.train config.seed=7 config.lr=fast\n"]
+    with pytest.raises(PageError, match=r"config\.lr=fast: config\.lr must be float > 0"):
+        check_page([bash(line) for line in lines], tmp_path, monkeypatch)
+
+
 def test_a_command_that_only_needs_something_composes_all_the_same(tmp_path, monkeypatch):
     block = bash("torchrun --nproc_per_node 8 -m splade.train config.topk=3\n")
     with pytest.raises(PageError):

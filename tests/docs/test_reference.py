@@ -59,10 +59,11 @@ def test_every_setting_stands_under_a_heading(script):
 
 
 def test_a_default_is_told_by_the_wiring_or_in_words_but_not_twice(script, raw):
+    texts = script.wired_texts(raw)
     for row in ROWS:
         if "*" in row.address:
             continue
-        told = script.wired_defaults(row.address, raw) - {"null"}
+        told = script.wired_defaults(row.address, texts) - {"null"}
         literal = len(told) == 1 and not any("$" in each or each == "required" for each in told)
         assert not (literal and row.default), f"{row.address}: {told} is the default already"
         open_ended = len(told) > 1 or any("$" in each for each in told)
