@@ -44,7 +44,11 @@ class Odd(Plain):
 def made():
     return Plain()
 """
-FORMS = {"target": ["loss._target_={path}"], "catalog": ["+catalog.loss.Mine={path}", "config.loss=Mine"]}
+FORMS = {
+    "target": ["loss._target_={path}"],
+    "catalog": ["+catalog.loss.Mine={path}", "config.loss=Mine"],
+    "many": ["+catalog.training_loss.Mine={path}", "hf.training.training_loss=Mine"],
+}
 LOSSES = [
     (kind, name, str(path))
     for kind in ("loss", "training_loss", "reranker_loss")
@@ -60,13 +64,14 @@ def own(tmp_path, monkeypatch):
     sys.modules.pop("own_losses", None)
 
 
-def both(name, *overrides):
+def both(name, *overrides, config=None):
     """What the two ways to name a loss of one's own give: the wired nodes, or the refusal."""
     found = []
-    for form in FORMS.values():
+    for form in (FORMS["target"], FORMS["many" if config else "catalog"]):
+        given = [*(part.format(path=f"own_losses.{name}") for part in form), *overrides]
         try:
-            cfg = configured(*(part.format(path=f"own_losses.{name}") for part in form), *overrides, command="train")
-            found.append((dict(cfg.loss), dict(cfg.examples), cfg.trainer.in_batch_negatives))
+            cfg = configured(*given, name=config, command="train")
+            found.append((dict(cfg.loss), dict(cfg.examples), cfg.trainer.get("in_batch_negatives")))
         except ConfigError as error:
             found.append(str(error))
     assert found[0] == found[1]
@@ -98,6 +103,14 @@ def test_an_own_loss_is_wired_alike_however_it_is_named():
 )
 def test_an_own_loss_is_refused_in_the_same_words_however_it_is_named(name, overrides, told):
     assert told in both(name, *overrides)
+
+
+def test_the_multi_negative_trainer_treats_both_ways_alike_too():
+    loss, examples, _ = both("Taught", "+loss.temperature=2", config="config_hf_toy")
+    assert (loss["temperature"], examples["with_teacher"]) == (2, True)
+    assert both("Plain", config="config_hf_toy")[1]["with_teacher"] is False
+    told = both("Taught", "~hf.data", "train/data=toy", config="config_hf_toy")
+    assert "the loss own_losses.Taught learns from teacher scores, and data.type=triplets has none" in told
 
 
 def test_a_shipped_loss_named_by_its_path_is_held_to_what_its_name_is():
@@ -144,11 +157,14 @@ def test_a_config_with_traits_of_an_earlier_version_is_used_without_them(tmp_pat
     assert "traits: no longer read; a class says itself" in caplog.text
 
 
-@pytest.mark.parametrize("command", ["evaluate", "update"])
-def test_a_command_without_a_model_asks_no_class(command, run_python):
+@pytest.mark.parametrize(
+    ("command", "more"),
+    [("evaluate", []), ("update", []), ("retrieve", ["~data.Q_COLLECTION_PATH", "data.Q_VECTORS_PATH=[q.jsonl]"])],
+)
+def test_a_command_without_a_model_asks_no_class(command, more, run_python):
     code = (
         "import sys; from splade.config import configure; "
-        f"configure({command!r}, ['config.loss=WeightedSum', 'config.loss_weights.KlDiv=1', 'config.force=true']); "
+        f"configure({command!r}, {['config.loss=WeightedSum', 'config.loss_weights.KlDiv=1', *more]}); "
         "print('torch' in sys.modules)"
     )
     assert run_python(code).strip() == "False"
