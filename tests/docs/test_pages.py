@@ -18,8 +18,10 @@ from tests.docs.running import Told, run_page
 PAGES = {path.relative_to(ROOT).as_posix(): path for path in [*ROOT.glob("docs/**/*.md"), *ROOT.glob("[RC][EO]*.md")]}
 QUICK = ("README.md", "docs/start.md", "docs/from-sentence-transformers.md")
 """Pages that run in seconds."""
-BY_HAND = sorted({path.name for path in ROOT.glob("docs/*.md")} - {"recipes.md", "failures.md", "extending-search.md"})
-"""Pages that are read from top to bottom; the others are to look things up in."""
+BY_HAND = sorted({path.name for path in ROOT.glob("docs/*.md")} - {"recipes.md", "failures.md"})
+"""Pages that are read from top to bottom; the others are tables to look things up in."""
+LINES = {"extending-search.md": 170}
+"""Lines that a page may have: a whole engine and two classes, of which a reader needs one at a time."""
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +76,7 @@ def test_a_model_trained_as_the_page_says_is_a_folder_of_sentence_transformers(r
 @pytest.mark.parametrize("page", BY_HAND)
 def test_a_page_is_short_and_says_for_whom_it_is(page):
     text = (ROOT / "docs" / page).read_text()
-    assert len(text.splitlines()) <= 120
+    assert len(text.splitlines()) <= LINES.get(page, 120)
     assert text.splitlines()[2].startswith("*For ")
 
 
