@@ -108,12 +108,14 @@ def engine_at(cfg: DictConfig, name: str, folder: str | Path | None) -> Engine:
 
 
 def _node(cfg: DictConfig, name: str) -> Any:
-    """The wired node of the engine called ``name``."""
-    if name in ("engine", str(cfg.kinds.engine)):
-        return cfg.engine
-    # The model, or what is in a folder, has decided; settings that the user named are this engine's.
-    node, own = cfg.catalog.engine[name], OmegaConf.select(cfg, "patches.engine")
-    return node if own is None else OmegaConf.merge(node, own)
+    """The wired node of the engine called ``name``; a strategy of the catalog has its dotted path in it."""
+    node = cfg.engine
+    if name not in ("engine", str(cfg.kinds.engine)):
+        # The model, or what is in a folder, has decided; settings that the user named are this engine's.
+        node, own = cfg.catalog.engine[name], OmegaConf.select(cfg, "patches.engine")
+        node = node if own is None else OmegaConf.merge(node, own)
+    path = cfg.catalog.strategy.get(str(node.get("strategy")))
+    return node if path is None else OmegaConf.merge(node, {"strategy": path})
 
 
 def engine_settings(cfg: DictConfig, name: str) -> dict[str, Any]:

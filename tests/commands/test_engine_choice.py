@@ -102,6 +102,9 @@ def test_strategy_and_its_options_reach_the_search(splade, workplace, qrels, tmp
     stats = tmp_path / "out" / "DEV" / "stats" / "search_stats.json"
     splade(*search, "engine.strategy=approximate", "engine.recall=.9", cwd=workplace)
     assert (read_json(stats)["strategy"], read_json(stats)["strategy_options"]) == ("approximate", {"recall": 0.9})
+    named = "+catalog.strategy.walk=splade.search.strategies.reference.Reference"
+    splade(*search, named, "engine.strategy=walk", cwd=workplace)
+    assert read_json(stats)["strategy"] == "splade.search.strategies.reference.Reference"
     splade(*search, "config.search.strategy=exhaustive", cwd=workplace)
     assert (read_json(stats)["strategy"], read_json(stats).get("strategy_options")) == ("exhaustive", None)
 
