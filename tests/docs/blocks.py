@@ -46,6 +46,12 @@ class Block(NamedTuple):
         """True for code that is not marked as not run."""
         return self.language in CODE and self.reason is None
 
+    @property
+    def file(self) -> str | None:
+        """The name of the file that a block of Python is, by its first line ``# name.py``; it is written, not run."""
+        named = re.match(r"# ([\w/]+\.py)\n", self.text) if self.language == "python" else None
+        return named[1] if named else None
+
 
 class Command(NamedTuple):
     """One line that starts a command of the package: its name, arguments and environment."""
@@ -124,7 +130,7 @@ def logical_lines(text: str) -> Iterator[str]:
 
 
 def documents_of(text: str) -> Iterator[tuple[str, str]]:
-    """Name and content of each file that a script writes by ``cat > FILE <<END``."""
+    """Name and content of each file that a script writes by ``cat > FILE <<'END'``."""
     pattern = r"cat > (\S+) <<'?(\w+)'?\n(.*?)^\2$"
     for name, _, content in re.findall(pattern, text, re.S | re.M):
         yield name, content

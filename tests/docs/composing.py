@@ -42,6 +42,8 @@ def check_page(blocks: list[Block], folder: Path, monkeypatch: pytest.MonkeyPatc
             monkeypatch.delitem(sys.modules, block.file.removesuffix(".py"), raising=False)
         if block.language == "python":
             check_imports(block)
+        if block.file is not None:
+            (folder / block.file).write_text(block.text)
         if block.language != "bash":
             continue
         for name, content in documents_of(block.text):
@@ -68,11 +70,13 @@ def compose(command: Command, place: str, folder: Path, monkeypatch: pytest.Monk
         _save_default(folder / saved)
     with monkeypatch.context() as context, redirect_stdout(StringIO()):
         context.chdir(folder)
+        context.syspath_prepend(folder)
         try:
             # As the command line would, but for the module of the command, which the check does not need.
             _run(lambda _: None, command.name, [*command.arguments, "--cfg", "job"], command.environment)
         except (ConfigError, SystemExit) as error:
             raise PageError(f"{place}: splade.{command.name} {' '.join(command.arguments)}: {error}") from error
+    _forget(folder)
     _COMPOSED.add(key)
 
 
@@ -101,6 +105,13 @@ def _check_value(argument: str, place: str) -> None:
     referred = isinstance(value, str) and "${" in value
     if not referred and read_value(setting.kind, value, components()) is WRONG:
         raise PageError(f"{place}: {argument}: {setting.address} must be {setting.kind}")
+
+
+def _forget(folder: Path) -> None:
+    """Take modules that lie in ``folder`` out of those that are imported."""
+    for name, module in list(sys.modules.items()):
+        if (file := getattr(module, "__file__", None)) and Path(file).is_relative_to(folder):
+            del sys.modules[name]
 
 
 def check_imports(block: Block) -> None:

@@ -74,11 +74,11 @@ def run_page(blocks: list[Block], folder: Path) -> list[Told]:
 
 
 def run_block(block: Block, folder: Path, around: dict[str, str]) -> Told:
-    """The output of one block, compared with the one that its page shows; a block that is a file is written."""
+    """The output of one block, compared with the one that its page shows."""
     if block.file is not None:
         (folder / block.file).write_text(block.text)
-        return Told("", "")
-    if block.language == "python":
+        status, told = 0, Told("", "")
+    elif block.language == "python":
         ended = forked.run("-c", block.text, cwd=folder)[0]
         status, told = ended.status, Told(ended.out, ended.err)
     else:

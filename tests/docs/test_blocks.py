@@ -1,5 +1,6 @@
 """What the tests of pages see in a page, and what they refuse."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,16 @@ def test_the_blocks_of_a_page_share_folder_and_variables(tmp_path):
     told = run_page([bash(text) for text in texts], tmp_path)
     assert told[-1].out == "bees\n\n"
     assert (tmp_path / "a/b").exists()
+
+
+def test_a_block_that_names_its_file_is_written_and_can_be_imported(tmp_path, monkeypatch):
+    own = Block("page.md:1", "python", "# my_losses.py\nfrom splade.losses import KlDiv\n\n\nclass Own(KlDiv): ...\n")
+    uses = Block("page.md:9", "python", "import my_losses\nprint(my_losses.Own.__name__)\n")
+    assert run_page([own, uses], tmp_path)[1].out == "Own\n"
+    taken = "+catalog.loss.Own=my_losses.Own config.loss=Own '~config.augment_pairs'"
+    line = f"python -m splade.train train/data=toy_with_teacher {taken}\n"
+    assert check_page([own, bash(line)], tmp_path, monkeypatch) == 1
+    assert "my_losses" not in sys.modules
 
 
 def test_a_shell_finds_python_with_the_package_and_its_exit_status(tmp_path):
