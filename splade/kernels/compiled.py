@@ -45,7 +45,7 @@ def inner_kernel(function: Function) -> Function:
 
 def _compiled(function: Function, *, from_python: bool) -> Function:
     # Ways in from C are for callbacks and functions passed as arguments, of which there are none.
-    options = {"nogil": True, "no_cfunc_wrapper": True, "no_cpython_wrapper": not from_python}
+    options: dict[str, Any] = {"nogil": True, "no_cfunc_wrapper": True, "no_cpython_wrapper": not from_python}
     try:
         compiled: Any = numba.njit(cache=True, **options)(function)
     except RuntimeError:  # "no locator available"

@@ -12,10 +12,6 @@ from splade.regularization import FLOPS, ConstantRamp, Penalty
 from splade.training import Trainer
 from tests.tiny import WORDS, tiny_mlm
 
-st = pytest.importorskip("sentence_transformers")
-sparse = pytest.importorskip("sentence_transformers.sparse_encoder")
-losses = pytest.importorskip("sentence_transformers.sparse_encoder.losses")
-
 pytestmark = pytest.mark.filterwarnings("ignore")  # theirs
 
 PAIRS = [(" ".join(WORDS[n : n + 3]), " ".join(WORDS[n + 2 : n + 9 + n % 5])) for n in range(0, 60, 10)]
@@ -36,6 +32,8 @@ class Given:
 
 @pytest.mark.parametrize(("lambda_q", "lambda_d"), [(0.0, 0.0), (0.3, 0.02)])
 def test_a_batch_has_their_loss_and_gradient(tmp_path, lambda_q, lambda_d):
+    st = pytest.importorskip("sentence_transformers")  # seconds that collecting this test need not take
+    losses = pytest.importorskip("sentence_transformers.sparse_encoder.losses")
     folder = tiny_mlm(tmp_path / "mlm")
     config = json.loads((folder / "config.json").read_text())
     config |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}

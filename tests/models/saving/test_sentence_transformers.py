@@ -9,9 +9,6 @@ from splade.models import Splade, SpladeDoc, SpladeIdf, SpladeTable, SpladeTopK,
 from splade.records import Text
 from tests.models.support import TEXTS
 
-st = pytest.importorskip("sentence_transformers")
-sparse = pytest.importorskip("sentence_transformers.sparse_encoder")
-
 pytestmark = pytest.mark.filterwarnings("ignore")  # theirs
 
 WORDS = [*TEXTS, "bee bee bee and the honey", "what is the speed of sound in the air over the cold sea " * 4]
@@ -37,6 +34,12 @@ def agree(model, their_model):
         torch.testing.assert_close(theirs(their_model, side), mine, rtol=1e-4, atol=1e-4)
 
 
+@pytest.fixture(scope="module")
+def st():
+    """Sentence Transformers, imported by who runs these tests: seconds that collecting them need not take."""
+    return pytest.importorskip("sentence_transformers")
+
+
 OURS = {
     "max": (Splade, {}),
     "sum": (Splade, {"agg": "sum", "max_length": 20}),
@@ -52,7 +55,7 @@ OURS = {
 
 
 @pytest.mark.parametrize("variant", OURS)
-def test_what_we_save_gives_the_same_vectors_there(mlm, other_mlm, tmp_path, json_file, variant):
+def test_what_we_save_gives_the_same_vectors_there(st, mlm, other_mlm, tmp_path, json_file, variant):
     kind, options = OURS[variant]
     places = {"other": other_mlm, "table": json_file({"bee": 2.0, "honey": 3.5, "king": 0.25, "[SEP]": 9.0})}
     model = kind(mlm, **{name: places.get(value, value) for name, value in options.items()})
@@ -70,7 +73,7 @@ PADDED = {name: OURS[name] for name in ("max", "two models", "bag", "idf", "lear
 
 @pytest.mark.parametrize("variant", PADDED)
 def test_a_head_with_more_rows_than_the_tokenizer_has_tokens_gives_the_same_vectors_there(
-    mlm, other_mlm, tmp_path, json_file, variant
+    st, mlm, other_mlm, tmp_path, json_file, variant
 ):
     kind, options = PADDED[variant]
     places = {
@@ -100,6 +103,7 @@ def _with_rows(folder, n_rows, target):
 
 def their_modules():
     """Their classes, from where the installed version has them."""
+    sparse = pytest.importorskip("sentence_transformers.sparse_encoder")
     modules = getattr(sparse, "modules", None) or sparse.models
     try:
         from sentence_transformers.base.modules.router import Router
@@ -110,7 +114,7 @@ def their_modules():
 
 @pytest.mark.parametrize("agg", ["max", "sum"])
 @pytest.mark.parametrize("activation", ["relu", "log1p_relu"])
-def test_what_they_save_gives_the_same_vectors_here(mlm, tmp_path, agg, activation):
+def test_what_they_save_gives_the_same_vectors_here(st, mlm, tmp_path, agg, activation):
     modules, _ = their_modules()
     model = st.SparseEncoder(
         modules=[modules.MLMTransformer(str(mlm), max_seq_length=12), modules.SpladePooling(agg, activation)],
@@ -121,7 +125,7 @@ def test_what_they_save_gives_the_same_vectors_here(mlm, tmp_path, agg, activati
     agree(load_retriever(tmp_path / "model"), model)
 
 
-def test_a_router_of_two_models_that_they_save(mlm, other_mlm, tmp_path):
+def test_a_router_of_two_models_that_they_save(st, mlm, other_mlm, tmp_path):
     modules, router = their_modules()
     routes = router.for_query_document(
         [modules.MLMTransformer(str(other_mlm), max_seq_length=9), modules.SpladePooling("sum", "log1p_relu")],
@@ -134,7 +138,7 @@ def test_a_router_of_two_models_that_they_save(mlm, other_mlm, tmp_path):
     agree(again, model)
 
 
-def test_a_router_with_a_table_that_they_save(mlm, tmp_path):
+def test_a_router_with_a_table_that_they_save(st, mlm, tmp_path):
     modules, router = their_modules()
     document = modules.MLMTransformer(str(mlm))
     weights = torch.rand(len(document.tokenizer), generator=torch.Generator().manual_seed(4))
