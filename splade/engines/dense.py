@@ -123,10 +123,11 @@ class OpenedDense:
         asked = list(doc_ids)
         return [id for id, number in zip(asked, self.index.doc_ids.numbers(asked), strict=True) if number < 0]
 
-    def facts(self, queries: Queries | None = None) -> dict[str, Any]:  # noqa: ARG002 - the protocol's signature
-        """Engine, strategy, sizes and the type of numbers."""
+    def facts(self, queries: Queries | None = None) -> dict[str, Any]:
+        """Engine, strategy, sizes and the type of numbers; with ``queries``, how many of them were cut."""
         sizes = {"n_docs": self.n_docs, "width": self.vocab_size, "dtype": self.index.vectors.dtype.name}
-        return {"engine": "dense", "strategy": DenseSearcher.strategy, "index": sizes}
+        told = {"engine": "dense", "strategy": DenseSearcher.strategy, "index": sizes}
+        return told if queries is None or queries.n_cut is None else told | {"cut_queries": queries.n_cut}
 
 
 def in_memory(documents: Documents, dtype: str = "float32") -> DenseIndex:

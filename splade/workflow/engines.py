@@ -103,8 +103,17 @@ def engine_at(cfg: DictConfig, name: str, folder: str | Path | None) -> Engine:
         make = instantiate(_node(cfg, name))
         engine: Engine = make(None if folder is None else Path(folder))
     except (ValueError, TypeError) as error:
-        raise InputError(f"config.engine={name}: {error}") from error
+        raise InputError(f"{_blamed(cfg, name, str(error))}: {error}") from error
     return engine
+
+
+def _blamed(cfg: DictConfig, name: str, problem: str) -> str:
+    """The setting that ``problem`` is about, and its value: the strategy, or else the engine."""
+    older = OmegaConf.select(cfg, "config.search.strategy")
+    if not problem.startswith("strategy"):
+        return f"config.engine={name}"
+    own = OmegaConf.select(cfg, "patches.engine.strategy", default=older if older is not None else "auto")
+    return f"config.search.strategy={own}" if own == older else f"engine.strategy={own}"
 
 
 def _node(cfg: DictConfig, name: str) -> Any:

@@ -186,7 +186,7 @@ SETTINGS = {
     "config.top_k=[1,2]": "a list is for splade rerank",
     "config.top_k=ten": "got 'ten' (text)",
     "config.threshold=-1": "config.threshold must be a number >= 0",
-    "config.search.strategy=bogus": "config.search.strategy=bogus: accepted are auto",
+    "config.search.strategy=bogus": "config.search.strategy=bogus: strategy must be one of auto",
     "config.eval_metric=[[mmr_10]]": "unknown metric 'mmr_10'; did you mean mrr_10",
     "config.eval_metric=[[mrr_10],[mrr_10]]": "config.eval_metric 2",
     "config.retrieval_name=[../elsewhere]": "'../elsewhere' cannot be the name of a folder",

@@ -36,12 +36,6 @@ class Block(NamedTuple):
     output: str | None = None
 
     @property
-    def file(self) -> str | None:
-        """The name of the file that a block of Python is the content of: its first line is ``# NAME.py``."""
-        named = re.match(r"# (\w+\.py)\n", self.text) if self.language == "python" else None
-        return None if named is None else named[1]
-
-    @property
     def runs(self) -> bool:
         """True for code that is not marked as not run."""
         return self.language in CODE and self.reason is None

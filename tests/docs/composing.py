@@ -42,8 +42,6 @@ def check_page(blocks: list[Block], folder: Path, monkeypatch: pytest.MonkeyPatc
             monkeypatch.delitem(sys.modules, block.file.removesuffix(".py"), raising=False)
         if block.language == "python":
             check_imports(block)
-        if block.file is not None:
-            (folder / block.file).write_text(block.text)
         if block.language != "bash":
             continue
         for name, content in documents_of(block.text):
