@@ -10,7 +10,7 @@ from torch import Tensor
 
 from splade.indexing import Index, IndexAppender, IndexBuilder, InvertedIndex, delete
 from splade.kernels.sparse import slice_rows, to_dense
-from splade.models import SparseRetriever, load_retriever, save_retriever
+from splade.models import Retriever, load_retriever, save_retriever
 from splade.records import SIDES, SparseBatch, SparseRows
 from splade.search import Searcher
 
@@ -18,10 +18,13 @@ TEXTS = ("a bridge over the river", "honey", "the heat of the sun is the heat of
 DOCUMENTS, TERMS, QUERIES, SEED = 300, 40, 12, 0
 
 
-def check_model(model: SparseRetriever, texts: tuple[str, ...] = TEXTS) -> None:
-    """AssertionError unless ``model`` gives each text one vector ≥ 0, the same alone, in a batch and loaded again."""
+def check_model(model: Retriever, texts: tuple[str, ...] = TEXTS) -> None:
+    """AssertionError unless ``model`` gives each text one vector, the same alone, in a batch and loaded again.
+
+    The weights of sparse vectors are ≥ 0.
+    """
     name = type(model).__name__
-    assert isinstance(model, SparseRetriever), f"{name} is no splade.models.SparseRetriever: derive it from a kind"
+    assert isinstance(model, Retriever), f"{name} is no splade.models.Retriever: derive it from a kind"
     model.eval()
     vectors = {side: _vectors(model, side, texts) for side in SIDES}
     for side, found in vectors.items():
@@ -116,7 +119,7 @@ def _batch(n_texts: int, prefix: str, seed: int) -> SparseBatch:
     return SparseBatch(ids, SparseRows(offsets.astype(np.int64), columns.astype(np.int32), values), TERMS)
 
 
-def _tokens(model: SparseRetriever, side: str, texts: tuple[str, ...]) -> tuple[Tensor, Tensor]:
+def _tokens(model: Retriever, side: str, texts: tuple[str, ...]) -> tuple[Tensor, Tensor]:
     encoded = model.tokenizer(side)(
         [model.prompt(side) + text for text in texts], padding=True, truncation=True,
         max_length=model.max_length(side), return_tensors="pt",
@@ -125,7 +128,7 @@ def _tokens(model: SparseRetriever, side: str, texts: tuple[str, ...]) -> tuple[
 
 
 @torch.no_grad()
-def _vectors(model: SparseRetriever, side: str, texts: tuple[str, ...]) -> Tensor:
+def _vectors(model: Retriever, side: str, texts: tuple[str, ...]) -> Tensor:
     return model(side, *_tokens(model, side, texts)).clone()
 
 

@@ -1,7 +1,7 @@
 """Facts that the parts of a training tell of themselves, as attributes of their class or function.
 
 `splade.losses.scores.Needs` documents those of a loss, `splade.data.examples.examples.ExampleSource` those of training
-data, `splade.models.SparseRetriever` those of a model. A part is imported to be asked; what it does not say has the
+data, `splade.models.Retriever` those of a model. A part is imported to be asked; what it does not say has the
 default of `UNSAID`.
 """
 
