@@ -12,7 +12,7 @@ def engines_in(folder: str | Path) -> list[str]:
     return [name for name in found if name != "inverted"] if "bm25" in found else found
 
 
-def open_folder(folder: str | Path) -> Opened | None:
-    """The documents in ``folder``, of whichever engine, inverted first; None where there are none."""
+def open_folder(folder: str | Path) -> Opened:
+    """The documents in ``folder``, of whichever engine, inverted first; InputError where there are none."""
     found = engines_in(folder)
-    return OWN[found[0]](Path(folder)).open() if found else None
+    return OWN[found[0] if found else "inverted"](Path(folder)).open()

@@ -52,7 +52,7 @@ def query_sets(cfg: DictConfig) -> list[QuerySet]:
 def count_unknown(name: str, qrels: Qrels, index_dir: str | Path | None) -> int | None:
     """As `count_unknown_of`, of the index in a folder; None where it cannot be told."""
     try:
-        opened = None if index_dir is None else open_folder(index_dir)
+        opened = None if index_dir is None or not Path(index_dir).is_dir() else open_folder(index_dir)
     except InputError as error:
         logger.warning("%s: judged documents are not looked up in the index: %s", name, error)
         return None

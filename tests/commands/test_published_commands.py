@@ -150,6 +150,7 @@ def test_a_long_command_of_the_readme_is_composed_of_what_there_is(line, splade,
 @pytest.mark.parametrize("line", rows_of(readme_commands(), *filter(LONG.search, readme_commands())))
 def test_a_command_of_the_readme_runs_and_names_its_data(line, splade, workplace, ran, caplog):
     prepared(splade, workplace, ran)
+    own = readme_commands().index(line)  # a training of another row is another folder's
     more = ["config.checkpoint_dir=experiments/plain/checkpoint"] if line == "python -m splade.all" else []
     if "splade.rerank" in line:
         splade(
@@ -170,7 +171,7 @@ def test_a_command_of_the_readme_runs_and_names_its_data(line, splade, workplace
         _vectors(workplace)
         splade("index", "data.VECTORS_PATH=docs.jsonl", "config.index_dir=vectors/index", cwd=workplace)
     line = line.replace("config.index_dir=DIR", "config.index_dir=experiments/given/index")
-    line = line.replace("config.checkpoint_dir=DIR", "config.checkpoint_dir=experiments/given/checkpoint")
+    line = line.replace("config.checkpoint_dir=DIR", f"config.checkpoint_dir=experiments/given/{own}/checkpoint")
     line = line.replace("[DIR,DIR]", "[experiments/debug/checkpoint,experiments/debug/checkpoint/model]")
     line = line.replace("DIR/config.yaml", "experiments/debug/checkpoint/config.yaml")
     line = line.replace("--qrel_file_path QRELS", f"--qrel_file_path {ROOT / 'data/toy/qrels/test.json'}")

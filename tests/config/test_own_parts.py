@@ -150,7 +150,7 @@ def test_a_strategy_is_named_by_its_path_or_by_a_catalog_line():
     ):
         cfg = configured(*asked, command="retrieve")
         assert cfg.search.strategy == "own_parts.Search"
-        check_search(cfg.search)
+        check_search(cfg)
     assert configured("config.search.strategy=exhaustive", command="retrieve").search.strategy == "exhaustive"
 
 
@@ -161,12 +161,12 @@ def test_a_strategy_is_named_by_its_path_or_by_a_catalog_line():
         ("own_parts.NoIndex", "'own_parts.NoIndex' must be made of an index"),
         ("own_parts.lines", "'own_parts.lines' must be a class, got function"),
         ("own_parts.Lost", r"own_parts\.Lost cannot be imported"),
-        ("bogus", r"config\.search\.strategy=bogus: accepted are auto, .*, or the dotted path of a class"),
+        ("bogus", r"config\.search\.strategy=bogus: strategy must be one of auto, .*, or the dotted path of a class"),
     ],
 )
 def test_a_wrong_strategy_is_refused_before_the_search(strategy, told):
     with pytest.raises(InputError, match=told):
-        check_search(configured(f"config.search.strategy={strategy}", command="retrieve").search)
+        check_search(configured(f"config.search.strategy={strategy}", command="retrieve"))
 
 
 @pytest.mark.parametrize(

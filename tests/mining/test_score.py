@@ -189,4 +189,4 @@ def test_a_retriever_keeps_vectors_of_documents_up_to_a_bound_and_scores_the_sam
 
 def test_a_dense_retriever_is_no_teacher():
     with pytest.raises(InputError, match="this one is dense"):
-        RetrieverTeacher(type("Dense", (), {"is_sparse": False})())
+        RetrieverTeacher(type("Dense", (), {"engine": "dense"})())
