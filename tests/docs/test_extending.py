@@ -61,7 +61,10 @@ def run_line(line: str, folder: Path) -> str:
     return ended.err
 
 
-@pytest.mark.parametrize("section", ALONE)
+# Losses and penalties of one's own are composed, made and trained in tests/config, too.
+@pytest.mark.parametrize(
+    "section", [pytest.param(name, marks=[pytest.mark.slow] * (name in ("Loss", "Penalty"))) for name in ALONE]
+)
 def test_the_commands_of_a_section_run(section, launch):
     for line in commands(section):
         run_line(line, launch)

@@ -18,6 +18,8 @@ from tests.docs.running import Told, run_page
 PAGES = {path.relative_to(ROOT).as_posix(): path for path in [*ROOT.glob("docs/**/*.md"), *ROOT.glob("[RC][EO]*.md")]}
 QUICK = ("README.md", "docs/start.md", "docs/from-sentence-transformers.md")
 """Pages that run in seconds."""
+COMPOSED = ("docs/reference/commands.md", "docs/config.md", "docs/engines.md", "docs/training.md", "docs/recipes.md")
+"""Pages whose commands compose in every run; between them they have all commands. The others do when there is time."""
 BY_HAND = sorted({path.name for path in ROOT.glob("docs/*.md")} - {"recipes.md", "failures.md"})
 """Pages that are read from top to bottom; the others are tables to look things up in."""
 LINES = {"extending-search.md": 170}
@@ -48,7 +50,10 @@ def test_every_block_of_a_page_runs(page, ran):
     ran(page)
 
 
-@pytest.mark.parametrize("page", sorted({*PAGES} - {*QUICK}))
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=[pytest.mark.slow] * (page not in COMPOSED)) for page in sorted({*PAGES} - {*QUICK})],
+)
 def test_every_command_of_a_page_composes(page, tmp_path, monkeypatch):
     check_page(blocks_of(PAGES[page]), tmp_path, monkeypatch)
 

@@ -36,7 +36,9 @@ ENGINES = {
 }
 
 
-@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name == "float16")) for name in ENGINES]
+)
 def test_an_engine_keeps_the_contract(name, tmp_path):
     make, how = ENGINES[name]
     check_engine(make, tmp_path, **how)

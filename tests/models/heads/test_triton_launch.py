@@ -22,9 +22,21 @@ CASES = [
     *((capability, "fp32", "max", "tf32") for capability in (86, 90)),
     (80, "fp32", "sum", "ieee"),
 ]
+OFTEN = {
+    (80, "bf16", "max", "half"),
+    (86, "fp16", "max", "half"),
+    (90, "bf16", "sum", "half"),
+    (120, "fp16", "max", "half"),
+    (86, "fp32", "max", "tf32"),
+    (80, "fp32", "sum", "ieee"),
+}
+"""Every GPU, every type and both poolings at least once; the other cases compile when there is time."""
 
 
-@pytest.mark.parametrize(("capability", "kind", "agg", "way"), CASES)
+@pytest.mark.parametrize(
+    ("capability", "kind", "agg", "way"),
+    [pytest.param(*case, marks=[pytest.mark.slow] * (case not in OFTEN)) for case in CASES],
+)
 def test_the_kernel_compiles_for_gpus_that_are_not_here(capability, kind, agg, way, monkeypatch, tmp_path):
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
     found = compiled(capability, kind, agg, way)
