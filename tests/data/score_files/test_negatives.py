@@ -19,7 +19,7 @@ from tests.data.writing import jsonl, put
 
 EXPECTED = {"q1": {"d1": 1.5, "d2": -2.0}, "7": {"12": 3.0}}
 NATIVE = {"q1": {"d1": 1.5, "d2": -2.0}, 7: {12: 3}}  # as pickles of others have it, with ids as numbers
-SCRIPT = Path(__file__).parents[2] / "scripts" / "convert_negatives.py"
+SCRIPT = Path(__file__).parents[3] / "scripts" / "convert_negatives.py"
 
 
 class Attack:

@@ -18,7 +18,7 @@ from splade.kernels.sparse import to_dense, transpose
 from tests.forked import run
 from tests.kernels.cases import batch, dense_matrices, random_batch
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 V = 30
 PARTS = [random_batch(seed, 20, V, first=20 * seed) for seed in range(6)]
 

@@ -63,4 +63,4 @@ def test_every_config_of_the_published_table_is_shipped():
 
 
 def test_toy_data_lie_in_the_checkout():
-    assert toy_dir() == Path(__file__).parents[2] / "data" / "toy"
+    assert toy_dir() == Path(__file__).parents[3] / "data" / "toy"

@@ -13,7 +13,7 @@ KILLED = """
 import os, random, signal, sys, traceback
 from pathlib import Path
 from splade.indexing.format.storage import ArrayWriter
-from tests.indexing import test_kill
+from tests.indexing.building import test_kill
 
 STEPS = ("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.chmod")
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT

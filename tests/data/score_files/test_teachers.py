@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from splade.data import TeacherScores, write_scores
 from splade.data.score_files.teachers import min_max, z_score
 from splade.files import InputError
-from tests.data.test_hard_negatives import build, world  # noqa: F401 - a fixture
+from tests.data.examples.test_hard_negatives import build, world  # noqa: F401 - a fixture
 
 ONE = {"q1": {"a": 10.0, "b": 5.0, "c": 0.0}, "q2": {"a": 3.0, "d": 1.0}}
 TWO = {"q1": {"a": 0.0, "b": 1.0, "c": 1.0}, "q2": {"a": 8.0, "d": 4.0}}

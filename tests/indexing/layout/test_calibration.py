@@ -8,7 +8,7 @@ from splade.kernels.compiled import read_only, read_only_rows
 from splade.kernels.sparse import to_dense
 from splade.search import Searcher
 from tests.kernels.cases import batch, random_batch
-from tests.search.test_approximate import N, V, topical
+from tests.search.strategies.test_approximate import N, V, topical
 
 
 @pytest.fixture(scope="module")
