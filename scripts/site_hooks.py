@@ -24,13 +24,14 @@ API = {
     "encoding": ("splade.encoding",),
     "indexing": ("splade.indexing",),
     "search": ("splade.search",),
-    "engines": ("splade.engines", "splade.engines.protocol", "splade.engines.conformance"),
+    "engines": ("splade.engines", "splade.engines.conformance"),
     "evaluation": ("splade.evaluation",),
     "mining": ("splade.mining",),
 }
 """The pages of the API reference, and the modules whose public names each of them shows."""
 LINK = re.compile(r"(?<!!)\[(?P<text>[^\]]+)\]\((?P<target>[^)\s]+)\)")
 PICTURE = re.compile(r"!\[(?P<text>[^\]]*)\]\((?P<target>[^)\s]+)\)")
+ROLE, COLONS = re.compile(r":(?:class|func|meth|mod|attr|data):(?=<)"), re.compile(r"::</p>")
 OUTSIDE = re.compile(r"[a-z]+:|#|/")
 """Targets that name no file of the repository."""
 
@@ -50,6 +51,11 @@ def on_files(files: Any, config: Any) -> Any:
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """The text of a page, whose links lead to pages of the site."""
     return within_site(markdown, "docs/" + page.file.src_uri)
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """The text of a page without the marks of reStructuredText that docstrings have: roles, and colons before code."""
+    return COLONS.sub(":</p>", ROLE.sub("", html))
 
 
 def pages() -> Mapping[str, str]:

@@ -87,3 +87,8 @@ def test_the_site_builds_without_a_warning_and_fetches_nothing(tmp_path):
     for page in (tmp_path / "site").rglob("*.html"):
         assert not re.search(r'<(?:script|img)[^>]*\ssrc="?(?:https?:)?//', page.read_text()), page.name
         assert not re.search(r'<link[^>]*rel="?(?:stylesheet|preconnect)[^>]*href="?https?://', page.read_text())
+
+
+def test_marks_of_docstrings_do_not_show(hooks):
+    html = "<p>as <code>x</code> in :class:<code>splade.Searcher</code>, of::</p><p>a: b</p>"
+    assert hooks.on_page_content(html) == "<p>as <code>x</code> in <code>splade.Searcher</code>, of:</p><p>a: b</p>"
