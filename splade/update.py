@@ -8,6 +8,7 @@ from omegaconf import DictConfig
 
 from splade.config import command
 from splade.engines import Documents
+from splade.engines.bm25 import is_bm25
 from splade.engines.inverted import fill, write_statistics
 from splade.files import InputError, text_lines
 from splade.indexing import Index, IndexAppender, InvertedIndex, Vocabulary, delete, merge
@@ -28,6 +29,11 @@ def update(cfg: DictConfig) -> Index:
             "nothing to do: set data.DELETE_PATH, data.APPEND_PATH, data.VECTORS_PATH or config.merge=true"
         )
     index = InvertedIndex.open(path)
+    if is_bm25(index.fingerprint) and (cfg.changes.append or cfg.index.vectors):
+        raise InputError(
+            f"{path}: an index of BM25's weights, which depend on the mean length of all documents: index the whole "
+            "collection again (splade.index engine=bm25). Deleting and merging are possible"
+        )
     documents = _documents(cfg, index) if cfg.changes.append or cfg.index.vectors else None
     if cfg.changes.delete:
         ids = [line for _, line in text_lines(cfg.changes.delete) if line]

@@ -74,6 +74,17 @@ def test_a_folder_of_bm25_is_searched_as_such_but_not_in_place_of_a_named_model(
     assert "Search it with engine=bm25" in capsys.readouterr().err
 
 
+def test_documents_are_deleted_from_bm25s_index_but_not_appended_to_it(splade, workplace, tmp_path, capsys):
+    splade("index", "engine=bm25", TEXTS, *where(tmp_path), cwd=workplace)
+    with pytest.raises(SystemExit):
+        splade("update", f"data.APPEND_PATH={workplace / 'data/msmarco/full_collection'}", *where(tmp_path)[:1],
+               cwd=workplace)  # fmt: skip
+    assert "index the whole collection again" in " ".join(capsys.readouterr().err.split())
+    (tmp_path / "gone.txt").write_text("d1\n")
+    splade("update", f"data.DELETE_PATH={tmp_path / 'gone.txt'}", *where(tmp_path)[:1], cwd=workplace)
+    assert Bm25(tmp_path / "index").open().unknown(["d0", "d1"]) == ["d1"]
+
+
 def test_one_command_runs_the_whole_baseline_and_trains_nothing(splade, workplace, qrels, tmp_path):
     splade("all", "engine=bm25", TEXTS, *QUERIES, *where(tmp_path), f"config.checkpoint_dir={tmp_path / 'c'}",
            cwd=workplace)  # fmt: skip
