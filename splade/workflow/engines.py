@@ -103,7 +103,10 @@ def engine_at(cfg: DictConfig, name: str, folder: str | Path | None) -> Engine:
         make = instantiate(_node(cfg, name))
         engine: Engine = make(None if folder is None else Path(folder))
     except (ValueError, TypeError) as error:
-        raise InputError(f"{_blamed(cfg, name, str(error))}: {error}") from error
+        shipped = map(str, cfg.catalog.engine.get(name) or ())
+        own = ", ".join(f"engine.{key}" for key in shipped if not key.startswith("_"))
+        more = f". The engine has {own}" if own and ", got '" in str(error) else ""
+        raise InputError(f"{_blamed(cfg, name, str(error))}: {error}{more}") from error
     return engine
 
 

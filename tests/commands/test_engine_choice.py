@@ -126,6 +126,7 @@ def test_strategy_and_its_options_reach_the_search(splade, workplace, qrels, tmp
         (["engine.recall=.9"], "takes no options, got 'recall'"),
         (["engine.strategy=fastest"], "strategy must be one of auto, exhaustive"),
         (["engine=bm25", "engine.analyzer=german"], "accepted are english, plain"),
+        (["engine=bm25", "engine.analyser=plain"], "engine.k1, engine.b, engine.analyzer"),
         (["engine=bm35"], "engine has no option bm35"),
         (["config.engine=bm35"], "config.engine=bm35"),
         (["engine=dense"], "takes dense vectors, and this model makes sparse vectors"),
