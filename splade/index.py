@@ -10,8 +10,7 @@ from splade.config.composing.processes import one_of_several
 from splade.data.collections.opening import open_collection
 from splade.data.vectors.vectors import open_vectors
 from splade.engines import Opened
-from splade.files import InputError
-from splade.workflow.engines import chosen_engine, engine_at, named_engine
+from splade.workflow.engines import chosen_engine, engine_of_vectors
 from splade.workflow.given_vectors import given_documents
 
 logger = logging.getLogger(__name__)
@@ -56,12 +55,7 @@ def make_index(cfg: DictConfig) -> Opened:
 
 def of_vectors(cfg: DictConfig) -> Opened:
     """The index of the vectors of ``data.VECTORS_PATH``; InputError where the engine takes no sparse vectors."""
-    engine = engine_at(cfg, named_engine(cfg) or "inverted", cfg.index.dir)
-    if engine.takes != "sparse":
-        raise InputError(
-            f"data.VECTORS_PATH={cfg.index.vectors}: sparse vectors, and config.engine={cfg.config.engine} takes "
-            f"{engine.takes}. Remove config.engine"
-        )
+    engine = engine_of_vectors(cfg, f"data.VECTORS_PATH={cfg.index.vectors}")
     return engine.build(given_documents(open_vectors(cfg.index.vectors, cfg.index.vector_keys)))
 
 

@@ -12,7 +12,7 @@ from splade.data.collections.opening import open_queries
 from splade.engines import Opened, Queries
 from splade.evaluate import evaluate
 from splade.workflow.checks import check_retrieval
-from splade.workflow.engines import chosen_engine, engine_at, named_engine
+from splade.workflow.engines import chosen_engine, engine_of_vectors
 from splade.workflow.given_vectors import given_queries
 from splade.workflow.searching import answer
 
@@ -55,7 +55,7 @@ def tell_difference(cfg: DictConfig, metrics: dict[str, dict[str, float]]) -> No
 
 def given(cfg: DictConfig) -> tuple[Opened, Iterator[Queries]]:
     """The index, and the vectors of ``data.Q_VECTORS_PATH`` in its terms, set by set."""
-    opened = engine_at(cfg, named_engine(cfg) or "inverted", cfg.index.dir).open()
+    opened = engine_of_vectors(cfg, f"data.Q_VECTORS_PATH={cfg.retrieve.vectors}").open()
     sources, keys = cfg.retrieve.vectors, cfg.retrieve.vector_keys
     return opened, (given_queries(source, opened, keys, cfg.search.force) for source in sources)
 

@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 from splade.engines import analysis
 from splade.engines.analysis import Analyzer
 from splade.engines.inverted import Inverted, OpenedInverted
-from splade.engines.protocol import Documents, Kind, Queries, Texts, refuse_other_kind, texts_of
+from splade.engines.protocol import Documents, Kind, Queries, Texts, refuse_other_kind, same_origin, texts_of
 from splade.files import InputError
-from splade.indexing import Vocabulary
-from splade.indexing.index.statistics import statistics
+from splade.indexing import Index, InvertedIndex, Vocabulary
 from splade.records import Ranking, SparseBatch, SparseRows, Text
 
 logger = logging.getLogger(__name__)
@@ -72,7 +71,7 @@ class Bm25:
 
         An interrupted build is continued after its last whole segment.
         """
-        vectors = self._kept(documents) or self._weighed(documents, _mean_length(documents, self._analyze))
+        vectors = self._known(documents) or self._weighed(documents, _mean_length(documents, self._analyze))
         return OpenedBm25(self.index.build(vectors))
 
     def open(self) -> "OpenedBm25":
@@ -81,22 +80,30 @@ class Bm25:
 
     def exists(self) -> bool:
         """True where the folder has an index of BM25's."""
-        return self.index.exists() and is_bm25(self.index.open().fingerprint)
+        there = self._there()
+        return there is not None and is_bm25(there.fingerprint)
 
     def is_built(self, documents: Documents) -> bool:
         """True where `build` would keep the index that is there."""
-        return self._kept(documents) is not None
+        vectors = self._known(documents)
+        return vectors is not None and self.index.is_built(vectors)
 
-    def _kept(self, documents: Documents) -> Documents | None:
-        """``documents`` as the index in the folder holds them; None where it holds others."""
-        if not self.index.exists():
+    def _known(self, documents: Documents) -> Documents | None:
+        """``documents`` with the mean length that the index in the folder tells; None where it is of others."""
+        there = self._there()
+        if there is None or MEAN not in there.metadata:
+            return None
+        vectors = self._weighed(documents, there.metadata[MEAN])
+        return vectors if same_origin(there, vectors) else None
+
+    def _there(self) -> Index | None:
+        """The index in the folder, its arrays not read to verify them; None where there is none that opens."""
+        if self.index.folder is None or not self.index.exists():
             return None
         try:
-            mean = self.index.open().metadata.get(MEAN)
-        except InputError:  # said when it is built
+            return InvertedIndex.open(self.index.folder, verify=False)
+        except InputError:  # said where it is opened to be used
             return None
-        vectors = None if mean is None else self._weighed(documents, mean)
-        return vectors if vectors is not None and self.index.is_built(vectors) else None
 
     def _weighed(self, documents: Documents, mean_length: float) -> Documents:
         """The vectors of ``documents``, over a vocabulary that grows with them."""
@@ -169,7 +176,7 @@ class OpenedBm25:
     def facts(self, queries: Queries | None = None) -> dict[str, Any]:
         """Engine, strategy, analysis, k1, b and mean length, statistics of the index; FLOPS with ``queries``."""
         own = {name: self.metadata[name] for name in ("analyzer", "k1", "b", MEAN)}
-        told = self.opened.facts() | {"engine": "bm25", "bm25": own, "index": statistics(self.opened.index)}
+        told = self.opened.facts() | {"engine": "bm25", "bm25": own}
         return told if queries is None else told | {"flops": self.opened.flops(self.vectors(queries.vectors))}
 
 

@@ -2,8 +2,12 @@
 
 from pathlib import Path
 
+from splade.dense.index import DenseIndex
 from splade.engines import OWN
+from splade.engines.dense import OpenedDense
+from splade.engines.inverted import OpenedInverted
 from splade.engines.protocol import Opened
+from splade.indexing import InvertedIndex
 
 
 def engines_in(folder: str | Path) -> list[str]:
@@ -13,6 +17,10 @@ def engines_in(folder: str | Path) -> list[str]:
 
 
 def open_folder(folder: str | Path) -> Opened:
-    """The documents in ``folder``, of whichever engine, inverted first; InputError where there are none."""
-    found = engines_in(folder)
-    return OWN[found[0] if found else "inverted"](Path(folder)).open()
+    """The documents in ``folder``, of whichever engine, inverted first, to be looked up; InputError without any.
+
+    Their arrays are not read to verify them.
+    """
+    if engines_in(folder) == ["dense"]:
+        return OpenedDense(DenseIndex.open(folder, verify=False))
+    return OpenedInverted(InvertedIndex.open(folder, verify=False))

@@ -63,8 +63,8 @@ class Chosen(NamedTuple):
         engine = engine_at(self.cfg, self.name, folder)
         if engine.takes != self.source.kind:
             raise InputError(
-                f"config.engine={self.name} takes {_said(engine.takes)}, and this model makes "
-                f"{_said(self.source.kind)} (config.matching_type): use engine={_of_kind(self.source.kind)}, or "
+                f"config.engine={self.name} takes {said(engine.takes)}, and this model makes "
+                f"{said(self.source.kind)} (config.matching_type): use engine={_of_kind(self.source.kind)}, or "
                 "another model"
             )
         return engine
@@ -107,6 +107,17 @@ def engine_at(cfg: DictConfig, name: str, folder: str | Path | None) -> Engine:
         own = ", ".join(f"engine.{key}" for key in shipped if not key.startswith("_"))
         more = f". The engine has {own}" if own and ", got '" in str(error) else ""
         raise InputError(f"{_blamed(cfg, name, str(error))}: {error}{more}") from error
+    return engine
+
+
+def engine_of_vectors(cfg: DictConfig, setting: str) -> Engine:
+    """The engine at ``config.index_dir`` for vectors of ``setting``; InputError where it takes others than sparse."""
+    engine = engine_at(cfg, named_engine(cfg) or "inverted", cfg.index.dir)
+    if engine.takes != "sparse":
+        raise InputError(
+            f"{setting}: sparse vectors, and config.engine={cfg.config.get('engine')} takes {engine.takes}. Remove "
+            "config.engine"
+        )
     return engine
 
 
@@ -224,7 +235,8 @@ def _batches(texts: Iterable[Text]) -> Iterable[Texts]:
         yield texts_of(held)
 
 
-def _said(kind: str) -> str:
+def said(kind: str) -> str:
+    """The words for a kind of batches."""
     return kind if kind == "texts" else f"{kind} vectors"
 
 

@@ -19,7 +19,7 @@ from splade.data.vectors.vectors import open_vectors
 from splade.engines import Documents
 from splade.training.distributed.processes import meet, on_first_rank, world
 from splade.workflow.encoding import encode_shard, encoded_documents, encoder_from, shard_of
-from splade.workflow.engines import FromModel, chosen_engine
+from splade.workflow.engines import FromModel, chosen_engine, said
 from splade.workflow.given_vectors import given_documents
 
 logger = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ def encode_share(cfg: DictConfig) -> bool:
     if not isinstance(chosen.source, FromModel) or chosen.source.kind != "sparse":
         if rank == 0:
             logger.info(
-                "an index of %s is made by one process: the other %d leave", _said(chosen.source.kind), n_processes - 1
+                "an index of %s is made by one process: the other %d leave", said(chosen.source.kind), n_processes - 1
             )
         return rank == 0
     collection, encoder = open_collection(cfg.index.collection), encoder_from(cfg, chosen.source.model, "document")
@@ -64,10 +64,6 @@ def forget_shares(index_dir: str | Path) -> None:
     index_dir = Path(index_dir)
     for folder in index_dir.parent.glob(f".{index_dir.name}.vectors-*"):
         shutil.rmtree(folder)
-
-
-def _said(kind: str) -> str:
-    return kind if kind == "texts" else f"{kind} vectors"
 
 
 def _folder(cfg: DictConfig, documents: Documents, n_processes: int) -> Path:

@@ -107,6 +107,15 @@ def test_a_beir_set_is_evaluated_and_negatives_are_mined_by_bm25(splade, workpla
     assert Bm25(tmp_path / "mined").open().n_docs == len(PASSAGES)
 
 
+def test_given_vectors_are_refused_by_an_engine_of_texts(splade, workplace, tmp_path, capsys):
+    (tmp_path / "v.jsonl").write_text('{"id": "a", "vector": {"sea": 1.5}}\n')
+    asked = (f"data.Q_VECTORS_PATH=[{tmp_path / 'v.jsonl'}]", "data.EVAL_QREL_PATH=[null]", *QUERIES[2:])
+    for command in (("index", f"data.VECTORS_PATH={tmp_path / 'v.jsonl'}"), ("retrieve", *asked)):
+        with pytest.raises(SystemExit):
+            splade(*command, "engine=bm25", *where(tmp_path), cwd=workplace)
+        assert "sparse vectors, and config.engine=bm25 takes texts" in " ".join(capsys.readouterr().err.split())
+
+
 def test_strategy_and_its_options_reach_the_search(splade, workplace, qrels, tmp_path):
     splade("index", *MODEL, TEXTS, *where(tmp_path), cwd=workplace)
     search = ("retrieve", *MODEL, *QUERIES, *where(tmp_path))

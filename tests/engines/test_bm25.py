@@ -11,6 +11,7 @@ from splade.data.qrels import read_qrels
 from splade.engines import Bm25, Documents, Queries
 from splade.engines.analysis import LONGEST, analyzer, plain, split
 from splade.engines.bm25 import rankings
+from splade.engines.folders import engines_in
 from splade.engines.protocol import texts_of
 from splade.evaluation.metrics import evaluate
 from splade.files import InputError
@@ -95,6 +96,15 @@ def test_the_index_of_a_model_is_no_bm25_index(tmp_path):
     assert not Bm25(tmp_path).exists()
     with pytest.raises(InputError, match="not BM25's"):
         Bm25(tmp_path).open()
+
+
+def test_a_damaged_index_is_not_taken_for_bm25s_and_stops_nobody_who_asks(tmp_path):
+    held = Documents(lambda _: [texts_of(DOCUMENTS)], None, None, "", {})
+    Bm25(tmp_path).build(held)
+    assert engines_in(tmp_path) == ["bm25"]
+    (tmp_path / "inverted_index" / "header.json").write_text("{")
+    assert engines_in(tmp_path) == ["inverted"]
+    assert Bm25(tmp_path).build(held).n_docs == 3
 
 
 def test_scores_equal_those_of_bm25s():
