@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splade.dense.index import DenseBatch
-from splade.engines.protocol import Documents, Engine, Opened, Queries, Texts
+from splade.engines.protocol import Documents, Engine, Opened, Queries, Texts, slice_of
 from splade.files import InputError
 from splade.indexing import Vocabulary
-from splade.kernels.sparse import from_csr, to_dense
+from splade.kernels.sparse import from_csr
 from splade.records import SparseBatch
 
 ODD_IDS = ("d 1", "ünïcode", "quo\"te'", "a/b\\c", "comma,tab\tid", "long-" + "x" * 300, "0", "-1", "None", "日本")
@@ -49,7 +49,7 @@ class Sample(NamedTuple):
         def batches(start: int) -> Iterator[Any]:
             for first in range(start, len(self.doc_ids), BATCH):
                 read(first)
-                yield _slice(self.documents, first, first + BATCH)
+                yield slice_of(self.documents, first, first + BATCH)
 
         names = None if self.vocabulary is None else Vocabulary(self.vocabulary)
         return Documents(batches, self.width, names, fingerprint, {"collection": "sample"})
@@ -237,12 +237,6 @@ def _sparse(ids: tuple[str, ...], matrix: NDArray[np.float32]) -> SparseBatch:
     rows, columns = np.nonzero(matrix)
     offsets = np.searchsorted(rows, np.arange(len(matrix) + 1)).astype(np.int64)
     return SparseBatch(ids, from_csr(offsets, columns, matrix[rows, columns], VOCAB_SIZE), VOCAB_SIZE)
-
-
-def _slice(batch: Any, first: int, last: int) -> Any:
-    if isinstance(batch, SparseBatch):
-        return _sparse(batch.ids[first:last], to_dense(batch.rows, batch.vocab_size)[first:last])
-    return type(batch)(*(field[first:last] for field in batch))
 
 
 def _found(opened: Opened, sample: Sample, k: int, **how: Any) -> list[tuple[str, list[str], list[float]]]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from splade.dense.index import FOLDER, DenseBatch, DenseIndex, write_dense
 from splade.dense.search import DenseSearcher
-from splade.engines.protocol import Documents, Kind, Queries, refuse_other_kind, same_origin
+from splade.engines.protocol import Documents, Kind, Queries, refuse_other_kind, same_origin, unknown_in
 from splade.files import InputError, write_json
 from splade.records import Ranking
 
@@ -120,8 +120,7 @@ class OpenedDense:
 
     def unknown(self, doc_ids: Iterable[str]) -> list[str]:
         """Those of ``doc_ids`` that the index does not hold."""
-        asked = list(doc_ids)
-        return [id for id, number in zip(asked, self.index.doc_ids.numbers(asked), strict=True) if number < 0]
+        return unknown_in(self.index.doc_ids.numbers, doc_ids)
 
     def facts(self, queries: Queries | None = None) -> dict[str, Any]:
         """Engine, strategy, sizes and the type of numbers; with ``queries``, how many of them were cut."""

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from splade.engines.protocol import Documents, Kind, Queries, part_of, refuse_other_kind, same_origin
+from splade.engines.protocol import Documents, Kind, Queries, part_of, refuse_other_kind, same_origin, unknown_in
 from splade.files import InputError, read_json, write_json
 from splade.indexing import Index, IndexAppender, IndexBuilder, InvertedIndex, Vocabulary
 from splade.indexing.format.choices import Layout
@@ -132,8 +132,7 @@ class OpenedInverted:
 
     def unknown(self, doc_ids: Iterable[str]) -> list[str]:
         """Those of ``doc_ids`` that the index does not hold, or that were deleted."""
-        asked = list(doc_ids)
-        return [id for id, number in zip(asked, self.index.doc_ids.numbers(asked), strict=True) if number < 0]
+        return unknown_in(self.index.doc_ids.numbers, doc_ids)
 
     def facts(self, queries: Queries | None = None) -> dict[str, Any]:
         """Engine, strategy and its options, statistics of the index; FLOPS with ``queries``."""

@@ -5,9 +5,11 @@ an engine that keeps its vectors in memory. `Engine.build` and `Engine.open` ret
 :mod:`splade.engines.conformance` holds an engine to this contract.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol
+
+from numpy.typing import NDArray
 
 from splade.dense.index import DenseBatch
 from splade.indexing import Vocabulary
@@ -154,13 +156,21 @@ class Engine(Protocol):
 
 def part_of(queries: Queries, start: int, stop: int) -> Queries:
     """The queries from number ``start`` to ``stop``, or to the end."""
-    vectors = queries.vectors
-    stop = min(stop, len(vectors.ids))
-    if isinstance(vectors, SparseBatch):
-        part: Batch = SparseBatch(vectors.ids[start:stop], slice_rows(vectors.rows, start, stop), vectors.vocab_size)
-    else:
-        part = type(vectors)(*(field[start:stop] for field in vectors))
-    return queries._replace(vectors=part)
+    return queries._replace(vectors=slice_of(queries.vectors, start, stop))
+
+
+def slice_of(batch: Any, start: int, stop: int) -> Any:
+    """A batch of the same kind: from number ``start`` to ``stop``, or to the end."""
+    stop = min(stop, len(batch.ids))
+    if isinstance(batch, SparseBatch):
+        return SparseBatch(batch.ids[start:stop], slice_rows(batch.rows, start, stop), batch.vocab_size)
+    return type(batch)(*(field[start:stop] for field in batch))
+
+
+def unknown_in(numbers: Callable[[Sequence[str]], NDArray[Any]], doc_ids: Iterable[str]) -> list[str]:
+    """Those of ``doc_ids`` that have no number: ``numbers`` gives -1 for these."""
+    asked = list(doc_ids)
+    return [id for id, number in zip(asked, numbers(asked), strict=True) if number < 0]
 
 
 def refuse_other_kind(engine: Any, batch: Any, kind: type) -> None:
