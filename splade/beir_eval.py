@@ -12,10 +12,11 @@ from splade.data.qrels import read_qrels, split_file
 from splade.data.text_files.sources import PREFIX, NotDownloadedError, is_known
 from splade.evaluation.conventions import describe, drop_self_matches, drops_self_matches, search_depth
 from splade.evaluation.coverage import coverage, relevant_self_matches
-from splade.evaluation.metrics import evaluate
-from splade.evaluation.report import stored_facts, write_performance
+from splade.evaluation.metrics import evaluate_per_query, means
+from splade.evaluation.report import stored_facts
 from splade.files import InputError, check_writable
 from splade.records import Qrels
+from splade.results import write_result
 from splade.workflow.checks import check_search
 from splade.workflow.engines import chosen_engine
 from splade.workflow.query_sets import count_unknown_of
@@ -42,7 +43,8 @@ def beir_eval(cfg: DictConfig) -> dict[str, float]:
         keep=lambda rankings: drop_self_matches(rankings, k, policy, name),
     )
     covered = coverage(run, qrels)
-    metrics = evaluate(run, qrels, list(cfg.beir.metrics))
+    per_query = evaluate_per_query(run, qrels, list(cfg.beir.metrics))
+    metrics = means(per_query)
     details = {
         "dataset": name,
         "split": split,
@@ -51,7 +53,7 @@ def beir_eval(cfg: DictConfig) -> dict[str, float]:
         "relevant_documents_dropped_as_self_matches": count_dropped(f"{name} ({split})", qrels, policy, name),
         "conventions": {"unanswered": "count 0", "ties": "document number", "self_matches": describe(policy)},
     }
-    write_performance(out_dir, metrics, details | stored_facts(out_dir))
+    write_result(out_dir, metrics, details | stored_facts(out_dir), per_query)
     logger.info("%s (%s): %s; %s", name, split, covered.sentence(), describe(policy))
     for metric, value in metrics.items():
         logger.info("%s (%s): %s %.4f", name, split, metric, value)

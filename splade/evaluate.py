@@ -8,11 +8,12 @@ from omegaconf import DictConfig, OmegaConf
 from splade.config import command
 from splade.data.qrels import read_qrels
 from splade.evaluation.coverage import Coverage, coverage
-from splade.evaluation.metrics import evaluate as measure
-from splade.evaluation.report import stored_facts, table, write_performance, write_summary
+from splade.evaluation.metrics import evaluate_per_query, means
+from splade.evaluation.report import stored_facts, table, write_summary
 from splade.evaluation.runs import read_run
 from splade.files import InputError
 from splade.records import Qrels, Run
+from splade.results import write_result
 from splade.workflow.query_sets import QuerySet, count_unknown, query_sets
 
 logger = logging.getLogger(__name__)
@@ -37,14 +38,16 @@ def evaluate(cfg: DictConfig) -> dict[str, dict[str, float]]:
         run, qrels = read_run(folder / "run.json"), read_qrels(chosen.qrels)
         covered = _coverage(chosen, run, qrels)
         print(f"{chosen.name}: {covered.sentence()}")
-        results[chosen.name] = measure(run, qrels, chosen.metrics)
+        per_query = evaluate_per_query(run, qrels, chosen.metrics)
+        results[chosen.name] = means(per_query)
         details = {
+            "dataset": chosen.name,
             "qrels": str(chosen.qrels),
             "queries": covered._asdict(),
             "judged_documents_not_in_index": count_unknown(chosen.name, qrels, index_dir),
             "conventions": {"unanswered": "count 0", "ties": "as written", "relevance_level": 1},
         }
-        write_performance(folder, results[chosen.name], details | stored_facts(folder))
+        write_result(folder, results[chosen.name], details | stored_facts(folder), per_query)
     write_summary(out_dir, results)
     print(table(results))
     return results

@@ -15,8 +15,8 @@ from splade.data.collections.collection import Collection
 from splade.data.collections.opening import open_collection, open_queries
 from splade.data.qrels import read_qrels
 from splade.data.vectors.shards import Stored
-from splade.evaluation.metrics import check_metrics, evaluate
-from splade.evaluation.report import table, write_performance
+from splade.evaluation.metrics import check_metrics, evaluate_per_query, means
+from splade.evaluation.report import table
 from splade.evaluation.runs import read_run, write_run
 from splade.files import InputError, read_json, write_json
 from splade.mining.negatives import state_of
@@ -26,6 +26,7 @@ from splade.models.backbones.devices import own_device
 from splade.models.rerankers import Reranker, load_reranker
 from splade.progress import progress
 from splade.records import Qrels, Ranking, Run
+from splade.results import write_result
 
 logger = logging.getLogger(__name__)
 
@@ -60,14 +61,17 @@ def rerank(cfg: DictConfig) -> dict[str, dict[str, float]]:
                 run = reranked(reranker, job, top_k, folder, about, cfg.rerank.batch_size)
             logger.info("%s: %d queries reranked to depth %d, in %s", job.source, len(run), top_k, folder)
             if job.qrels is not None and metrics:
-                results[str(place)] = evaluate(run, job.qrels, metrics)
+                per_query = evaluate_per_query(run, job.qrels, metrics)
+                results[str(place)] = means(per_query)
                 details = {
+                    "dataset": job.dataset,
+                    "system": f"{job.name} reranked to {top_k}",
                     "run": job.source,
                     "top_k": top_k,
                     "reranker": reranker.kind,
                     "settings": reranker.settings(),
                 }
-                write_performance(folder, results[str(place)], details)
+                write_result(folder, results[str(place)], details, per_query)
     print(table(results))
     return results
 

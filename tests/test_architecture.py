@@ -22,6 +22,7 @@ ROOMS = {
     "dense": BASE | {"kernels", "indexing", "search"},
     "data": BASE,
     "evaluation": BASE | {"data"},
+    "results": BASE | {"data", "evaluation"},
     "losses": BASE,
     "regularization": BASE,
     "models": BASE,
@@ -85,7 +86,18 @@ SUB_ROOMS = {
 """By room, what each of its sub-rooms may import of the others; "" are the files that are in none."""
 MOST_FILES = 15
 """In a folder, beside its sub-rooms and ``__init__``. Kernels are flat: their ``__init__`` says how to read them."""
-TORCH_FREE = BASE | {"threads", "kernels", "indexing", "search", "dense", "engines", "data", "evaluation", "config"}
+TORCH_FREE = BASE | {
+    "threads",
+    "kernels",
+    "indexing",
+    "search",
+    "dense",
+    "engines",
+    "data",
+    "evaluation",
+    "results",
+    "config",
+}
 ONLY = {
     "records": {"numpy"},
     "files": set(),

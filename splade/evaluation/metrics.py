@@ -29,6 +29,11 @@ def evaluate(
     gains). Raises ValueError for an unknown metric, InputError where there is nothing to average over.
     """
     per_query = evaluate_per_query(run, qrels, metrics, answered_only=answered_only, relevance_level=relevance_level)
+    return means(per_query, answered_only=answered_only)
+
+
+def means(per_query: Mapping[str, Mapping[str, float]], *, answered_only: bool = False) -> dict[str, float]:
+    """The mean of each metric over the queries of `evaluate_per_query`; InputError where there are none."""
     return {key: _mean(values, answered_only) for key, values in per_query.items()}
 
 

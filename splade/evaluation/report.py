@@ -7,12 +7,6 @@ from typing import Any
 from splade.files import read_json, write_json
 
 
-def write_performance(folder: str | Path, metrics: Mapping[str, float], details: Mapping[str, Any]) -> None:
-    """Write ``perf.json``, the metrics alone, and ``details.json``, what they rest on, into ``folder``."""
-    write_json(Path(folder) / "details.json", dict(details))
-    write_json(Path(folder) / "perf.json", dict(metrics))
-
-
 def write_summary(out_dir: str | Path, results: Mapping[str, Mapping[str, float]]) -> None:
     """Write ``perf_all_datasets.json``: the metrics of every query set by its name."""
     write_json(Path(out_dir) / "perf_all_datasets.json", {name: dict(metrics) for name, metrics in results.items()})

@@ -7,8 +7,9 @@ import pytest
 
 from splade.evaluation.efficiency import latency_summary, term_counts
 from splade.evaluation.plots import posting_figure
-from splade.evaluation.report import stored_facts, table, write_performance, write_summary
+from splade.evaluation.report import stored_facts, table, write_summary
 from splade.records import SparseBatch, SparseRows
+from splade.results import write_result
 
 
 def test_latency_is_in_milliseconds_with_the_thread_count():
@@ -38,7 +39,7 @@ def test_vectors_of_another_vocabulary_are_refused():
 
 def test_result_files_are_valid_json_however_often_they_are_written(tmp_path):
     for value in (0.5, 0.25):
-        write_performance(tmp_path / "DEV", {"mrr_10": value}, {"queries": {"judged": 2}})
+        write_result(tmp_path / "DEV", {"mrr_10": value}, {"queries": {"judged": 2}})
         write_summary(tmp_path, {"DEV": {"mrr_10": value}})
     assert json.loads((tmp_path / "DEV" / "perf.json").read_text()) == {"mrr_10": 0.25}
     assert json.loads((tmp_path / "DEV" / "details.json").read_text()) == {"queries": {"judged": 2}}
