@@ -18,6 +18,7 @@ from splade.files import InputError, check_writable
 from splade.records import Qrels
 from splade.results import write_result
 from splade.workflow.checks import check_search
+from splade.workflow.costs import build
 from splade.workflow.engines import chosen_engine
 from splade.workflow.query_sets import count_unknown_of
 from splade.workflow.searching import answer
@@ -33,12 +34,13 @@ def beir_eval(cfg: DictConfig) -> dict[str, float]:
     corpus, queries, qrels = beir_parts(name, cfg.beir.path, split)
     chosen, out_dir = chosen_engine(cfg), Path(cfg.retrieve.out_dir) / "beir" / name
     k, policy = cfg.search.top_k, cfg.beir.self_matches
-    opened = chosen.at(Path(cfg.index.dir) / "beir" / name).build(chosen.source.documents(corpus))
+    index_dir = Path(cfg.index.dir) / "beir" / name
+    opened = build(chosen.at(index_dir), chosen.source.documents(corpus), index_dir)
     run = answer(
         opened,
         chosen.source.queries(opened).encode(queries),
         out_dir,
-        cfg.search,
+        cfg,
         k=search_depth(k, policy, name),
         keep=lambda rankings: drop_self_matches(rankings, k, policy, name),
     )

@@ -10,6 +10,7 @@ from splade.config.composing.processes import one_of_several
 from splade.data.collections.opening import open_collection
 from splade.data.vectors.vectors import open_vectors
 from splade.engines import Opened
+from splade.workflow.costs import build
 from splade.workflow.engines import chosen_engine, engine_of_vectors
 from splade.workflow.given_vectors import given_documents
 
@@ -44,11 +45,11 @@ def make_index(cfg: DictConfig) -> Opened:
     engine = chosen.at(cfg.index.dir)
     documents = chosen.source.documents(open_collection(cfg.index.collection), cfg.index.head_vectors)
     if chosen.source.kind != "sparse":
-        return tell(engine.build(documents), cfg)
+        return tell(build(engine, documents, cfg.index.dir), cfg)
     # Only here: texts, and vectors that are given, are indexed without torch.
     from splade.workflow.together import forget_shares, vectors_of_all
 
-    built = engine.build(vectors_of_all(cfg, documents))
+    built = build(engine, vectors_of_all(cfg, documents), cfg.index.dir)
     forget_shares(cfg.index.dir)
     return tell(built, cfg)
 
@@ -56,7 +57,7 @@ def make_index(cfg: DictConfig) -> Opened:
 def of_vectors(cfg: DictConfig) -> Opened:
     """The index of the vectors of ``data.VECTORS_PATH``; InputError where the engine takes no sparse vectors."""
     engine = engine_of_vectors(cfg, f"data.VECTORS_PATH={cfg.index.vectors}")
-    return engine.build(given_documents(open_vectors(cfg.index.vectors, cfg.index.vector_keys)))
+    return build(engine, given_documents(open_vectors(cfg.index.vectors, cfg.index.vector_keys)), cfg.index.dir)
 
 
 def tell(built: Opened, cfg: DictConfig) -> Opened:

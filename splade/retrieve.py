@@ -32,7 +32,7 @@ def search_and_evaluate(cfg: DictConfig) -> dict[str, dict[str, float]]:
     """Search every query set, write the runs, evaluate them."""
     opened, query_sets = given(cfg) if cfg.retrieve.vectors else from_texts(cfg)
     for name, queries in zip(cfg.retrieve.names, query_sets, strict=True):
-        answer(opened, queries, Path(cfg.retrieve.out_dir) / name, cfg.search)
+        answer(opened, queries, Path(cfg.retrieve.out_dir) / name, cfg)
     return evaluate(cfg)
 
 

@@ -68,6 +68,7 @@ class Queries(NamedTuple):
     lost: Lost = Lost()
     fingerprint: str = ""  # of the encoder; "" where it is unknown
     n_cut: int | None = None  # queries that are longer than what was read of them; None where nothing was read
+    encode_seconds: float | None = None  # that their vectors took; None where no model made them
 
 
 class Terms(Protocol):

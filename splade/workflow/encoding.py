@@ -1,6 +1,7 @@
 """Vectors that a model makes: of a collection, for an index, and of queries, in the terms of an index."""
 
 import logging
+import time
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
@@ -167,10 +168,11 @@ class QueryEncoder:
 
     def encode(self, queries: Collection) -> Queries:
         """The vectors of ``queries``; a bar shows the progress."""
-        before = self.encoder.n_cut
-        found = self._in_terms(query_vectors(self.encoder, queries), queries.source)
+        before, began = self.encoder.n_cut, time.perf_counter()
+        vectors, seconds = query_vectors(self.encoder, queries), time.perf_counter() - began
+        found = self._in_terms(vectors, queries.source)
         n_cut = self.encoder.tell_cut(str(queries.source), before, len(found.vectors.ids))
-        return found._replace(n_cut=n_cut)
+        return found._replace(n_cut=n_cut, encode_seconds=seconds)
 
     def vectors(self, texts: Iterable[Text], name: str) -> Queries:
         """The vectors of ``texts``; ``name`` is what the log calls them."""
@@ -209,10 +211,11 @@ class DenseQueryEncoder:
 
     def encode(self, queries: Collection) -> Queries:
         """The vectors of ``queries``; a bar shows the progress."""
-        before = self.encoder.n_cut
+        before, began = self.encoder.n_cut, time.perf_counter()
         vectors = in_matrix(query_vectors(self.encoder, queries))
+        seconds = time.perf_counter() - began
         n_cut = self.encoder.tell_cut(str(queries.source), before, len(vectors.ids))
-        return Queries(vectors, fingerprint=self.fingerprint, n_cut=n_cut)
+        return Queries(vectors, fingerprint=self.fingerprint, n_cut=n_cut, encode_seconds=seconds)
 
     def vectors(self, texts: Iterable[Text], name: str) -> Queries:  # noqa: ARG002 - as `QueryEncoder`'s
         """The vectors of ``texts``."""

@@ -14,6 +14,8 @@ from splade.evaluation.runs import write_run
 from splade.files import write_json
 from splade.progress import progress
 from splade.records import Ranking, Run, SparseBatch
+from splade.results.cost import Meter
+from splade.workflow.costs import build_costs, write_conditions
 
 logger = logging.getLogger(__name__)
 
@@ -22,23 +24,26 @@ def answer(
     opened: Opened,
     queries: Queries,
     folder: str | Path,
-    settings: DictConfig,
+    cfg: DictConfig,
     *,
     k: int | None = None,
     keep: Callable[[Iterable[Ranking]], Iterable[Ranking]] = lambda rankings: rankings,
 ) -> Run:
     """Search ``queries``; write ``run.json``, ``run.trec`` and ``stats/`` into ``folder``.
 
-    ``settings`` is the wired ``search`` node; ``k`` stands in for its ``top_k``, and ``keep`` sees the rankings
-    before they are written. ``stats/q_stats.json`` counts the queries; of sparse ones it has the mean non-zeros
-    (``L0_q``) and the terms that the index does not know. ``stats/search_stats.json`` says what the result rests on:
-    engine, index, model, FLOPS, latency.
+    ``k`` stands in for ``config.top_k``, and ``keep`` sees the rankings before they are written.
+    ``stats/q_stats.json`` counts the queries; of sparse ones it has the mean non-zeros (``L0_q``) and the terms that
+    the index does not know. ``stats/search_stats.json`` says what the result rests on: engine, index, model, FLOPS,
+    latency. ``stats/costs.json`` has time, memory and energy of searching, of encoding the queries, and of the index;
+    ``stats/conditions.json`` versions, machine, revision, seed and command, and ``config.yaml`` the whole config.
     """
-    folder, n_queries = Path(folder), len(queries.vectors.ids)
+    settings, folder, n_queries = cfg.search, Path(folder), len(queries.vectors.ids)
     depth = min(k or settings.top_k, max(opened.n_docs, 1))
     seconds: list[float] = []
-    found = opened.search(queries, depth, n_threads=settings.n_threads, threshold=settings.threshold, seconds=seconds)
-    rankings: list[Ranking] = list(progress(found, desc="search", unit="query", total=n_queries))
+    how = {"n_threads": settings.n_threads, "threshold": settings.threshold}
+    with Meter() as meter:
+        found = opened.search(queries, depth, **how, seconds=seconds)
+        rankings: list[Ranking] = list(progress(found, desc="search", unit="query", total=n_queries))
     run = write_run(folder, keep(rankings))
     write_json(folder / "stats" / "q_stats.json", query_statistics(queries))
     facts = opened.facts(queries)
@@ -53,6 +58,10 @@ def answer(
         "latency_ms": latency_summary(seconds, n_threads=settings.n_threads),
     }
     write_json(folder / "stats" / "search_stats.json", told)
+    asked = {"seconds": queries.encode_seconds}
+    costs = {"search": meter.told(), "encode_queries": asked, "build": build_costs(opened)}
+    write_json(folder / "stats" / "costs.json", costs)
+    write_conditions(folder, cfg)
     logger.info("%d queries; runs in %s", n_queries, folder)
     return run
 

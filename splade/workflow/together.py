@@ -17,7 +17,9 @@ from omegaconf import DictConfig
 from splade.data.collections.opening import open_collection
 from splade.data.vectors.vectors import open_vectors
 from splade.engines import Documents
+from splade.results.cost import Meter
 from splade.training.distributed.processes import meet, on_first_rank, world
+from splade.workflow.costs import add_costs
 from splade.workflow.encoding import encode_shard, encoded_documents, encoder_from, shard_of
 from splade.workflow.engines import FromModel, chosen_engine, said
 from splade.workflow.given_vectors import given_documents
@@ -45,7 +47,12 @@ def encode_share(cfg: DictConfig) -> bool:
     collection, encoder = open_collection(cfg.index.collection), encoder_from(cfg, chosen.source.model, "document")
     documents = encoded_documents(encoder, collection)
     if not on_first_rank(lambda: chosen.at(cfg.index.dir).is_built(documents)):
-        encode_shard(encoder, collection, shard_of(None, os.environ), _folder(cfg, documents, n_processes))
+        with Meter() as meter:
+            encode_shard(encoder, collection, shard_of(None, os.environ), _folder(cfg, documents, n_processes))
+            meet()  # the slowest one's time is that of all
+        if rank == 0:
+            costs = meter.told()
+            add_costs(cfg.index.dir, {"encode_seconds": costs.pop("seconds"), **costs})
     meet()
     return rank == 0
 
