@@ -21,7 +21,7 @@ def build(engine: Engine, documents: Documents, folder: str | Path) -> Opened:
 
     ``build_costs.json``, beside what was built, has the costs by engine. ``encode_seconds`` is what the engine waited
     for vectors (of given vectors and of texts: for their being read), ``index_seconds`` the rest. An interrupted build
-    adds what it cost so far to that of its continuation. What is kept keeps its costs too.
+    adds what it cost so far (Ctrl-C, not a kill) to that of its continuation. What is kept keeps its costs too.
     """
     waited = [0.0]
     read = Clocked(documents.batches, waited)
@@ -29,7 +29,7 @@ def build(engine: Engine, documents: Documents, folder: str | Path) -> Opened:
     try:
         with meter:
             opened = engine.build(documents._replace(batches=read))
-    except BaseException:
+    except KeyboardInterrupt:
         if read.began:
             add_costs(folder, _costs(meter, waited[0]))
         raise

@@ -122,14 +122,6 @@ def samples() -> dict[str, dict]:
 
 OF_QUERIES = {"mrr_10", "ndcg_cut_10", "recall_100"}
 LEFT_TO_THEMSELVES = {"q_stats", "search_stats", "costs", "conditions", "versions", "machine", *OF_QUERIES}
-    "q_stats",
-    "search_stats",
-    "costs",
-    "conditions",
-    "versions",
-    "machine",
-    *("mrr_10", "ndcg_cut_10", "recall_100"),
-}
 """Objects that have a sample of their own, are of one machine, or have a key for each query."""
 
 
