@@ -37,7 +37,7 @@ def build(engine: Engine, documents: Documents, folder: str | Path) -> Opened:
         costs = sum_of(_unfinished(folder), _costs(meter, waited[0]))
         place = Path(opened.path or folder) / FILE
         write_json(place, _read(place) | {_engine(opened): {"of": _state(opened), **costs}})
-    _path(folder).unlink(missing_ok=True)
+        _path(folder).unlink(missing_ok=True)
     return opened
 
 

@@ -33,12 +33,16 @@ TRAIN = (
 )
 
 
+OWN_TO_A_RUN = ("describe.json", "build_costs.json")
+"""Files of what a run was and what it took."""
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     """The files below ``folder`` that must not depend on interruptions."""
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.suffix in (".bin", ".json", ".safetensors") and path.name != "describe.json"
+        if path.is_file() and path.suffix in (".bin", ".json", ".safetensors") and path.name not in OWN_TO_A_RUN
     }
 
 
