@@ -137,6 +137,7 @@ def test_the_toy_round_has_what_it_needs():
     )
 
 
+@pytest.mark.slow
 def test_a_round_whose_folders_are_redirected_leaves_nothing_where_it_is_launched(splade, workplace, tmp_path):
     launch = tmp_path / "launch"
     launch.mkdir()
@@ -166,6 +167,7 @@ def test_several_sets_train_together(splade, workplace, tmp_path):
     check_trained(tmp_path)
 
 
+@pytest.mark.slow  # the sets are mixed by the same class
 def test_several_sets_train_with_the_multi_negative_trainer(splade, workplace, tmp_path):
     data = ("train/data=toy_mixed", f"config.checkpoint_dir={tmp_path}", "~data.n_negatives", "hf.data.n_negatives=1")
     splade(

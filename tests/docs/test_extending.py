@@ -10,6 +10,7 @@ import pytest
 
 from tests.conftest import PATIENCE, ROOT
 from tests.forked import run_well
+from tests.sampled import sampled
 
 PAGES = [(ROOT / "docs" / name).read_text() for name in ("extending.md", "extending-search.md")]
 PAGE = "\n".join(PAGES)
@@ -62,15 +63,14 @@ def run_line(line: str, folder: Path) -> str:
 
 
 # Losses and penalties of one's own are composed, made and trained in tests/config, too.
-@pytest.mark.parametrize(
-    "section", [pytest.param(name, marks=[pytest.mark.slow] * (name in ("Loss", "Penalty"))) for name in ALONE]
-)
+@pytest.mark.parametrize("section", sampled(ALONE, "Reader"))
 def test_the_commands_of_a_section_run(section, launch):
     for line in commands(section):
         run_line(line, launch)
     assert any((launch / ALONE[section]).iterdir())
 
 
+@pytest.mark.slow
 def test_a_model_of_ones_own_is_trained_and_saved_as_what_it_is(launch):
     for line in commands("Model"):
         run_line(line, launch)

@@ -90,6 +90,7 @@ def test_importing_the_search_engine_compiles_nothing():
     assert done.stdout.split() == ["0", "0"]
 
 
+@pytest.mark.slow
 def test_a_change_in_any_file_of_kernels_makes_kept_code_stale(tmp_path):
     package = tmp_path / "splade"
     for name in ("kernels", "files"):

@@ -14,6 +14,7 @@ from splade.models.rerankers import CrossEncoder, DuoT5, MonoT5, RankT5, load_re
 from splade.records import Example, Text
 from splade.training.interrupts import Interrupted
 from splade.training.rerankers.reranking import RerankerTrainer
+from tests.sampled import sampled
 from tests.tiny import tiny_cross_encoder, tiny_t5
 
 TOPICS = ["water sea river rain", "wheat rice bread milk", "king queen war law", "heart blood bone brain"]
@@ -97,13 +98,15 @@ def test_training_puts_positives_first(trainer):
 
 @pytest.mark.parametrize(
     ("kind", "loss"),
-    [
-        (CrossEncoder, losses.BCE()),
-        (CrossEncoder, losses.KlDiv()),
-        (RankT5, losses.PairwiseNLL()),
-        (MonoT5, losses.BCE()),
-        (DuoT5, losses.BCE()),
-    ],
+    sampled(
+        [
+            (CrossEncoder, losses.BCE()),
+            (CrossEncoder, losses.KlDiv()),
+            (RankT5, losses.PairwiseNLL()),
+            (MonoT5, losses.BCE()),
+            (DuoT5, losses.BCE()),
+        ]
+    ),
 )
 def test_every_kind_and_family_of_loss_takes_steps_that_lower_the_loss(trainer, kind, loss):
     examples = Topics(n_negatives=1 if kind is DuoT5 else 2, teacher=loss.needs_teacher)
@@ -115,7 +118,7 @@ def test_every_kind_and_family_of_loss_takes_steps_that_lower_the_loss(trainer, 
     assert any(not torch.equal(before[name], after) for name, after in weights(trained).items())
 
 
-@pytest.mark.parametrize("kind", [CrossEncoder, RankT5, DuoT5])
+@pytest.mark.parametrize("kind", sampled([CrossEncoder, RankT5, DuoT5]))
 def test_micro_batches_give_the_gradient_of_the_whole_batch_with_dropout_too(trainer, kind):
     whole, cut = trainer(kind, folder="whole"), trainer(kind, folder="cut", micro_batch_size=3)
     whole.run()
@@ -123,7 +126,7 @@ def test_micro_batches_give_the_gradient_of_the_whole_batch_with_dropout_too(tra
     assert_like(log(whole), log(cut))
 
 
-@pytest.mark.parametrize("kind", [CrossEncoder, RankT5])
+@pytest.mark.parametrize("kind", sampled([CrossEncoder, RankT5]))
 def test_states_computed_again_give_the_same_gradient_with_dropout_too(trainer, kind):
     kept, again = trainer(kind, folder="kept"), trainer(kind, folder="again", gradient_checkpointing=True)
     kept.run()
@@ -185,7 +188,9 @@ def test_a_killed_training_continues_to_the_same_weights_and_log(trainer, monkey
     assert log(straight) == log(continued)
 
 
-@pytest.mark.parametrize(("number", "told"), [(signal.SIGINT, "stopped"), (signal.SIGTERM, "stopped by SIGTERM")])
+@pytest.mark.parametrize(
+    ("number", "told"), sampled([(signal.SIGTERM, "stopped by SIGTERM"), (signal.SIGINT, "stopped")])
+)
 def test_a_signal_ends_the_step_and_saves_it(trainer, monkeypatch, number, told):
     interrupted = trainer()
     step = RerankerTrainer._optimizer_step

@@ -11,6 +11,7 @@ from splade.config.checking.wiring import components
 from splade.losses import Needs, Scores
 from splade.losses import says as loss_says
 from tests.config.support import configured, refusal
+from tests.sampled import sampled
 
 OWN = """
 from splade.losses import Loss
@@ -105,6 +106,7 @@ def test_an_own_loss_is_refused_in_the_same_words_however_it_is_named(name, over
     assert told in both(name, *overrides)
 
 
+@pytest.mark.slow
 def test_the_multi_negative_trainer_treats_both_ways_alike_too():
     loss, examples, _ = both("Taught", "+loss.temperature=2", config="config_hf_toy")
     assert (loss["temperature"], examples["with_teacher"]) == (2, True)
@@ -159,7 +161,9 @@ def test_a_config_with_traits_of_an_earlier_version_is_used_without_them(tmp_pat
 
 @pytest.mark.parametrize(
     ("command", "more"),
-    [("evaluate", []), ("update", []), ("retrieve", ["~data.Q_COLLECTION_PATH", "data.Q_VECTORS_PATH=[q.jsonl]"])],
+    sampled(
+        [("retrieve", ["~data.Q_COLLECTION_PATH", "data.Q_VECTORS_PATH=[q.jsonl]"]), ("evaluate", []), ("update", [])]
+    ),
 )
 def test_a_command_without_a_model_asks_no_class(command, more, run_python):
     code = (

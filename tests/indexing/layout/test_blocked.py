@@ -7,6 +7,7 @@ from splade.indexing.format.choices import Shape
 from splade.indexing.format.weights import codec_for
 from splade.kernels.sparse import to_dense, transpose
 from tests.kernels.cases import batch, random_batch
+from tests.sampled import sampled
 
 SHAPE = Shape(range_bits=8, block_bits=6)
 
@@ -112,7 +113,9 @@ def test_weights_kept_once_are_kept_unchanged_again(name):
     assert np.abs(kept - weights).max() <= {"float32": 0, "float16": 0.004, "uint8": weights.max() / 254}[name]
 
 
-@pytest.mark.parametrize(("name", "n_bytes"), [("float32", 4), ("float16", 2), ("uint8", 1)])
+@pytest.mark.parametrize(
+    ("name", "n_bytes"), sampled([("float32", 4), ("float16", 2), ("uint8", 1)], ("float32", 4), ("uint8", 1))
+)
 def test_postings_tell_the_weights_that_are_kept(name, n_bytes, tmp_path):
     documents = random_batch(8, 200, 30)
     index = InvertedIndex.from_csr(documents, weights=name)

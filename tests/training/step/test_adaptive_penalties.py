@@ -11,6 +11,7 @@ from splade.config.checking.wiring import components
 from splade.regularization import FLOPS, ConstantRamp, DocumentFrequencyFLOPS, Penalty, TargetController
 from splade.training import Interrupted
 from tests.forked import run_well
+from tests.sampled import sampled
 from tests.training.test_trainer import Interrupting, raise_interrupt
 from tests.training.toy import TOKENIZER, ToyExamples, ToyRetriever, rows, same, saved_weights, state_of, toy_trainer
 
@@ -56,7 +57,7 @@ def equal(one, two):
     )
 
 
-@pytest.mark.parametrize("name", MEASURES)
+@pytest.mark.parametrize("name", sampled(MEASURES, "DF_FLOPS"))
 def test_a_regularizer_of_the_catalog_is_composed_and_falls_in_twenty_steps(name, tmp_path):
     (tmp_path / "idf.json").write_text(
         json.dumps({token: 1.0 + number / 50 for token, number in TOKENIZER.get_vocab().items()})
@@ -72,7 +73,7 @@ def test_a_regularizer_of_the_catalog_is_composed_and_falls_in_twenty_steps(name
         assert sum(values[-5:]) < 0.9 * sum(values[:5])
 
 
-@pytest.mark.parametrize("at", [4 * 7 + 2 + 12, 4 * 8 + 12], ids=["inside a step", "at the start of a step"])
+@pytest.mark.parametrize("at", sampled([4 * 7 + 2 + 12, 4 * 8 + 12]), ids=["inside a step", "at the start of a step"])
 def test_an_interrupted_run_with_penalties_that_learn_continues_bit_for_bit(tmp_path, at):
     straight = toy_trainer(tmp_path / "straight", penalties=adaptive())
     straight.run()
@@ -87,7 +88,7 @@ def test_an_interrupted_run_with_penalties_that_learn_continues_bit_for_bit(tmp_
         assert equal(learnt(trainer)[name], state), name
 
 
-@pytest.mark.parametrize("cut", [{"micro_batch_size": 1}, {"micro_batch_tokens": 30}], ids=str)
+@pytest.mark.parametrize("cut", sampled([{"micro_batch_size": 1}, {"micro_batch_tokens": 30}]), ids=str)
 def test_what_is_learnt_does_not_depend_on_micro_batches(tmp_path, cut):
     ends = []
     for name, options in (("whole", {}), ("cut", cut)):
