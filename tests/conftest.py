@@ -1,20 +1,15 @@
 """Fixtures that several parts share."""
 
-import functools
 import os
-import pickle
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import omegaconf._utils
-import omegaconf.base
-import omegaconf.grammar_parser
 import pytest
 from hypothesis import HealthCheck, settings
-from omegaconf import OmegaConf
+
+from tests import quick
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 1000.0  # seconds that a test waits for another process: a safety net, no outcome depends on it
@@ -22,30 +17,7 @@ PATIENCE = 1000.0  # seconds that a test waits for another process: a safety net
 # Before transformers is imported: where a name is no folder, a test needs no hub to say so, nor its retries.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
-# Hundreds of configs are composed of the same texts here: what OmegaConf's grammar reads in a text depends on it alone.
-parse = functools.cache(omegaconf.grammar_parser.parse)
-for reader in (omegaconf.base, omegaconf._utils):
-    reader.parse = parse
-
-# So does what YAML reads, which takes it fifty times as long as unpickling the outcome.
-_load, _outcomes = OmegaConf.load, dict[str, bytes]()
-
-
-def load(file: Any) -> Any:
-    """`OmegaConf.load`, which reads a text once in a process."""
-    if isinstance(file, str | Path):
-        if not Path(file).is_file():
-            return _load(file)
-        with Path(file).open(encoding="utf-8") as stream:
-            return load(stream)
-    text = file.read()
-    if text not in _outcomes:
-        file.seek(0)
-        _outcomes[text] = pickle.dumps(_load(file), pickle.HIGHEST_PROTOCOL)
-    return pickle.loads(_outcomes[text])
-
-
-OmegaConf.load = load  # type: ignore[method-assign]
+quick.install()
 
 # No test cuts the power: what is written need not reach the disk.
 os.fsync = lambda fd: None
