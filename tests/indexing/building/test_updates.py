@@ -14,6 +14,7 @@ from splade.kernels.sparse import concatenate, slice_rows, to_dense
 from splade.records import SparseBatch
 from tests.forked import run
 from tests.kernels.cases import batch, random_batch
+from tests.sampled import sampled
 
 V = 30
 
@@ -72,11 +73,8 @@ def test_deleted_documents_keep_their_numbers_and_lose_their_names(path):
     assert [part.live.sum() if part.live.size else 50 for part in index.parts] == [48, 49]
 
 
-@given(
-    deleted=st.lists(st.sets(st.integers(0, 99), max_size=40), min_size=1, max_size=3),
-    again=st.booleans(),
-    weights=st.sampled_from(["float32", "float16"]),
-)
+@pytest.mark.parametrize("weights", sampled(["float32", "float16"]))
+@given(deleted=st.lists(st.sets(st.integers(0, 99), max_size=40), min_size=1, max_size=3), again=st.booleans())
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_merged_index_has_the_bytes_of_one_built_from_what_is_left(tmp_path, deleted, again, weights):
     first, second, third = parts(3)

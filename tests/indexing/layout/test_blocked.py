@@ -127,10 +127,10 @@ def test_postings_tell_the_weights_that_are_kept(name, n_bytes, tmp_path):
     np.testing.assert_array_equal(transpose(opened.postings, 200).weights, kept)
 
 
-def test_tiny_weights_are_kept_above_zero():
-    for name in ("float16", "uint8"):
-        index = InvertedIndex.from_csr(batch([[1e-30, 5.0]]), weights=name)
-        assert (index.postings.weights > 0).all()
+@pytest.mark.parametrize("name", sampled(["uint8", "float16"]))
+def test_tiny_weights_are_kept_above_zero(name):
+    index = InvertedIndex.from_csr(batch([[1e-30, 5.0]]), weights=name)
+    assert (index.postings.weights > 0).all()
 
 
 def test_weights_that_cannot_be_kept_are_named():
