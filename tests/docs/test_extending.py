@@ -78,6 +78,7 @@ def test_a_model_of_ones_own_is_trained_and_saved_as_what_it_is(launch):
     assert (saved["kind"], saved["settings"]["power"]) == ("my_models.Powers", 3)
 
 
+@pytest.mark.slow
 def test_the_toy_index_is_searched_by_an_own_strategy_and_vectors_are_exported(launch):
     for section in ("Search strategy", "Export target"):
         for line in commands(section):

@@ -97,9 +97,8 @@ def test_the_gradient_is_that_of_the_mean_over_hidden_tokens_plus_flops_of_texts
     assert float(outcome.total) == pytest.approx(loss + 0.1 * flops, rel=1e-5)
 
 
-@pytest.mark.parametrize(
-    "arch", ["bert", *(pytest.param(arch, marks=pytest.mark.slow) for arch in ("distilbert", "roberta"))]
-)
+@pytest.mark.slow  # as of a retriever, in test_global_batch.py
+@pytest.mark.parametrize("arch", ["bert", "distilbert", "roberta"])
 def test_micro_batches_and_buckets_do_not_change_the_gradient_of_a_model_with_dropout(
     tmp_path, texts, arch, monkeypatch, caplog
 ):
