@@ -61,7 +61,7 @@ TASKS = {
     "BM25 inside": ("idf", "add_bm25"),
     "Index": ("index", "encode", "update"),
     "Search and evaluate": (
-        "retrieve", "evaluate", "evaluation.eval", "flops", "utils.index_figure", "beir_eval", "create_anserini",
+        "retrieve", "evaluate", "evaluation.eval", "flops", "utils.index_figure", "beir_eval", "compare", "create_anserini",
     ),
     "Distil": ("mine", "score", "distil"),
     "Rerank": ("hf_train_reranker", "rerank"),
@@ -143,7 +143,7 @@ def accepted(kind: str, raw: Mapping[str, Any]) -> str:
     return re.sub(r"one of ((?!`)[\w, ]+)", lambda m: "one of " + ", ".join(f"`{w}`" for w in m[1].split(", ")), words)
 
 
-ADDRESS = re.compile(r"(?<![`\w./])(?:(?:config(?!\.yaml)|init_dict|data|hf)\.[\w.*]*[\w*](?:=\w+)?|splade\.\w+)")
+ADDRESS = re.compile(r"(?<![`\w./])(?:(?:config(?!\.yaml)|init_dict|data|hf|compare|fuse|hybrid)\.[\w.*]*[\w*](?:=\w+)?|splade\.\w+)")
 
 
 def marked(text: str) -> str:

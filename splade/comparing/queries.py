@@ -40,23 +40,20 @@ def most_moved(first: Mapping[str, float], second: Mapping[str, float], n: int =
     return won[:n], lost[:n]
 
 
-def moved_document(
+def risen_document(
     first: Mapping[str, float], second: Mapping[str, float], grades: Mapping[str, int]
 ) -> tuple[str, int | None, int | None] | None:
-    """The relevant document of a query that moved most between two rankings, with its rank in each, from 1.
+    """The relevant document that the first ranking raises most over the second, with its rank in each, from 1.
 
     ``first`` and ``second`` are ``{document: score}`` in the order of a run, best first. A document that is not found
-    has the rank None. It moves by the difference of its reciprocal ranks, 0 for None; of documents that move equally
-    far, the one of the higher grade counts. None where no relevant document moved.
+    has the rank None. It rises by its grade times the difference of its reciprocal ranks, 0 for None. None where no
+    relevant document rises.
     """
     ranks = [{doc_id: rank for rank, doc_id in enumerate(found, 1)} for found in (first, second)]
-    relevant = [doc_id for doc_id, grade in grades.items() if grade > 0]
 
-    def moved(doc_id: str) -> float:
-        before, after = ((1 / rank[doc_id] if doc_id in rank else 0.0) for rank in ranks)
-        return abs(before - after)
+    def rise(doc_id: str) -> float:
+        after, before = (1 / rank[doc_id] if doc_id in rank else 0.0 for rank in ranks)
+        return grades[doc_id] * (after - before)
 
-    best = max(relevant, key=lambda doc_id: (moved(doc_id), grades[doc_id]), default=None)
-    if best is None or not moved(best):
-        return None
-    return best, ranks[0].get(best), ranks[1].get(best)
+    best = max((doc_id for doc_id, grade in grades.items() if grade > 0), key=rise, default=None)
+    return (best, ranks[0].get(best), ranks[1].get(best)) if best is not None and rise(best) > 0 else None

@@ -21,6 +21,9 @@ from splade.records import Ranking, Run
 
 logger = logging.getLogger(__name__)
 
+RUNS = ("run.json", "run.trec")
+"""The names of a run in a result folder."""
+
 
 def read_run(path: str | Path) -> Run:
     """The run in a JSON or TREC file, gzipped or not; results in the order written.
@@ -33,6 +36,17 @@ def read_run(path: str | Path) -> Run:
     if not path.is_file():
         raise InputError(f"{path}: there is no such run file")
     return _read_json(path) if _is_json(path) else _read_trec(path)
+
+
+def run_at(path: str | Path) -> Run:
+    """The run in a file, as `read_run` has it, or in a result folder; InputError where the folder has none."""
+    path = Path(path)
+    if not path.is_dir():
+        return read_run(path)
+    for name in RUNS:
+        if (path / name).is_file():
+            return read_run(path / name)
+    raise InputError(f"{path}: there is no {' or '.join(RUNS)}")
 
 
 def write_run(folder: str | Path, rankings: Iterable[Ranking], tag: str = "splade") -> Run:

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from splade.comparing import (
     hardest,
     most_moved,
-    moved_document,
     pareto_front,
+    risen_document,
     term_products,
     terms_of_difference,
 )
@@ -45,15 +45,18 @@ def test_queries_are_won_and_lost_by_their_difference_and_ties_are_neither():
     assert most_moved(first, first) == ([], [])
 
 
-def test_the_moved_document_is_relevant_and_moved_furthest_in_reciprocal_rank():
+def test_the_risen_document_is_relevant_and_rose_most_in_grade_times_reciprocal_rank():
     first, second = {"x": 3.0, "r": 2.0, "s": 1.0}, {"s": 3.0, "y": 2.0, "r": 1.0}
-    assert moved_document(first, second, {"r": 1, "s": 1}) == ("s", 3, 1)
-    assert moved_document(first, second, {"r": 1, "s": 0, "y": -1}) == ("r", 2, 3)
-    assert moved_document(first, {}, {"r": 1}) == ("r", 2, None)
-    assert moved_document(first, first, {"r": 1}) is None
-    assert moved_document(first, second, {}) is None
-    # Both moved by a half: the higher grade decides.
-    assert moved_document({"a": 2.0, "b": 1.0}, {"b": 2.0, "a": 1.0}, {"a": 1, "b": 3}) == ("b", 2, 1)
+    assert risen_document(first, second, {"r": 1, "s": 1, "x": 0}) == ("r", 2, 3)
+    assert risen_document(second, first, {"r": 1, "s": 1, "y": -1}) == ("s", 1, 3)
+    assert risen_document(first, {}, {"r": 1}) == ("r", 2, None)
+    assert risen_document({}, first, {"r": 1}) is None
+    assert risen_document(first, first, {"r": 1}) is None
+    assert risen_document(first, second, {}) is None
+    # a rises from rank 3 to 2, b from 4 to 3: 1/6 against three times 1/12.
+    after, before = dict.fromkeys("xaby", 1.0), dict.fromkeys("xyab", 1.0)
+    assert risen_document(after, before, {"a": 1, "b": 3}) == ("b", 3, 4)
+    assert risen_document(after, before, {"a": 2, "b": 3}) == ("a", 2, 3)
 
 
 @pytest.fixture
