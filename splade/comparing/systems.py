@@ -101,8 +101,8 @@ def _single_set(systems: Mapping[str, Sequence[Place]], qrels: str | None) -> st
         raise InputError(f"compare.qrels is not set: name the judgements of {runs[0]}, as compare.qrels=qrels.txt")
     if len(sets) == 1:
         return sets[0]
-    name = Path(str(qrels)).name.removesuffix(".gz").removeprefix("qrels.")
-    return name.rpartition(".")[0] or name
+    name = Path(str(qrels)).name.removesuffix(".gz")
+    return (name.rpartition(".")[0] or name).removeprefix("qrels.")
 
 
 def _metrics_of(
