@@ -129,9 +129,9 @@ def draw_tradeoff(
 def draw_differences(axes: Any, first: System, second: System, metric: str) -> None:
     """Draw the difference of two systems on each query as bars, largest first, with the mean as a line."""
     found = np.sort(differences(first.per_query[metric], second.per_query[metric]))[::-1]
-    places = np.arange(1, found.size + 1)
-    axes.fill_between(places, np.maximum(found, 0), step="mid", color=ACCENT, linewidth=0)
-    axes.fill_between(places, np.minimum(found, 0), step="mid", color=GREY, linewidth=0)
+    edges = np.arange(found.size + 1) + 0.5
+    axes.stairs(np.maximum(found, 0), edges, fill=True, color=ACCENT)
+    axes.stairs(np.minimum(found, 0), edges, fill=True, color=GREY)
     axes.axhline(0, color=DARK, linewidth=0.8)
     mean = float(found.mean()) if found.size else 0.0
     axes.axhline(mean, color=DARK, linewidth=0.9, linestyle=(0, (4, 3)))

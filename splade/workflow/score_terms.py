@@ -79,9 +79,7 @@ def _entries(address: str, given: Sequence[str | None] | None, comparison: Compa
     return list(given)
 
 
-def _opened(
-    name: str, folder: str | None, source: str | None, queries: str | None
-) -> tuple[Index, SparseBatch]:
+def _opened(name: str, folder: str | None, source: str | None, queries: str | None) -> tuple[Index, SparseBatch]:
     """The index of a system, and its query vectors in the terms of that index."""
     if folder is None:
         raise InputError(f"{VECTORS}={source} ({name}): name the index that they search, in {INDEX}")
