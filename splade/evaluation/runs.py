@@ -94,10 +94,14 @@ def write_run(folder: str | Path, rankings: Iterable[Ranking], tag: str = "splad
         if ranking.query_id in run:
             raise InputError(f"the query id {ranking.query_id!r} comes twice; query ids must be unique")
         run[ranking.query_id] = _results(ranking)
-    folder = Path(folder)
-    _write_json(folder / "run.json", run)
-    write_trec(folder / "run.trec", run, tag)
+    keep_run(folder, run, tag)
     return run
+
+
+def keep_run(folder: str | Path, run: Run, tag: str = "splade") -> None:
+    """Write ``run``, whose results stand best first, as ``run.json`` and ``run.trec`` into ``folder``."""
+    _write_json(Path(folder) / "run.json", run)
+    write_trec(Path(folder) / "run.trec", run, tag)
 
 
 def write_trec(path: str | Path, run: Run, tag: str = "splade") -> None:
