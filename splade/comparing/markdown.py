@@ -82,7 +82,8 @@ def _moved_section(pair: PairMoves) -> Iterator[str]:
         if not queries:
             yield from [f"No query is {what.removeprefix('most ')}.", ""]
             continue
-        yield _row([what, "query", "first", "second", "difference", "relevant document that moved most", "ranks"])
+        values = [_md(pair.first), _md(pair.second), "difference"]
+        yield _row([what, "query", *values, "relevant document that moved most", "ranks"])
         yield _row(["---", "---", "--:", "--:", "--:", "---", "---"])
         for query in queries:
             yield _row([_md(query.query_id), _short(query.text), *_values(query), *_document(query)])

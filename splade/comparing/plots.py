@@ -106,7 +106,7 @@ def draw_tradeoff(
     front = pareto_front(places)
     costs = [x for x, _ in places]
     if min(costs) > 0 and max(costs) / min(costs) >= WIDE:
-        axes.set_xscale("log")
+        _logarithmic(axes)
     for number, (name, _, mean) in enumerate(points):
         x, y = places[number]
         if math.isfinite(mean.low):
@@ -203,6 +203,15 @@ def _plain(axes: Any, grid: str) -> None:
     axes.tick_params(labelsize=8)
     for axis in (axes.xaxis, axes.yaxis):
         axis.label.set_size(9)
+
+
+def _logarithmic(axes: Any) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _mark(number: int) -> str:
