@@ -100,7 +100,7 @@ def compare(sets: Mapping[str, Sequence[System]], settings: Settings | None = No
         for dataset, systems in sets.items()
     }
     pairs = [pair for dataset, systems in sets.items() for pair in _pairs(dataset, systems, metrics, settings)]
-    by_t, by_chance = (holm([pair[at] for pair in pairs]) for at in map(Pair._fields.index, ("p_t", "p_randomisation")))
+    by_t, by_chance = holm([pair.p_t for pair in pairs]), holm([pair.p_randomisation for pair in pairs])
     pairs = [
         pair._replace(p_t_holm=p_t, p_randomisation_holm=p_chance)
         for pair, p_t, p_chance in zip(pairs, by_t, by_chance, strict=True)

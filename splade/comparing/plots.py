@@ -188,10 +188,10 @@ def _figure(width: float, height: float) -> "Figure":
     # Figure without pyplot: no display, no global state, Agg renders the file.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure = Figure(figsize=(width, height + 0.3), layout="constrained")
+    figure = Figure(figsize=(width, height + 0.3), layout=ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.06))
     FigureCanvasAgg(figure)
-    figure.get_layout_engine().set(w_pad=0.08, h_pad=0.06)
     return figure
 
 

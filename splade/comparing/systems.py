@@ -76,8 +76,8 @@ def read_systems(
         raise InputError(
             f"no two of the systems {', '.join(systems)} have a query set in common: they have {', '.join(judged)}"
         )
-    for set_name, found in compared.items():
-        _refuse_other_queries(set_name, found)
+    for set_name, systems_of_set in compared.items():
+        _refuse_other_queries(set_name, systems_of_set)
         _tell_conventions(set_name, places[set_name])
     return compared
 
@@ -154,19 +154,17 @@ def _judged(dataset: str, places: list[tuple[str, Place]], qrels: str | None, me
 
 def _stored(result: Result, metrics: Sequence[str]) -> PerQuery | None:
     """The values that a result keeps, by the names asked for; None where it lacks one of them."""
-    kept = {}
-    for key in result.per_query:
+    kept: dict[object, str] = {}
+    for name in result.per_query:
         try:
-            kept[parse(key)[0]._replace(key="")] = key
+            kept[parse(name)[0]._replace(key="")] = name
         except ValueError:  # a metric of another version: found by its name alone
             continue
-    values = {}
-    for metric in metrics:
-        key = metric if metric in result.per_query else kept.get(parse(metric)[0]._replace(key=""))
-        if key is None:
-            return None
-        values[metric] = result.per_query[key]
-    return values
+    found = {
+        metric: metric if metric in result.per_query else kept.get(parse(metric)[0]._replace(key=""))
+        for metric in metrics
+    }
+    return None if None in found.values() else {metric: result.per_query[str(key)] for metric, key in found.items()}
 
 
 def _measured(place: Place, qrels: Qrels, source: str, metrics: Sequence[str]) -> tuple[PerQuery, set[str]]:
