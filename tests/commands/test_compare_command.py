@@ -14,6 +14,10 @@ from tests.comparing.test_single_queries import batch
 WRITTEN = {"compare.json", "compare.md", "compare.tex", "compare.png", "compare-queries.png"}
 
 
+def slow(*case):
+    return pytest.param(*case, marks=pytest.mark.slow)
+
+
 @pytest.fixture
 def drawn_quickly(monkeypatch):
     """Figures, which a test of their own draws, are files with their dataset."""
@@ -73,9 +77,9 @@ def test_the_terms_of_a_difference_come_from_index_and_query_vectors(splade, tmp
     ("given", "told"),
     [
         (["compare.baseline=X"], "compare.baseline=X: no such system on qrels; there are ours, theirs"),
-        (["compare.level=95"], "compare.level must be a number > 0 and < 1, got 95"),
+        slow(["compare.level=95"], "compare.level must be a number > 0 and < 1, got 95"),
         (["compare.index_dir=[index]"], "compare.index_dir has 1 entries, and there are 2 systems: ours, theirs"),
-        (["compare.queries_vectors=[q.jsonl,null]"], "q.jsonl (ours): name the index that they search"),
+        slow(["compare.queries_vectors=[q.jsonl,null]"], "q.jsonl (ours): name the index that they search"),
     ],
 )
 def test_what_cannot_be_compared_is_told_in_words_and_writes_nothing(
@@ -88,9 +92,3 @@ def test_what_cannot_be_compared_is_told_in_words_and_writes_nothing(
     assert refused.value.code == 2
     assert told in " ".join(capsys.readouterr().err.split())
     assert not (tmp_path / "out").exists()
-
-
-def test_settings_of_a_comparison_are_refused_by_other_commands(splade, tmp_path, capsys):
-    with pytest.raises(SystemExit):
-        splade("evaluate", "compare.out_dir=out", cwd=tmp_path)
-    assert "only splade.compare reads compare" in capsys.readouterr().err

@@ -13,6 +13,10 @@ FIRST = {"q1": {"a": 9.0, "b": 7.0}}
 SECOND = {"q1": {"b": 0.5, "c": 0.25}, "q2": {"c": 1.0}}
 
 
+def slow(*case):
+    return pytest.param(*case, marks=pytest.mark.slow)
+
+
 @pytest.fixture
 def runs(tmp_path):
     (tmp_path / "A.trec").write_text("q1 Q0 a 1 9.0 x\nq1 Q0 b 2 7.0 x\n")
@@ -42,11 +46,11 @@ def test_ids_that_trec_cannot_hold_leave_no_file(splade, runs, capsys):
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        (["fuse.runs=[A.trec]"], "name two runs or more"),
-        (["fuse.runs=[A.trec,A.trec]"], "a run is there twice"),
+        slow(["fuse.runs=[A.trec]"], "name two runs or more"),
+        slow(["fuse.runs=[A.trec,A.trec]"], "a run is there twice"),
         (["fuse.runs=[A.trec,other.trec]"], "other.trec: it has no query in common with A.trec"),
         (["fuse.out=C.run"], "C.run: a run file ends in .trec or .json"),
-        (["fuse.method=rff"], "fuse.method=rff: accepted are rrf, min_max, comb_mnz; did you mean 'rrf'?"),
+        slow(["fuse.method=rff"], "fuse.method=rff: accepted are rrf, min_max, comb_mnz; did you mean 'rrf'?"),
         (["fuse.weights=[1]"], "fuse.weights=[1.0]: 1 for 2 runs; give one for each"),
     ],
 )

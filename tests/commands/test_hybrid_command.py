@@ -14,6 +14,10 @@ from tests.commands.world import QUESTIONS
 from tests.tiny import tiny_encoder
 
 
+def slow(*case):
+    return pytest.param(*case, marks=pytest.mark.slow)
+
+
 @pytest.fixture(scope="module")
 def place(workplace, tmp_path_factory):
     qrels = workplace / "data" / "msmarco" / "dev_qrel.json"
@@ -45,6 +49,7 @@ def test_three_engines_are_searched_fused_and_evaluated_in_one_command(splade, w
         "[inverted]", "[bm25]", "[dense]", "[rrf]"]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_index_of_other_commands_is_shared_and_kept(splade, workplace, place):
     splade(*asked(place, "fuse.method=min_max", "fuse.weights=[2,1]"), cwd=workplace)
     headers = [place / "index" / inner / "inverted_index" / "header.json" for inner in ("", "bm25")]
@@ -65,10 +70,10 @@ def test_the_index_of_other_commands_is_shared_and_kept(splade, workplace, place
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        (["hybrid.engines=[inverted,bm35]"], "no such engine as bm35; there are inverted, dense, bm25"),
-        (["hybrid.engines=[bm25]"], "name two different engines or more"),
-        (["engine=bm25"], "config.engine=bm25: a hybrid has several engines"),
-        (["hybrid.dense=MODEL"], "has no dense among them; add it"),
+        slow(["hybrid.engines=[inverted,bm35]"], "no such engine as bm35; there are inverted, dense, bm25"),
+        slow(["hybrid.engines=[bm25]"], "name two different engines or more"),
+        slow(["engine=bm25"], "config.engine=bm25: a hybrid has several engines"),
+        slow(["hybrid.dense=MODEL"], "has no dense among them; add it"),
         (["hybrid.engines=[inverted,dense]"], "name a dense one, hybrid.dense=MODEL"),
         (["fuse.weights=[1,2,3]"], "3 for 2 runs"),
     ],

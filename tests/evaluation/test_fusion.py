@@ -59,7 +59,7 @@ def test_scores_as_large_and_as_small_as_they_get_are_normalised():
 
 
 @pytest.mark.parametrize("method", METHODS)
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(found=rankings, order=st.randoms(use_true_random=False))
 def test_the_order_of_the_runs_changes_nothing(method, found, order):
     mixed = list(found)
@@ -70,7 +70,7 @@ def test_the_order_of_the_runs_changes_nothing(method, found, order):
 
 
 @pytest.mark.parametrize("method", METHODS)
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(found=scores)
 def test_one_run_keeps_its_order(method, found):
     (run,) = as_runs([found])
@@ -78,7 +78,7 @@ def test_one_run_keeps_its_order(method, found):
 
 
 @pytest.mark.parametrize("method", METHODS)
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(found=rankings)
 def test_results_are_all_documents_once_best_first_within_bounds(method, found):
     fused = method(as_runs(found))["q"]
@@ -89,7 +89,7 @@ def test_results_are_all_documents_once_best_first_within_bounds(method, found):
 
 
 @pytest.mark.parametrize("method", METHODS)
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(found=rankings, slope=st.sampled_from([0.5, 2.0, 4.0]), shift=st.integers(-8, 8))
 def test_scale_and_shift_of_scores_change_nothing(method, found, slope, shift):
     moved = [{doc: slope * score + shift for doc, score in each.items()} for each in found]
@@ -97,7 +97,7 @@ def test_scale_and_shift_of_scores_change_nothing(method, found, slope, shift):
 
 
 @pytest.mark.parametrize("method", METHODS)
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(found=rankings)
 def test_a_run_that_answers_nothing_adds_nothing(method, found):
     assert method([*as_runs(found), {}, {"q": {}}]) == method(as_runs(found))
