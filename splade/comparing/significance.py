@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-BLOCK = 1 << 21  # signs that are held at a time: 16 MiB as float64
+BLOCK = 1 << 21  # signs, or sums, that are held at a time: 16 MiB as float64
 TOLERANCE = 1e-10  # of the sum of all differences: sums as far from zero as the observed one count as equal to it
 
 
@@ -114,7 +114,7 @@ def _enumerated(differences: NDArray[np.float64]) -> float:
 def _drawn(columns: NDArray[np.float64], n_samples: int, seed: int) -> NDArray[np.float64]:
     """The p-values of Monte Carlo; one assignment of signs serves all columns."""
     generator, n_queries = np.random.default_rng(seed), columns.shape[0]
-    totals, rows = columns.sum(0), max(BLOCK // n_queries, 1)
+    totals, rows = columns.sum(0), max(BLOCK // max(columns.shape), 1)
     hits = np.zeros(columns.shape[1], np.int64)
     for start in range(0, n_samples, rows):
         count = min(rows, n_samples - start)

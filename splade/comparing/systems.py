@@ -232,7 +232,7 @@ def _refuse_other_queries(dataset: str, systems: Sequence[System]) -> None:
 
 def _tell_conventions(dataset: str, places: Sequence[tuple[str, Place]]) -> None:
     """Warn of results that were evaluated by different conventions."""
-    told = [(name, place.result.fact("conventions") or {}) for name, place in places if place.result is not None]
+    told = [(name, _conventions(place.result)) for name, place in places if place.result is not None]
     for name, conventions in told[1:]:
         for key in conventions.keys() & told[0][1].keys():
             if conventions[key] != told[0][1][key]:
@@ -240,3 +240,10 @@ def _tell_conventions(dataset: str, places: Sequence[tuple[str, Place]]) -> None
                     "%s: %s of %s is %r, and of %s %r: the difference is a part of what is compared",
                     dataset, key, told[0][0], told[0][1][key], name, conventions[key],
                 )  # fmt: skip
+
+
+def _conventions(result: Result) -> dict[str, object]:
+    """The conventions of an evaluation, and the threads at which its latency was measured."""
+    found = dict(result.fact("conventions") or {})
+    threads = result.fact("search_stats.latency_ms.n_threads")
+    return found if threads is None else found | {"threads of the latency": threads}

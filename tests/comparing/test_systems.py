@@ -152,11 +152,15 @@ def test_two_results_on_one_query_set_in_a_folder_are_named(tmp_path):
 
 
 def test_conventions_that_differ_are_said(tmp_path, caplog):
-    a = result(tmp_path / "a", VALUES, conventions={"self_matches": "off", "relevance_level": 1})
-    b = result(tmp_path / "b", VALUES, conventions={"self_matches": "beir", "relevance_level": 1})
+    timed = [{"latency_ms": {"mean": 1.0, "n_threads": n}} for n in (1, 8)]
+    a, b = (
+        result(tmp_path / name, VALUES, conventions={"self_matches": rule, "relevance_level": 1}, search_stats=stats)
+        for name, rule, stats in zip("ab", ("off", "beir"), timed, strict=True)
+    )
     with caplog.at_level(logging.WARNING):
         read_systems([a, b])
     assert "self_matches of a is 'off', and of b 'beir'" in caplog.text
+    assert "threads of the latency of a is 1, and of b 8" in caplog.text
     assert "relevance_level" not in caplog.text
 
 
