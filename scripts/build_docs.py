@@ -61,7 +61,8 @@ TASKS = {
     "BM25 inside": ("idf", "add_bm25"),
     "Index": ("index", "encode", "update"),
     "Search and evaluate": (
-        "retrieve", "evaluate", "evaluation.eval", "flops", "utils.index_figure", "beir_eval", "create_anserini",
+        "retrieve", "evaluate", "evaluation.eval", "flops", "utils.index_figure", "beir_eval", "hybrid", "fuse",
+        "compare", "create_anserini",
     ),
     "Distil": ("mine", "score", "distil"),
     "Rerank": ("hf_train_reranker", "rerank"),
@@ -143,7 +144,8 @@ def accepted(kind: str, raw: Mapping[str, Any]) -> str:
     return re.sub(r"one of ((?!`)[\w, ]+)", lambda m: "one of " + ", ".join(f"`{w}`" for w in m[1].split(", ")), words)
 
 
-ADDRESS = re.compile(r"(?<![`\w./])(?:(?:config(?!\.yaml)|init_dict|data|hf)\.[\w.*]*[\w*](?:=\w+)?|splade\.\w+)")
+OF_VALUES = r"(?:config(?!\.yaml)|init_dict|data|hf|compare|fuse|hybrid)"
+ADDRESS = re.compile(rf"(?<![`\w./])(?:{OF_VALUES}\.[\w.*]*[\w*](?:=\w+)?|splade\.\w+)")
 
 
 def marked(text: str) -> str:

@@ -27,6 +27,7 @@ API = {
     "engines": ("splade.engines", "splade.engines.conformance"),
     "evaluation": ("splade.evaluation",),
     "results": ("splade.results", "splade.results.cost", "splade.results.conditions"),
+    "comparing": ("splade.comparing", "splade.evaluation.fusion"),
     "mining": ("splade.mining",),
 }
 """The pages of the API reference, and the modules whose public names each of them shows."""

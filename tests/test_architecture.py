@@ -23,6 +23,7 @@ ROOMS = {
     "data": BASE,
     "evaluation": BASE | {"data"},
     "results": BASE | {"data", "evaluation"},
+    "comparing": BASE | {"kernels", "indexing", "data", "evaluation", "results"},
     "losses": BASE,
     "regularization": BASE,
     "models": BASE,
@@ -96,6 +97,7 @@ TORCH_FREE = BASE | {
     "data",
     "evaluation",
     "results",
+    "comparing",
     "config",
 }
 ONLY = {

@@ -21,6 +21,9 @@ from splade.records import Ranking, Run
 
 logger = logging.getLogger(__name__)
 
+RUNS = ("run.json", "run.trec")
+"""The names of a run in a result folder."""
+
 
 def read_run(path: str | Path) -> Run:
     """The run in a JSON or TREC file, gzipped or not; results in the order written.
@@ -35,6 +38,50 @@ def read_run(path: str | Path) -> Run:
     return _read_json(path) if _is_json(path) else _read_trec(path)
 
 
+def run_at(path: str | Path) -> Run:
+    """The run in a file, as `read_run` has it, or in a result folder; InputError where the folder has none."""
+    path = Path(path)
+    if not path.is_dir():
+        return read_run(path)
+    for name in RUNS:
+        if (path / name).is_file():
+            return read_run(path / name)
+    raise InputError(f"{path}: there is no {' or '.join(RUNS)}")
+
+
+def cut_run(run: Run, top_k: int | None) -> Run:
+    """The ``top_k`` best results of each query, in the order of the run; the run itself for None."""
+    if top_k is None:
+        return run
+    return {query: {doc: found[doc] for doc in ordered(found)[:top_k]} for query, found in run.items()}
+
+
+def write_run_file(path: str | Path, run: Run, tag: str = "splade") -> None:
+    """Write ``run`` as TREC or as JSON, as the name of ``path`` says, whole or not at all.
+
+    InputError for another ending than ``.trec`` and ``.json``, packed (``.gz``) or not, and for TREC where an id
+    contains white space.
+    """
+    if check_run_name(path) == ".json":
+        _write_json(Path(path), run)
+        return
+    broken = _id_with_space(run)
+    if broken is not None:
+        raise InputError(
+            f"{path}: the id {broken!r} contains white space, which TREC puts between columns; name a file that ends "
+            "in .json"
+        )
+    write_trec(path, run, tag)
+
+
+def check_run_name(path: str | Path) -> str:
+    """Return the ending of a run file, ``.trec`` or ``.json``, without ``.gz``; InputError for another one."""
+    ending = Path(Path(path).name.removesuffix(".gz")).suffix
+    if ending not in (".trec", ".json"):
+        raise InputError(f"{path}: a run file ends in .trec or .json, a packed one in .trec.gz or .json.gz")
+    return ending
+
+
 def write_run(folder: str | Path, rankings: Iterable[Ranking], tag: str = "splade") -> Run:
     """Write ``run.json`` and ``run.trec`` into ``folder``, each whole or absent; the run they hold.
 
@@ -47,17 +94,14 @@ def write_run(folder: str | Path, rankings: Iterable[Ranking], tag: str = "splad
         if ranking.query_id in run:
             raise InputError(f"the query id {ranking.query_id!r} comes twice; query ids must be unique")
         run[ranking.query_id] = _results(ranking)
-    folder = Path(folder)
-    with whole_file(folder / "run.json") as stream:
-        # One query per line: json.dumps of one query is fast, and the file stays readable.
-        lines = (f"{json.dumps(query, ensure_ascii=False)}: {_dump(results)}" for query, results in run.items())
-        stream.write("{")
-        for number, line in enumerate(lines):
-            stream.write(",\n" if number else "\n")
-            stream.write(line)
-        stream.write("\n}\n")
-    write_trec(folder / "run.trec", run, tag)
+    keep_run(folder, run, tag)
     return run
+
+
+def keep_run(folder: str | Path, run: Run, tag: str = "splade") -> None:
+    """Write ``run``, whose results stand best first, as ``run.json`` and ``run.trec`` into ``folder``."""
+    _write_json(Path(folder) / "run.json", run)
+    write_trec(Path(folder) / "run.trec", run, tag)
 
 
 def write_trec(path: str | Path, run: Run, tag: str = "splade") -> None:
@@ -89,6 +133,17 @@ def _results(ranking: Ranking) -> dict[str, float]:
     if any(after > before for before, after in pairwise(scores)):
         raise ValueError(f"the ranking of query {ranking.query_id!r} is not sorted by decreasing score")
     return results
+
+
+def _write_json(path: Path, run: Run) -> None:
+    with whole_file(path) as stream:
+        # One query per line: json.dumps of one query is fast, and the file stays readable.
+        lines = (f"{json.dumps(query, ensure_ascii=False)}: {_dump(results)}" for query, results in run.items())
+        stream.write("{")
+        for number, line in enumerate(lines):
+            stream.write(",\n" if number else "\n")
+            stream.write(line)
+        stream.write("\n}\n")
 
 
 def _dump(results: dict[str, float]) -> str:

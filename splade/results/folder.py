@@ -9,11 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from splade.evaluation.runs import read_run
+from splade.evaluation.runs import run_at
 from splade.files import InputError, read_json, write_json
 from splade.records import Run
-
-RUNS = ("run.json", "run.trec")
 
 
 class Result(NamedTuple):
@@ -28,10 +26,7 @@ class Result(NamedTuple):
 
     def run(self) -> Run:
         """Read the rankings; InputError where the folder has none."""
-        for name in RUNS:
-            if (self.folder / name).is_file():
-                return read_run(self.folder / name)
-        raise InputError(f"{self.folder}: there is no {' or '.join(RUNS)}")
+        return run_at(self.folder)
 
     def fact(self, address: str) -> Any:
         """Return a value of ``details.json`` by its keys, ``"search_stats.flops"``; None where it is absent."""

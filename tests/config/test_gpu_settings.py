@@ -9,7 +9,8 @@ from splade.files import InputError
 from splade.models.backbones import gpu
 from splade.models.backbones.gpu import Gpu
 
-MODEL_FREE = {"average", "add_bm25", "idf", "evaluate", "update", "utils.index_figure", "evaluation.eval"}
+MODEL_FREE = {"average", "add_bm25", "idf", "evaluate", "update", "compare", "fuse"}
+MODEL_FREE |= {"utils.index_figure", "evaluation.eval"}
 
 
 @pytest.fixture(autouse=True)

@@ -18,4 +18,5 @@ def foreign(name: str, overrides: Sequence[str], commands: Mapping[str, Mapping[
         node = address.partition(".")[0]
         if node in owners and name not in owners[node]:
             readers = " and ".join(f"splade.{command}" for command in owners[node])
-            yield f"{override}: only {readers} reads {node}; splade.{name} would go on without it. Remove {address}"
+            reads = "reads" if len(owners[node]) == 1 else "read"
+            yield f"{override}: only {readers} {reads} {node}; splade.{name} would go on without it. Remove {address}"

@@ -28,8 +28,15 @@ def test_the_command_itself_takes_its_settings():
     assert cfg.beir.self_matches == "off"
 
 
-def test_what_a_command_owns_no_other_command_needs():
-    for name, row in commands().items():
+def test_what_commands_own_no_other_command_needs():
+    for row in commands().values():
         for node in row.get("owns", ()):
-            needed = [n for other in commands() if other != name for n in commands()[other].get("needs", ())]
+            others = [other for other in commands().values() if node not in other.get("owns", ())]
+            needed = [need for other in others for need in other.get("needs", ())]
             assert node not in {need.partition(".")[0] for need in needed}, node
+
+
+def test_settings_that_two_commands_own_are_taken_by_both_and_refused_by_others():
+    assert configured("fuse.runs=[a,b]", "fuse.out=c.trec", "fuse.k=5", command="fuse").fusion.k == 5
+    assert configured("fuse.k=5", command="hybrid").fusion.k == 5
+    assert "only splade.fuse and splade.hybrid read fuse" in refusal("fuse.k=5", command="retrieve")

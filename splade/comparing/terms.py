@@ -1,0 +1,60 @@
+"""The terms that make a score, and those that make the difference between two.
+
+A score is the inner product of a query's and a document's vector, so each term has a share of its own in it.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from splade.indexing import Index
+from splade.records import SparseBatch
+
+
+class TermDifference(NamedTuple):
+    """A term with the products of its weights, in the query and in the document, in two scores; 0 where it is none."""
+
+    term: str
+    first: float
+    second: float
+
+    @property
+    def difference(self) -> float:
+        """The term's part of the difference of the two scores, the first minus the second."""
+        return self.first - self.second
+
+
+def term_products(queries: SparseBatch, query_id: str, index: Index, doc_id: str) -> dict[str, float] | None:
+    """The product of query weight and document weight for each term that the two share, by its name.
+
+    Their sum is the score of the document. ``queries`` are over the columns of ``index``. Terms whose names the index
+    does not know are called by their numbers. None where ``queries`` or ``index`` do not hold the two.
+    """
+    if query_id not in queries.ids:
+        return None
+    number = int(index.doc_ids.numbers([doc_id])[0])
+    if number < 0:
+        return None
+    place = queries.ids.index(query_id)
+    own = slice(*queries.rows.offsets[place : place + 2].tolist())
+    document = index.vectors([number])
+    columns, asked, held = np.intersect1d(queries.rows.columns[own], document.columns, True, True)
+    weights = queries.rows.weights[own][asked].astype(np.float64) * document.weights[held]
+    names = index.vocabulary
+    return {
+        str(column) if names is None else names[int(column)]: float(product)
+        for column, product in zip(columns, weights, strict=True)
+    }
+
+
+def terms_of_difference(first: Mapping[str, float], second: Mapping[str, float], n: int = 10) -> list[TermDifference]:
+    """The ``n`` terms that contribute most to the difference of two scores, largest first, whatever the sign.
+
+    ``first`` and ``second`` are products by term, as `term_products` has them: of one document by two systems, or of
+    two documents by one system. The differences of all terms sum to the difference of the scores. Ties are in
+    alphabetical order.
+    """
+    terms = {**first, **second}
+    found = [TermDifference(term, first.get(term, 0.0), second.get(term, 0.0)) for term in terms]
+    return sorted(found, key=lambda one: (-abs(one.difference), one.term))[:n]
