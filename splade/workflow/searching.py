@@ -1,7 +1,6 @@
 """Search query sets with any engine: runs, metrics' files and what they rest on. This module starts without torch."""
 
 import logging
-from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ import numpy as np
 from omegaconf import DictConfig
 
 from splade.engines.protocol import Opened, Queries
+from splade.evaluation.conventions import SelfMatches
 from splade.evaluation.efficiency import latency_summary
 from splade.evaluation.runs import write_run
 from splade.files import write_json
@@ -17,6 +17,8 @@ from splade.records import Ranking, Run, SparseBatch
 
 logger = logging.getLogger(__name__)
 
+DROPPED = Path("stats", "dropped.json")
+
 
 def answer(
     opened: Opened,
@@ -24,28 +26,36 @@ def answer(
     folder: str | Path,
     settings: DictConfig,
     *,
-    k: int | None = None,
-    keep: Callable[[Iterable[Ranking]], Iterable[Ranking]] = lambda rankings: rankings,
+    system: str | None = None,
+    self_matches: SelfMatches | None = None,
 ) -> Run:
     """Search ``queries``; write ``run.json``, ``run.trec`` and ``stats/`` into ``folder``.
 
-    ``settings`` is the wired ``search`` node; ``k`` stands in for its ``top_k``, and ``keep`` sees the rankings
-    before they are written. ``stats/q_stats.json`` counts the queries; of sparse ones it has the mean non-zeros
-    (``L0_q``) and the terms that the index does not know. ``stats/search_stats.json`` says what the result rests on:
-    engine, index, model, FLOPS, latency.
+    ``settings`` is the wired ``search`` node. ``system`` is the name that the result is told by. ``self_matches``
+    drops documents that are their own queries; a query is then searched for one document more.
+
+    ``stats/q_stats.json`` counts the queries; of sparse ones it has the mean non-zeros (``L0_q``) and the terms that
+    the index does not know. ``stats/search_stats.json`` says what the result rests on: system, engine, index, model,
+    FLOPS, latency. ``stats/dropped.json`` names the rule of self-matches and the queries that lost one, if any did.
     """
-    folder, n_queries = Path(folder), len(queries.vectors.ids)
-    depth = min(k or settings.top_k, max(opened.n_docs, 1))
+    folder, n_queries, k = Path(folder), len(queries.vectors.ids), settings.top_k
+    own = self_matches or SelfMatches("off", "")
+    depth = min(own.depth(k), max(opened.n_docs, 1))
     seconds: list[float] = []
     found = opened.search(queries, depth, n_threads=settings.n_threads, threshold=settings.threshold, seconds=seconds)
     rankings: list[Ranking] = list(progress(found, desc="search", unit="query", total=n_queries))
-    run = write_run(folder, keep(rankings))
+    run = write_run(folder, own.of_rankings(rankings, k))
+    if own.dropped:
+        write_json(folder / DROPPED, {"self_matches": own.policy, "queries": own.dropped})
+    else:
+        (folder / DROPPED).unlink(missing_ok=True)
     write_json(folder / "stats" / "q_stats.json", query_statistics(queries))
     facts = opened.facts(queries)
     sizes: dict[str, Any] = {name: facts.pop(name) for name in ("index", "flops") if name in facts}
     told: dict[str, Any] = {
+        **({} if system is None else {"system": system}),
         **facts,
-        "top_k": k or settings.top_k,
+        "top_k": k,
         "threshold": settings.threshold,
         **sizes,
         "index_fingerprint": opened.fingerprint,
