@@ -39,7 +39,7 @@ def evaluate(cfg: DictConfig) -> dict[str, dict[str, float]]:
             )
         run, qrels = read_run(folder / "run.json"), read_qrels(chosen.qrels)
         facts = stored_facts(folder)
-        found = _measured(chosen, run, qrels, rules, facts.get("dropped", {}).get("queries", []))
+        found = _measured(chosen, run, qrels, rules, facts.pop("dropped", {}).get("queries", []))
         print(f"{chosen.name}: {found.covered.sentence(rules.answered_only)}")
         results[chosen.name] = found.metrics
         details = {

@@ -48,7 +48,7 @@ def make_index(cfg: DictConfig) -> Opened:
     # Only here: texts, and vectors that are given, are indexed without torch.
     from splade.workflow.together import forget_shares, vectors_of_all
 
-    built = engine.build(vectors_of_all(cfg, documents))
+    built = engine.build(vectors_of_all(documents, cfg.index.dir))
     forget_shares(cfg.index.dir)
     return tell(built, cfg)
 

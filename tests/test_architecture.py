@@ -23,6 +23,7 @@ ROOMS = {
     "data": BASE,
     "evaluation": BASE | {"data"},
     "results": BASE | {"data", "evaluation"},
+    "suites": BASE | {"data", "evaluation"},
     "losses": BASE,
     "regularization": BASE,
     "models": BASE,
@@ -96,6 +97,7 @@ TORCH_FREE = BASE | {
     "data",
     "evaluation",
     "results",
+    "suites",
     "config",
 }
 ONLY = {

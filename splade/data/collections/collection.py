@@ -21,11 +21,14 @@ def collection_state(collection: "Collection") -> dict[str, Any]:
 
     Titles that are not read are part of it.
     """
-    source = Path(collection.source)
-    state: dict[str, Any] = {"collection": str(collection.source)}
-    if source.is_file():
-        state |= {"bytes": source.stat().st_size, "modified_ns": source.stat().st_mtime_ns}
+    state: dict[str, Any] = {"collection": str(collection.source)} | file_state(collection.source)
     return state if collection.titles == TITLE_TEXT else state | {"titles": collection.titles}
+
+
+def file_state(path: str | Path) -> dict[str, Any]:
+    """Size and time of change of a file; empty for what is none."""
+    path = Path(path)
+    return {"bytes": path.stat().st_size, "modified_ns": path.stat().st_mtime_ns} if path.is_file() else {}
 
 
 class Collection(ABC):

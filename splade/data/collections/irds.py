@@ -110,6 +110,7 @@ def text_of(record: Any, titles: str = TITLE_TEXT) -> Text:
     if hasattr(record, "query_id"):
         return Text(record.query_id, record.text if hasattr(record, "text") else record.default_text())
     if hasattr(record, "title") and hasattr(record, "text"):
-        title = "" if titles == TEXT else record.title or ""
-        return Text(record.doc_id, f"{title} {record.text or ''}".strip())
+        return Text(
+            record.doc_id, record.text if titles == TEXT else f"{record.title or ''} {record.text or ''}".strip()
+        )
     return Text(record.doc_id, record.default_text())
