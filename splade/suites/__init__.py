@@ -2,7 +2,7 @@
 
 from splade.suites.averages import Averages, averages_of, grid
 from splade.suites.catalogue import AVERAGES, SUITES, EvaluationSet, sets_of, units_of
-from splade.suites.places import Parts, folder_of, missing_sets, parts_of
+from splade.suites.places import Parts, folder_of, index_name, missing_sets, parts_of
 
 __all__ = [
     "AVERAGES",
@@ -13,6 +13,7 @@ __all__ = [
     "averages_of",
     "folder_of",
     "grid",
+    "index_name",
     "missing_sets",
     "parts_of",
     "sets_of",

@@ -8,6 +8,7 @@ them: bytes gather in ``NAME.part``, and the file has its name once its checksum
 import hashlib
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -150,11 +151,9 @@ def hub_offline(offline: bool) -> Iterator[None]:
     if not offline:
         yield
         return
-    import sys
-
     before = {name: os.environ.get(name) for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")}
     os.environ.update(dict.fromkeys(before, "1"))  # for what is imported from here on
-    constants = sys.modules.get("huggingface_hub.constants")  # which has read the environment already
+    constants: Any = sys.modules.get("huggingface_hub.constants")  # which has read the environment already
     was = getattr(constants, "HF_HUB_OFFLINE", None)
     if constants is not None:
         constants.HF_HUB_OFFLINE = True

@@ -30,7 +30,7 @@ class Parts(NamedTuple):
     documents: Collection
     queries: Collection
     qrels: Qrels
-    index: str  # the name of the index: of the set, or of the documents that it shares with others
+    stored_as: str  # the name of the index: of the set, or of the documents that it shares with others
     state: dict[str, Any]  # of the queries and judgements; the documents' is that of their collection
 
 
@@ -73,6 +73,12 @@ def folder_of(one: EvaluationSet, path: str | None, *, alone: bool = True) -> tu
     if one.documents == MSMARCO and one.name != MSMARCO and _holds_corpus(shared):
         return (shared, one.documents) if _has_split(shared, one.name) else None
     return None
+
+
+def index_name(one: EvaluationSet, path: str | None, *, alone: bool = True) -> str:
+    """The name of a set's index: its own, or that of the documents that it shares with others."""
+    found = folder_of(one, path, alone=alone)
+    return found[1] if found is not None else one.documents or one.name
 
 
 def missing_sets(sets: Sequence[EvaluationSet], path: str | None, open_all: bool) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import logging
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from omegaconf import DictConfig
 from splade.data.text_files.sources import NotDownloadedError
 from splade.files import InputError, write_json
 from splade.results import read_result
-from splade.suites import averages_of, grid, missing_sets, parts_of
+from splade.suites import averages_of, grid, index_name, missing_sets, parts_of
 from splade.suites.averages import MEAN, with_composites
 from splade.suites.catalogue import COMPOSITES, units_of
 from splade.workflow.engines import Chosen
@@ -54,7 +55,7 @@ def run_suite(
     first = _first() if together else _alone
     results: dict[str, Metrics] = {}
     told: dict[str, Any] = {}
-    places = {task.one.name: _index_name(task) for task in tasks}
+    places = [index_name(task.one, cfg.beir.path, alone=task.alone) for task in tasks]
     for number, task in enumerate(tasks):
         logger.info("%s: set %d of %d", task.title, number + 1, len(tasks))
         try:
@@ -65,10 +66,9 @@ def run_suite(
             logger.warning("%s is left out: %s", task.title, error)
             skipped[task.one.name] = str(error)
             continue
-        wanted_again = places[task.one.name] in [places[later.one.name] for later in tasks[number + 1 :]]
-        if not cfg.beir.keep_index and not wanted_again:
-            first(lambda place=place: drop_index(place))
-        told = first(lambda state=state: write_suite(cfg, state, results, skipped))
+        if not cfg.beir.keep_index and places[number] not in places[number + 1 :]:
+            first(partial(drop_index, place))
+        told = first(partial(write_suite, cfg, state, results, skipped))
     if told:
         first(lambda: _tell(cfg, told))
     return results
@@ -84,7 +84,7 @@ def _one(chosen: Chosen, task: Task, first: First, together: bool) -> tuple[Metr
     if together:
         first(lambda: bool(opened()))  # one process downloads for all
     parts = opened()
-    place = Path(chosen.cfg.index.dir) / "beir" / parts.index
+    place = Path(chosen.cfg.index.dir) / "beir" / parts.stored_as
     documents = chosen.source.documents(parts.documents)
     state = rests_on(chosen, task, parts, documents)
     known = None if asked.again else first(lambda: finished(task, state))
@@ -171,10 +171,6 @@ def table_of(told: Mapping[str, Any]) -> str:
 def _tell(cfg: DictConfig, told: Mapping[str, Any]) -> None:
     print(table_of(told))
     logger.info("runs and metrics: %s", Path(cfg.retrieve.out_dir) / "beir")
-
-
-def _index_name(task: Task) -> str:
-    return task.one.documents or task.one.name
 
 
 def _alone(work: Callable[[], Any]) -> Any:

@@ -110,7 +110,6 @@ def text_of(record: Any, titles: str = TITLE_TEXT) -> Text:
     if hasattr(record, "query_id"):
         return Text(record.query_id, record.text if hasattr(record, "text") else record.default_text())
     if hasattr(record, "title") and hasattr(record, "text"):
-        return Text(
-            record.doc_id, record.text if titles == TEXT else f"{record.title or ''} {record.text or ''}".strip()
-        )
+        text = record.text or ""
+        return Text(record.doc_id, text if titles == TEXT else f"{record.title or ''} {text}".strip())
     return Text(record.doc_id, record.default_text())
