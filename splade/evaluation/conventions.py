@@ -46,8 +46,8 @@ class Conventions(NamedTuple):
             raise ValueError(f"unknown tie rule {self.ties!r}; accepted: {', '.join(TIES)}")
         if self.unanswered not in UNANSWERED:
             raise ValueError(f"unknown rule for unanswered queries {self.unanswered!r}; accepted: count_0, left_out")
-        if self.relevance_level < 1:
-            raise ValueError(f"relevance_level must be at least 1, got {self.relevance_level}")
+        if not isinstance(self.relevance_level, int) or self.relevance_level < 1:
+            raise ValueError(f"relevance_level must be a whole number of at least 1, got {self.relevance_level!r}")
         return self
 
     @property

@@ -112,7 +112,7 @@ def _msmarco(split: str) -> EvaluationSet:
     return EvaluationSet(
         MSMARCO,
         split,
-        (f"msmarco-passage/{split}/small",),
+        (f"msmarco-passage/{split}/small", f"beir/msmarco/{split}"),  # passages have the same ids in both
         irds_documents="msmarco-passage",
         documents=MSMARCO,
         archive=("msmarco-passage", "collectionandqueries"),

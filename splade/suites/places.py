@@ -85,7 +85,7 @@ def missing_sets(sets: Sequence[EvaluationSet], path: str | None, open_all: bool
     """The sets that cannot be opened, by name, and why.
 
     With ``open_all`` those of ir_datasets are opened as well, whose files would have to be there; otherwise it is only
-    asked whether the package knows them. Splits that are missing in a local folder are told.
+    asked whether the package knows them. Local folders are opened, and their queries and judgements read.
     """
     problems = {}
     for one in sets:
@@ -99,8 +99,7 @@ def _problem(one: EvaluationSet, path: str | None, open_all: bool, alone: bool) 
     found = folder_of(one, path, alone=alone)
     try:
         if found is not None:
-            if not is_hub_layout(found[0]):
-                _qrels_file(one, found[0])
+            parts_of(one, path, alone=alone)
         elif not any(map(is_known, _ids(one))):
             near = near_names(one.name)
             hint = f"; did you mean {' or '.join(near)}?" if near else ""

@@ -16,6 +16,6 @@ def conventions_of(node: Mapping[str, Any] | None, addresses: str = "config.eval
     for name, value in given.items():
         try:
             Conventions(**{name: value}).checked()
-        except (ValueError, TypeError) as error:
+        except ValueError as error:
             raise InputError(f"{addresses}{name}={value}: {error}") from error
     return Conventions(**given)

@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 LENGTHS = {"model": None, "beir": 256}
 """The numbers of tokens that are read of documents and queries, by name; None stands for the model's own."""
+SWITCHES = ("offline", "skip_missing", "keep_index", "again")
 ASKED = ("self_matches", "ties", "unanswered", "relevance_level", "titles")
 OF_ENCODER = ("fp16", "bf16", "int8", "compile")
 
@@ -52,15 +53,7 @@ class Task(NamedTuple):
 def tasks_of(cfg: DictConfig, sets: Sequence[EvaluationSet]) -> list[Task]:
     """What to do for each set; InputError for settings that are none, before any work."""
     asked = cfg.beir
-    for name, accepted in {"titles": (None, *TITLES), "lengths": tuple(LENGTHS)}.items():
-        if asked[name] not in accepted:
-            said = ", ".join(value for value in accepted if value is not None)
-            raise InputError(f"+beir.{name}={asked[name]}: accepted are {said}")
-    if asked.metrics is not None:
-        try:
-            check_metrics(list(asked.metrics))
-        except ValueError as error:
-            raise InputError(f"+beir.metrics={list(asked.metrics)}: {error}") from error
+    _check(asked, sets)
     return [
         Task(
             one,
@@ -81,6 +74,26 @@ def tasks_of(cfg: DictConfig, sets: Sequence[EvaluationSet]) -> list[Task]:
         )
         for one in sets
     ]
+
+
+def _check(asked: DictConfig, sets: Sequence[EvaluationSet]) -> None:
+    """InputError where a setting of ``beir`` is none, or a set has no name that a folder can have."""
+    choices: dict[str, tuple[Any, ...]] = {"titles": (None, *TITLES), "lengths": tuple(LENGTHS)}
+    choices |= dict.fromkeys(SWITCHES, (True, False))
+    for name, accepted in choices.items():
+        if asked[name] not in accepted:
+            said = ", ".join(str(value).lower() for value in accepted if value is not None)
+            raise InputError(f"+beir.{name}={asked[name]}: accepted are {said}")
+    for one in sets:
+        if {"", ".", ".."} & set(one.name.split("/")):
+            raise InputError(f"+beir.dataset={asked.dataset}: {one.name!r} cannot be the name of a folder")
+    if not sets:
+        raise InputError(f"+beir.dataset={asked.dataset}: names no set")
+    if asked.metrics is not None:
+        try:
+            check_metrics(list(asked.metrics))
+        except ValueError as error:
+            raise InputError(f"+beir.metrics={asked.metrics}: {error}") from error
 
 
 def with_lengths(cfg: DictConfig) -> DictConfig:
@@ -156,7 +169,7 @@ def evaluated(chosen: Chosen, task: Task, parts: Parts, built: Opened, state: Ma
             "+beir.self_matches=off keeps them",
             task.title, len(lost), ", ".join(map(repr, lost[:3])),
         )  # fmt: skip
-    own_conventions = {"titles": task.titles, "lengths": state["system"]["lengths"]}
+    own_conventions = {"titles": parts.documents.titles, "lengths": state["system"]["lengths"]}
     details = {
         "dataset": name,
         "system": system,

@@ -69,8 +69,11 @@ def run_suite(
         if not cfg.beir.keep_index and places[number] not in places[number + 1 :]:
             first(partial(drop_index, place))
         told = first(partial(write_suite, cfg, state, results, skipped))
-    if told:
-        first(lambda: _tell(cfg, told))
+    if not results:
+        raise InputError(
+            f"+beir.dataset={cfg.beir.dataset}: none of its sets could be evaluated; see the warnings above"
+        )
+    first(lambda: _tell(cfg, told))
     return results
 
 

@@ -276,7 +276,13 @@ def test_a_download_that_fails_stops_the_suite_or_leaves_its_set_out(suite, tmp_
         ("+beir.self_matches=some", r"\+beir.self_matches=some: unknown self-match policy"),
         ("+beir.ties=theirs", r"\+beir.ties=theirs: unknown tie rule"),
         ("+beir.unanswered=0", r"\+beir.unanswered=0: unknown rule"),
-        ("+beir.relevance_level=-1", r"\+beir.relevance_level=-1: relevance_level must be at least 1"),
+        (
+            "+beir.relevance_level=-1",
+            "relevance_level must be a whole number of at least 1, got -1",
+        ),
+        ("+beir.keep_index=flase", r"\+beir.keep_index=flase: accepted are true, false"),
+        ("beir.dataset=[]", "names no set"),
+        ("beir.dataset=a/../../b", "cannot be the name of a folder"),
     ],
 )
 def test_a_convention_that_there_is_not_is_refused_before_any_work(suite, tmp_path, setting, said):

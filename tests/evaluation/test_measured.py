@@ -64,7 +64,7 @@ def test_what_the_search_dropped_before_is_told_with_what_is_dropped_now():
         ({"self_matches": "all"}, "accepted: beir, arguana_quora, mteb, off"),
         ({"ties": "theirs"}, "accepted: ours, trec_eval"),
         ({"unanswered": "skip"}, "accepted: count_0, left_out"),
-        ({"relevance_level": 0}, "at least 1, got 0"),
+        ({"relevance_level": 0}, "whole number of at least 1, got 0"),
     ],
 )
 def test_a_rule_that_there_is_not_is_refused_with_the_accepted_ones(rules, told):
