@@ -108,20 +108,32 @@ def with_lengths(cfg: DictConfig) -> DictConfig:
     return changed
 
 
-def rests_on(chosen: Chosen, task: Task, parts: Parts, documents: Documents) -> dict[str, Any]:
-    """What a task's metrics rest on: JSON values, under ``system`` those that all sets of a suite share."""
+class System(NamedTuple):
+    """The system that a suite evaluates: the name of it, and what its results rest on whatever the set."""
+
+    name: str
+    state: dict[str, Any]  # JSON values
+
+
+def system_from(chosen: Chosen) -> System:
+    """The system of a config: model, engine, settings of both, and the conventions that the user named for all sets."""
     cfg = chosen.cfg
     kind = type(engine_at(cfg, chosen.name, None))
-    engine = engine_settings(cfg, chosen.name) | {"class": f"{kind.__module__}.{kind.__qualname__}"}
-    system = {
-        "model": documents.fingerprint,
-        "engine": engine,
-        "index": OmegaConf.to_container(cfg.index.layout, resolve=True) if "layout" in cfg.index else None,
+    state = {
+        "model": chosen.source.fingerprint,
+        "engine": engine_settings(cfg, chosen.name) | {"class": f"{kind.__module__}.{kind.__qualname__}"},
+        "index": OmegaConf.to_container(cfg.index.layout, resolve=True),
         "encoder": {} if chosen.source.kind == "texts" else {name: cfg.encoder[name] for name in OF_ENCODER},
         "lengths": lengths_of(chosen),
         "search": {"top_k": cfg.search.top_k, "threshold": cfg.search.threshold},
         "asked": {name: cfg.beir[name] for name in ASKED} | {"name": cfg.retrieve.system},
     }
+    name = system_of(cfg, chosen.name, "" if chosen.source.kind == "texts" else None)
+    return System(name, _as_json(state))
+
+
+def rests_on(system: System, task: Task, parts: Parts, documents: Documents) -> dict[str, Any]:
+    """What a task's metrics rest on, as JSON values: the system, and under ``set`` the files and the conventions."""
     own = {
         "documents": documents.origin,
         **parts.state,
@@ -129,7 +141,11 @@ def rests_on(chosen: Chosen, task: Task, parts: Parts, documents: Documents) -> 
         "conventions": task.rules._asdict(),
         "metrics": task.metrics,
     }
-    return dict(json.loads(json.dumps({"system": system, "set": own}, default=str)))
+    return {"system": system.state, "set": _as_json(own)}
+
+
+def _as_json(value: dict[str, Any]) -> dict[str, Any]:
+    return dict(json.loads(json.dumps(value, default=str)))
 
 
 def lengths_of(chosen: Chosen) -> dict[str, int] | str:
@@ -152,14 +168,15 @@ def finished(task: Task, state: Mapping[str, Any]) -> dict[str, float] | None:
     return result.metrics if result.fact("rests_on") == state else None
 
 
-def evaluated(chosen: Chosen, task: Task, parts: Parts, built: Opened, state: Mapping[str, Any]) -> dict[str, float]:
-    """Search a task's set in its index, measure the run, and write the result; the metrics."""
+def evaluated(
+    chosen: Chosen, system: System, task: Task, parts: Parts, built: Opened, state: Mapping[str, Any]
+) -> dict[str, float]:
+    """Search a set in its index, measure the run, and write the result, which rests on ``state``; the metrics."""
     cfg, name, rules = chosen.cfg, task.one.name, task.rules
     (task.folder / "perf.json").unlink(missing_ok=True)  # until the new run has figures, the folder is no result
     own = SelfMatches(rules.self_matches, name)
-    system = system_of(cfg, chosen.name, "" if chosen.source.kind == "texts" else None)
     queries = chosen.source.queries(built).encode(parts.queries)
-    run = answer(built, queries, task.folder, cfg.search, system=system, self_matches=own)
+    run = answer(built, queries, task.folder, cfg.search, system=system.name, self_matches=own)
     kept = SelfMatches("off", name)  # the run has lost its own already
     found = measured(run, parts.qrels, task.metrics, rules, kept, dropped_before=own.dropped, written="document number")
     lost = relevant_self_matches(parts.qrels, rules.relevance_level) if own.drops else []
@@ -172,7 +189,7 @@ def evaluated(chosen: Chosen, task: Task, parts: Parts, built: Opened, state: Ma
     own_conventions = {"titles": parts.documents.titles, "lengths": state["system"]["lengths"]}
     details = {
         "dataset": name,
-        "system": system,
+        "system": system.name,
         "split": task.one.split,
         "judged_documents_not_in_index": count_unknown_of(task.title, parts.qrels, built),
         "relevant_documents_dropped_as_self_matches": len(lost),

@@ -16,7 +16,7 @@ from splade.suites import averages_of, grid, index_name, missing_sets, parts_of
 from splade.suites.averages import MEAN, with_composites
 from splade.suites.catalogue import AVERAGES, COMPOSITES, units_of
 from splade.workflow.engines import Chosen
-from splade.workflow.suite_tasks import Task, evaluated, finished, rests_on
+from splade.workflow.suite_tasks import System, Task, evaluated, finished, rests_on, system_from
 
 logger = logging.getLogger(__name__)
 
@@ -53,13 +53,13 @@ def run_suite(
     ``together`` says that all processes of a group are here, with an engine whose encoding they share.
     """
     first = _first() if together else _alone
-    results: dict[str, Metrics] = {}
+    system, results = system_from(chosen), dict[str, Metrics]()
     told: dict[str, Any] = {}
     places = [index_name(task.one, cfg.beir.path, alone=task.alone) for task in tasks]
     for number, task in enumerate(tasks):
         logger.info("%s: set %d of %d", task.title, number + 1, len(tasks))
         try:
-            results[task.one.name], place, state = _one(chosen, task, first, together)
+            results[task.one.name], place = _one(chosen, system, task, first, together)
         except NotDownloadedError as error:
             if not cfg.beir.skip_missing:
                 raise
@@ -68,17 +68,15 @@ def run_suite(
             continue
         if not cfg.beir.keep_index and places[number] not in places[number + 1 :]:
             first(partial(drop_index, place))
-        told = first(partial(write_suite, cfg, state, results, skipped))
+        told = first(partial(write_suite, cfg, system, results, skipped))
     if not results:
-        raise InputError(
-            f"+beir.dataset={cfg.beir.dataset}: none of its sets could be evaluated; see the warnings above"
-        )
+        raise InputError(f"+beir.dataset={cfg.beir.dataset}: none of its sets could be evaluated (see the log)")
     first(lambda: _tell(cfg, told))
     return results
 
 
-def _one(chosen: Chosen, task: Task, first: First, together: bool) -> tuple[Metrics, Path, dict[str, Any]]:
-    """The metrics of one set, measured now or before, the folder of its index, and what the metrics rest on."""
+def _one(chosen: Chosen, system: System, task: Task, first: First, together: bool) -> tuple[Metrics, Path]:
+    """The metrics of one set, measured now or before, and the folder of its index."""
     asked = chosen.cfg.beir
 
     def opened() -> Any:
@@ -89,13 +87,13 @@ def _one(chosen: Chosen, task: Task, first: First, together: bool) -> tuple[Metr
     parts = opened()
     place = Path(chosen.cfg.index.dir) / "beir" / parts.stored_as
     documents = chosen.source.documents(parts.documents)
-    state = rests_on(chosen, task, parts, documents)
+    state = rests_on(system, task, parts, documents)
     known = None if asked.again else first(lambda: finished(task, state))
     if known is not None:
         logger.info("%s holds this result already", task.folder)
-        return known, place, state
+        return known, place
     if not together:
-        return evaluated(chosen, task, parts, chosen.at(place).build(documents), state), place, state
+        return evaluated(chosen, system, task, parts, chosen.at(place).build(documents), state), place
     from splade.workflow.together import encode_own_share, forget_shares, vectors_of_all
 
     encode_own_share(chosen, parts.documents, place)
@@ -103,22 +101,21 @@ def _one(chosen: Chosen, task: Task, first: First, together: bool) -> tuple[Metr
     def searched() -> Metrics:
         built = chosen.at(place).build(vectors_of_all(documents, place))
         forget_shares(place)
-        return evaluated(chosen, task, parts, built, state)
+        return evaluated(chosen, system, task, parts, built, state)
 
-    return first(searched), place, state
+    return first(searched), place
 
 
 def write_suite(
-    cfg: DictConfig, state: Mapping[str, Any], results: Mapping[str, Metrics], skipped: Mapping[str, str]
+    cfg: DictConfig, system: System, results: Mapping[str, Metrics], skipped: Mapping[str, str]
 ) -> dict[str, Any]:
     """Write ``beir/suite.json``: the metrics of each set, those of earlier results of the same system, and averages."""
     out_dir = Path(cfg.retrieve.out_dir) / "beir"
-    earlier = earlier_results(out_dir, state, without=[*results])
+    earlier = earlier_results(out_dir, system, without=[*results])
     every = {**results, **earlier}
     averages = averages_of(every, units_of(cfg.beir.dataset))
-    system = read_result(out_dir / next(iter(results))).system
     told = {
-        "system": system,
+        "system": system.name,
         "sets": every,
         "averages": averages.values,
         "incomplete": averages.incomplete,
@@ -129,7 +126,7 @@ def write_suite(
     return told
 
 
-def earlier_results(out_dir: Path, state: Mapping[str, Any], without: Sequence[str]) -> dict[str, Metrics]:
+def earlier_results(out_dir: Path, system: System, without: Sequence[str]) -> dict[str, Metrics]:
     """Metrics, by set, of results in ``out_dir`` of the same system and conventions, other than ``without``."""
     found = {}
     for path in sorted(out_dir.rglob("perf.json")):
@@ -140,7 +137,7 @@ def earlier_results(out_dir: Path, state: Mapping[str, Any], without: Sequence[s
             result = read_result(path.parent)
         except InputError:
             continue  # of something else; the suite is not about it
-        if result.fact("rests_on.system") == state["system"]:
+        if result.fact("rests_on.system") == system.state:
             found[name] = result.metrics
     return found
 

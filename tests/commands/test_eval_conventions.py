@@ -1,8 +1,11 @@
 """The conventions of ``config.eval_*`` reach search and evaluation, and stand in the result with the system's name."""
 
+import functools
 import json
+from copy import deepcopy
 
 import pytest
+from omegaconf import OmegaConf
 
 from splade.config import configure
 from splade.evaluate import evaluate
@@ -26,17 +29,27 @@ def place(tmp_path_factory):
     return folder
 
 
+@functools.cache
+def composed(command, place):
+    """The config of a command, composed once; tests change values of copies."""
+    asked = [
+        "engine=bm25", f"config.index_dir={place}/index", "config.out_dir=x",
+        f"data.Q_COLLECTION_PATH=[{place}/queries]", f"data.EVAL_QREL_PATH=[{place}/qrels.json]",
+        "config.retrieval_name=[arguana]", "config.eval_metric=[[mrr_10]]",
+    ]  # fmt: skip
+    return configure(command, asked)
+
+
 @pytest.fixture
 def result(place, tmp_path):
     """``result(*settings)``: what `retrieve` writes of the query set ``arguana``."""
 
     def run(*settings, command="retrieve"):
-        asked = [
-            "engine=bm25", f"config.index_dir={place}/index", f"config.out_dir={tmp_path}",
-            f"data.Q_COLLECTION_PATH=[{place}/queries]", f"data.EVAL_QREL_PATH=[{place}/qrels.json]",
-            "config.retrieval_name=[arguana]", "config.eval_metric=[[mrr_10]]", *settings,
-        ]  # fmt: skip
-        (retrieve if command == "retrieve" else evaluate)(configure(command, asked))
+        cfg = deepcopy(composed(command, place))
+        for each in (f"config.out_dir={tmp_path}", *settings):
+            address, _, value = each.partition("=")
+            OmegaConf.update(cfg, address, int(value) if value.isdigit() else value, force_add=True)
+        (retrieve if command == "retrieve" else evaluate)(cfg)
         return read_result(tmp_path / "arguana")
 
     return run
@@ -83,7 +96,7 @@ def test_the_system_is_named_by_its_engine_or_as_the_user_says(result, tmp_path)
     assert result("config.system_name=mine").system == "mine"
     assert result(command="evaluate").system == "mine"
     assert result("config.system_name=theirs", command="evaluate").system == "theirs"
-    assert result("engine.strategy=exhaustive").system == "bm25(k1=0.9, b=0.4, strategy=exhaustive)"
+    assert result("config.search.strategy=exhaustive").system == "bm25(k1=0.9, b=0.4, strategy=exhaustive)"
     assert read_json(tmp_path / "arguana/details.json")["dataset"] == "arguana"
 
 

@@ -295,8 +295,7 @@ def test_a_convention_that_there_is_not_is_refused_before_any_work(suite, tmp_pa
 MODEL = ("init_dict.model_type_or_dir=MODEL", "config.pretrained_no_yamlconfig=true")
 
 
-@pytest.mark.parametrize("lengths", ["model", "beir"])
-def test_a_model_is_loaded_once_and_the_lengths_are_told(suite, tmp_path, workplace, monkeypatch, lengths):
+def test_a_model_is_loaded_once_and_the_lengths_are_told(suite, tmp_path, workplace, monkeypatch):
     from splade.workflow import model_loading
 
     monkeypatch.chdir(workplace)
@@ -304,12 +303,13 @@ def test_a_model_is_loaded_once_and_the_lengths_are_told(suite, tmp_path, workpl
     monkeypatch.setattr(model_loading, "retriever_from", lambda cfg: loaded.append(1) or real(cfg))
     beir(tmp_path / "sets/adi")
     beir(tmp_path / "sets/cranfield", more=" and sea")
-    suite("[adi,cranfield]", f"+beir.lengths={lengths}", "config.max_length=17", engine=MODEL)
-    assert loaded == [1]
-    details = read_json(tmp_path / "out/beir/adi/details.json")
-    own = 17 if lengths == "model" else 256
-    assert details["conventions"]["lengths"] == {"documents": own, "queries": own}
-    assert details["system"] == "inverted MODEL"
+    for lengths, own in {"model": 17, "beir": 256}.items():
+        loaded.clear()
+        suite("[adi,cranfield]", f"+beir.lengths={lengths}", "config.max_length=17", engine=MODEL)
+        assert loaded == [1]
+        details = read_json(tmp_path / "out/beir/adi/details.json")
+        assert details["conventions"]["lengths"] == {"documents": own, "queries": own}
+        assert details["system"] == "inverted MODEL"
 
 
 def test_a_changed_model_never_meets_an_old_index_or_result(suite, tmp_path, workplace, monkeypatch):

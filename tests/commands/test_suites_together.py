@@ -132,3 +132,13 @@ def test_scifacts_figures_are_those_of_an_independent_package(scifact):
     theirs = measures.calc_aggregate([measures.parse_measure(name) for name in wanted.values()], qrels, run)
     for ours, name in wanted.items():
         assert result.metrics[ours] == pytest.approx(theirs[measures.parse_measure(name)], abs=1e-9)
+
+
+@pytest.mark.slow
+def test_an_engine_that_no_process_encodes_for_is_run_by_the_first_one_alone(tmp_path):
+    beir(tmp_path / "sets/adi")
+    command = ("-m", "splade.beir_eval", "+beir.dataset=adi", "+beir.dataset_path=sets", "engine=bm25")
+    told = run_well(*command, "config.index_dir=index", "config.out_dir=out", cwd=tmp_path, processes=2)
+    assert sum(each.err.count("runs and metrics") for each in told) == 1
+    assert "an index of texts is made by one process: the other 1 leave" in "".join(each.err for each in told)
+    assert read_result(tmp_path / "out/beir/adi").metrics["mrr_10"] == 1.0
