@@ -12,8 +12,8 @@ from splade.suites import sets_of
 from splade.suites.downloads import hub_offline
 from splade.workflow.checks import check_search
 from splade.workflow.engines import chosen_engine
-from splade.workflow.suite_tasks import tasks_of, with_lengths
-from splade.workflow.suites import check_missing, run_suite
+from splade.workflow.evaluating.suite_tasks import tasks_of, with_lengths
+from splade.workflow.evaluating.suites import check_missing, run_suite
 
 
 def beir_eval(cfg: DictConfig) -> dict[str, dict[str, float]]:

@@ -14,9 +14,9 @@ from splade.evaluation.runs import read_run
 from splade.files import InputError
 from splade.records import Qrels, Run
 from splade.results import write_result
-from splade.workflow.conventions import conventions_of
+from splade.workflow.evaluating.conventions import conventions_of
+from splade.workflow.evaluating.systems import stored_system
 from splade.workflow.query_sets import QuerySet, count_unknown, query_sets
-from splade.workflow.systems import stored_system
 
 logger = logging.getLogger(__name__)
 

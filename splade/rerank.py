@@ -29,7 +29,7 @@ from splade.models.rerankers import Reranker, load_reranker
 from splade.progress import progress
 from splade.records import Qrels, Ranking, Run
 from splade.results import write_result
-from splade.workflow.conventions import conventions_of
+from splade.workflow.evaluating.conventions import conventions_of
 
 logger = logging.getLogger(__name__)
 

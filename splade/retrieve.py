@@ -13,11 +13,11 @@ from splade.engines import Opened, Queries
 from splade.evaluate import evaluate
 from splade.evaluation.conventions import SelfMatches
 from splade.workflow.checks import check_retrieval
-from splade.workflow.conventions import conventions_of
 from splade.workflow.engines import chosen_engine, engine_of_vectors, named_engine
+from splade.workflow.evaluating.conventions import conventions_of
+from splade.workflow.evaluating.systems import system_of
 from splade.workflow.given_vectors import given_queries
 from splade.workflow.searching import answer
-from splade.workflow.systems import system_of
 
 logger = logging.getLogger(__name__)
 

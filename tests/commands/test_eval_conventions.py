@@ -104,3 +104,16 @@ def test_the_system_is_named_by_its_engine_or_as_the_user_says(result, tmp_path)
 def test_an_unknown_rule_is_refused_with_its_address(result, setting):
     with pytest.raises((InputError, ValueError), match=setting.partition("=")[0]):
         result(setting)
+
+
+def test_bm25s_baseline_is_measured_under_the_rules_of_the_model(place, result):
+    from splade.all import bm25_baselines
+
+    rules = ("config.eval_self_matches=beir", "config.eval_unanswered=left_out")
+    own = result("config.top_k=2", *rules).metrics
+    cfg = deepcopy(composed("retrieve", place))
+    for each in ("config.top_k=2", f"data.COLLECTION_PATH={place}/docs", "config.baseline=bm25", *rules):
+        address, _, value = each.partition("=")
+        OmegaConf.update(cfg, address, int(value) if value.isdigit() else value, force_add=True)
+    cfg.config.engine = None
+    assert bm25_baselines(cfg) == {"arguana": own} == {"arguana": {"mrr_10": 1.0}}

@@ -18,7 +18,7 @@ from splade.evaluation.runs import read_run
 from splade.files import InputError, read_json
 from splade.results import read_result
 from splade.suites.catalogue import FORUMS, NANO
-from splade.workflow import suite_tasks, suites
+from splade.workflow.evaluating import suite_tasks, suites
 from tests.suites.trees import DOCUMENTS, beir, hub, judged
 
 BM25 = "engine=bm25"

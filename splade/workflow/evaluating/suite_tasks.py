@@ -23,11 +23,11 @@ from splade.evaluation.report import stored_facts
 from splade.files import InputError
 from splade.results import is_result, read_result, write_result
 from splade.suites import EvaluationSet, Parts
-from splade.workflow.conventions import conventions_of
 from splade.workflow.engines import Chosen, engine_at, engine_settings
+from splade.workflow.evaluating.conventions import conventions_of
+from splade.workflow.evaluating.systems import system_of
 from splade.workflow.query_sets import count_unknown_of
 from splade.workflow.searching import DROPPED, answer
-from splade.workflow.systems import system_of
 
 logger = logging.getLogger(__name__)
 

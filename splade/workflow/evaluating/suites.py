@@ -16,7 +16,7 @@ from splade.suites import averages_of, grid, index_name, missing_sets, parts_of
 from splade.suites.averages import MEAN, with_composites
 from splade.suites.catalogue import AVERAGES, COMPOSITES, units_of
 from splade.workflow.engines import Chosen
-from splade.workflow.suite_tasks import System, Task, evaluated, finished, rests_on, system_from
+from splade.workflow.evaluating.suite_tasks import System, Task, evaluated, finished, rests_on, system_from
 
 logger = logging.getLogger(__name__)
 
