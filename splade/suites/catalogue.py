@@ -91,9 +91,7 @@ def set_of(name: str, split: str | None = None) -> EvaluationSet:
         return _trec_dl(name, split or "test")
     if name.startswith(f"{NANOBEIR}/"):
         own = name.partition("/")[2]
-        return EvaluationSet(
-            name, split or "test", (f"nano-beir/{own}",), self_matches="off", titles="text",
-        )  # fmt: skip
+        return EvaluationSet(name, split or "test", (f"nano-beir/{own}",), self_matches="off", titles="text")
     split = split or "test"
     identifier = "webis-touche2020/v2" if name == "webis-touche2020" else name  # the corrected set, of 49 queries
     ids = [f"beir/{identifier}/{split}", *([f"beir/{identifier}"] if split == "test" else [])]
