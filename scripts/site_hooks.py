@@ -28,6 +28,7 @@ API = {
     "evaluation": ("splade.evaluation",),
     "results": ("splade.results", "splade.results.cost", "splade.results.conditions"),
     "comparing": ("splade.comparing", "splade.evaluation.fusion"),
+    "suites": ("splade.suites",),
     "mining": ("splade.mining",),
 }
 """The pages of the API reference, and the modules whose public names each of them shows."""

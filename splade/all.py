@@ -9,7 +9,8 @@ from splade.config import command
 from splade.data.collections.opening import open_collection, open_queries
 from splade.data.qrels import read_qrels
 from splade.engines.bm25 import rankings
-from splade.evaluation.metrics import evaluate as measure
+from splade.evaluation.conventions import SelfMatches
+from splade.evaluation.measured import measured
 from splade.files import InputError
 from splade.flops import flops
 from splade.index import make_index
@@ -19,6 +20,7 @@ from splade.training.distributed.processes import process_group
 from splade.utils.index_figure import index_figure
 from splade.workflow.checks import check_all
 from splade.workflow.engines import engine_at, named_engine
+from splade.workflow.evaluating.conventions import conventions_of
 from splade.workflow.query_sets import query_sets
 from splade.workflow.together import encode_share
 
@@ -68,18 +70,21 @@ def all_steps(cfg: DictConfig) -> dict[str, dict[str, float]]:
 
 
 def bm25_baselines(cfg: DictConfig) -> dict[str, dict[str, float]]:
-    """BM25's metrics on the query sets that have qrels, where ``config.baseline=bm25`` asks for them."""
+    """BM25's metrics on the query sets that have qrels, where ``config.baseline=bm25`` asks for them.
+
+    They are measured under the conventions of the model's own.
+    """
     if cfg.baseline.name is None or named_engine(cfg) == "bm25":
         return {}
     settings = {"k1": cfg.baseline.k1, "b": cfg.baseline.b}
-    found = {}
+    rules, found = conventions_of(cfg.get("conventions")), {}
     for chosen, queries in zip(query_sets(cfg), cfg.retrieve.queries, strict=True):
         if chosen.qrels is not None:
-            ranked = rankings(
-                open_collection(cfg.index.collection), open_queries(queries), cfg.search.top_k, **settings
-            )
-            run = {one.query_id: dict(zip(one.doc_ids, one.scores.tolist(), strict=True)) for one in ranked}
-            found[chosen.name] = measure(run, read_qrels(chosen.qrels), chosen.metrics)
+            own, k = SelfMatches(rules.self_matches, chosen.name), cfg.search.top_k
+            ranked = rankings(open_collection(cfg.index.collection), open_queries(queries), own.depth(k), **settings)
+            kept = own.of_rankings(ranked, k)
+            run = {one.query_id: dict(zip(one.doc_ids, one.scores.tolist(), strict=True)) for one in kept}
+            found[chosen.name] = measured(run, read_qrels(chosen.qrels), chosen.metrics, rules, own).metrics
     return found
 
 

@@ -49,7 +49,7 @@ def make_index(cfg: DictConfig) -> Opened:
     # Only here: texts, and vectors that are given, are indexed without torch.
     from splade.workflow.together import forget_shares, vectors_of_all
 
-    built = build(engine, vectors_of_all(cfg, documents), cfg.index.dir)
+    built = build(engine, vectors_of_all(documents, cfg.index.dir), cfg.index.dir)
     forget_shares(cfg.index.dir)
     return tell(built, cfg)
 

@@ -15,7 +15,9 @@ from splade.data.collections.collection import Collection
 from splade.data.collections.opening import open_collection, open_queries
 from splade.data.qrels import read_qrels
 from splade.data.vectors.shards import Stored
-from splade.evaluation.metrics import check_metrics, evaluate_per_query, means
+from splade.evaluation.conventions import SelfMatches
+from splade.evaluation.measured import measured
+from splade.evaluation.metrics import check_metrics
 from splade.evaluation.report import table
 from splade.evaluation.runs import read_run, write_run
 from splade.files import InputError, read_json, write_json
@@ -27,6 +29,7 @@ from splade.models.rerankers import Reranker, load_reranker
 from splade.progress import progress
 from splade.records import Qrels, Ranking, Run
 from splade.results import write_result
+from splade.workflow.evaluating.conventions import conventions_of
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +51,7 @@ class Job(NamedTuple):
 def rerank(cfg: DictConfig) -> dict[str, dict[str, float]]:
     """Write ``out_dir/<dataset>/<run>/<top_k>/`` for every given run; the metrics by that path."""
     depths, metrics = _depths(cfg.rerank.top_k), _metrics(cfg.rerank.metrics)
-    jobs = list(_jobs(cfg.rerank))
+    jobs, rules = list(_jobs(cfg.rerank)), conventions_of(cfg.get("conventions"))
     reranker = reranker_from(cfg)
     scored_by = {"reranker": about_reranker(reranker, cfg.rerank.fp16)}
     results = {}
@@ -61,8 +64,9 @@ def rerank(cfg: DictConfig) -> dict[str, dict[str, float]]:
                 run = reranked(reranker, job, top_k, folder, about, cfg.rerank.batch_size)
             logger.info("%s: %d queries reranked to depth %d, in %s", job.source, len(run), top_k, folder)
             if job.qrels is not None and metrics:
-                per_query = evaluate_per_query(run, job.qrels, metrics)
-                results[str(place)] = means(per_query)
+                own = SelfMatches(rules.self_matches, job.dataset)
+                found = measured(run, job.qrels, metrics, rules, own)
+                results[str(place)] = found.metrics
                 details = {
                     "dataset": job.dataset,
                     "system": f"{job.name} reranked to {top_k}",
@@ -71,7 +75,7 @@ def rerank(cfg: DictConfig) -> dict[str, dict[str, float]]:
                     "reranker": reranker.kind,
                     "settings": reranker.settings(),
                 }
-                write_result(folder, results[str(place)], details, per_query)
+                write_result(folder, found.metrics, details | found.details, found.per_query)
     print(table(results))
     return results
 

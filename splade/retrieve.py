@@ -11,8 +11,11 @@ from splade.config import command
 from splade.data.collections.opening import open_queries
 from splade.engines import Opened, Queries
 from splade.evaluate import evaluate
+from splade.evaluation.conventions import SelfMatches
 from splade.workflow.checks import check_retrieval
-from splade.workflow.engines import chosen_engine, engine_of_vectors
+from splade.workflow.engines import chosen_engine, engine_of_vectors, named_engine
+from splade.workflow.evaluating.conventions import conventions_of
+from splade.workflow.evaluating.systems import system_of
 from splade.workflow.given_vectors import given_queries
 from splade.workflow.searching import answer
 
@@ -30,9 +33,11 @@ def retrieve(cfg: DictConfig) -> dict[str, dict[str, float]]:
 
 def search_and_evaluate(cfg: DictConfig) -> dict[str, dict[str, float]]:
     """Search every query set, write the runs, evaluate them."""
-    opened, query_sets = given(cfg) if cfg.retrieve.vectors else from_texts(cfg)
+    opened, query_sets, system = given(cfg) if cfg.retrieve.vectors else from_texts(cfg)
+    policy = conventions_of(cfg.get("conventions")).self_matches
     for name, queries in zip(cfg.retrieve.names, query_sets, strict=True):
-        answer(opened, queries, Path(cfg.retrieve.out_dir) / name, cfg)
+        folder, own = Path(cfg.retrieve.out_dir) / name, SelfMatches(policy, name)
+        answer(opened, queries, folder, cfg, system=system, self_matches=own)
     return evaluate(cfg)
 
 
@@ -53,19 +58,21 @@ def tell_difference(cfg: DictConfig, metrics: dict[str, dict[str, float]]) -> No
             )
 
 
-def given(cfg: DictConfig) -> tuple[Opened, Iterator[Queries]]:
-    """The index, and the vectors of ``data.Q_VECTORS_PATH`` in its terms, set by set."""
+def given(cfg: DictConfig) -> tuple[Opened, Iterator[Queries], str]:
+    """The index, the vectors of ``data.Q_VECTORS_PATH`` in its terms, set by set, and the name of the system."""
     opened = engine_of_vectors(cfg, f"data.Q_VECTORS_PATH={cfg.retrieve.vectors}").open()
     sources, keys = cfg.retrieve.vectors, cfg.retrieve.vector_keys
-    return opened, (given_queries(source, opened, keys, cfg.search.force) for source in sources)
+    system = system_of(cfg, named_engine(cfg) or "inverted", ", ".join(map(str, sources)))
+    return opened, (given_queries(source, opened, keys, cfg.search.force) for source in sources), system
 
 
-def from_texts(cfg: DictConfig) -> tuple[Opened, Iterator[Queries]]:
-    """The index, and the queries of ``data.Q_COLLECTION_PATH`` as its engine takes them, set by set."""
+def from_texts(cfg: DictConfig) -> tuple[Opened, Iterator[Queries], str]:
+    """The index, the queries of ``data.Q_COLLECTION_PATH`` as its engine takes them, and the name of the system."""
     chosen = chosen_engine(cfg, cfg.index.dir)
     opened = chosen.at(cfg.index.dir).open()
     asking = chosen.source.queries(opened, cfg.search.force)
-    return opened, (asking.encode(open_queries(source)) for source in cfg.retrieve.queries)
+    system = system_of(cfg, chosen.name, "" if chosen.source.kind == "texts" else None)
+    return opened, (asking.encode(open_queries(source)) for source in cfg.retrieve.queries), system
 
 
 main = command(retrieve)

@@ -24,6 +24,7 @@ ROOMS = {
     "evaluation": BASE | {"data"},
     "results": BASE | {"data", "evaluation"},
     "comparing": BASE | {"kernels", "indexing", "data", "evaluation", "results"},
+    "suites": BASE | {"data", "evaluation"},
     "losses": BASE,
     "regularization": BASE,
     "models": BASE,
@@ -98,6 +99,7 @@ TORCH_FREE = BASE | {
     "evaluation",
     "results",
     "comparing",
+    "suites",
     "config",
 }
 ONLY = {

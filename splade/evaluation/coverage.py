@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from splade.evaluation.metrics import ordered
+from splade.evaluation.metrics import OURS, ordered
 from splade.files import InputError
 from splade.records import Qrels, Run
 
@@ -17,18 +17,19 @@ class Coverage(NamedTuple):
     unjudged: int  # queries of the run that the qrels do not hold
     judged_at_10: float  # share of the ten best results of answered queries that are judged
 
-    def sentence(self) -> str:
-        """The counts in words."""
+    def sentence(self, answered_only: bool = False) -> str:
+        """The counts in words; ``answered_only`` where queries without results are left out."""
         text = f"{self.judged} judged queries, {self.answered} answered"
         if self.judged > self.answered:
-            text += f", {self.judged - self.answered} without results (they count 0; {self.absent} not in the run)"
+            they = "are left out" if answered_only else "count 0"
+            text += f", {self.judged - self.answered} without results (they {they}; {self.absent} not in the run)"
         if self.unjudged:
             text += f"; {self.unjudged} queries of the run are not judged and left out"
         return f"{text}; {self.judged_at_10:.0%} of the ten best results are judged"
 
 
-def coverage(run: Run, qrels: Qrels) -> Coverage:
-    """Compare the ids of a run with those of qrels.
+def coverage(run: Run, qrels: Qrels, ties: str = OURS) -> Coverage:
+    """Compare the ids of a run with those of qrels; ``ties`` is the rule that tells the ten best results.
 
     Raises InputError where they share no query: the two are of different collections or splits.
     """
@@ -39,7 +40,7 @@ def coverage(run: Run, qrels: Qrels) -> Coverage:
             "They must be of the same collection and split"
         )
     answered = [query_id for query_id in qrels if run.get(query_id)]
-    best = [(query_id, doc_id) for query_id in answered for doc_id in ordered(run[query_id])[:10]]
+    best = [(query_id, doc_id) for query_id in answered for doc_id in ordered(run[query_id], ties)[:10]]
     found = sum(doc_id in qrels[query_id] for query_id, doc_id in best)
     return Coverage(
         judged=len(qrels),

@@ -73,6 +73,8 @@ def judges_of(
 ) -> list[tuple[list[Metric], BinaryJudge | GradedJudge]]:
     """The metrics in groups, each with its judge. ``level`` holds for metrics without one of their own.
 
+    A group measures one ranking: the whole one, or that of judged documents.
+
     Queries without a single judgement are in no judge. Raises InputError, naming query and document, for a grade
     that is no whole number or above ``LARGEST_GRADE``.
     """
@@ -80,12 +82,13 @@ def judges_of(
     for query_id, grades in judged.items():
         _refuse_grades(query_id, grades)
         refuse_unspeakable(query_id, grades)
-    groups: dict[int | None, list[Metric]] = {}
+    groups: dict[tuple[int | None, bool], list[Metric]] = {}
     for metric in metrics:
-        groups.setdefault(None if metric.measure in GRADED else metric.level or level, []).append(metric)
+        at = None if metric.measure in GRADED else metric.level or level
+        groups.setdefault((at, metric.judged_only), []).append(metric)
     return [
         (group, GradedJudge(judged, group) if at is None else BinaryJudge(judged, group, at))
-        for at, group in groups.items()
+        for (at, _), group in groups.items()
     ]
 
 

@@ -3,15 +3,22 @@
 Two conventions are ours. A judged query without results counts 0, because an average over answered
 queries rewards a system that gives up on the hard ones. And ties are broken by the order in which a
 run was written, which for our own runs is the document number: pytrec_eval would break them by
-document id and compare scores in single precision, so it is given ranks in place of scores.
+document id and compare scores in single precision, so it is given ranks in place of scores. Both have
+a switch: ``answered_only`` and ``ties``.
 """
 
 from collections.abc import Mapping, Sequence
+
+import numpy as np
 
 from splade.evaluation.judges import judges_of, refuse_unspeakable
 from splade.evaluation.names import Metric, parse_all
 from splade.files import InputError
 from splade.records import Qrels, Run
+
+OURS, TREC_EVAL = "ours", "trec_eval"
+TIES = (OURS, TREC_EVAL)
+"""The rules for equal scores: the order written, or trec_eval's."""
 
 
 def evaluate(
@@ -21,14 +28,18 @@ def evaluate(
     *,
     answered_only: bool = False,
     relevance_level: int = 1,
+    ties: str = OURS,
 ) -> dict[str, float]:
     """The mean of each metric over the judged queries, by the name it was asked by.
 
     ``answered_only`` averages over the judged queries with at least one result instead. Documents
     judged below ``relevance_level`` are not relevant for the binary metrics (nDCG keeps its graded
-    gains). Raises ValueError for an unknown metric, InputError where there is nothing to average over.
+    gains). ``ties`` is the rule of `ordered`. Raises ValueError for an unknown metric or rule, InputError where there
+    is nothing to average over.
     """
-    per_query = evaluate_per_query(run, qrels, metrics, answered_only=answered_only, relevance_level=relevance_level)
+    per_query = evaluate_per_query(
+        run, qrels, metrics, answered_only=answered_only, relevance_level=relevance_level, ties=ties
+    )
     return means(per_query, answered_only=answered_only)
 
 
@@ -44,6 +55,7 @@ def evaluate_per_query(
     *,
     answered_only: bool = False,
     relevance_level: int = 1,
+    ties: str = OURS,
 ) -> dict[str, dict[str, float]]:
     """Each metric of each judged query: ``{metric: {query id: value}}``; arguments as ``evaluate``.
 
@@ -55,16 +67,18 @@ def evaluate_per_query(
     wanted = parse_all(metrics)
     values: dict[str, dict[str, float]] = {metric.key: {} for metric in wanted}
     judges = judges_of(qrels, wanted, relevance_level)
-    for query_id in qrels:
+    for query_id, grades in qrels.items():
         results = run.get(query_id)
         if not results:
             if not answered_only:
                 for metric in wanted:
                     values[metric.key][query_id] = 0.0
             continue
-        ranks = _ranks(query_id, results)
+        order = _order(query_id, results, ties)
+        ranks = {False: _ranks(order), True: _ranks([doc_id for doc_id in order if doc_id in grades])}
         for group, judge in judges:
-            measured = judge.figures(query_id, ranks)
+            kept = ranks[group[0].judged_only]
+            measured = judge.figures(query_id, kept) if kept else {}
             for metric in group:
                 values[metric.key][query_id] = _figure(metric, measured) if measured else 0.0
     return values
@@ -75,18 +89,33 @@ def check_metrics(metrics: Sequence[str]) -> None:
     parse_all(metrics)
 
 
-def ordered(results: Mapping[str, float]) -> list[str]:
-    """Document ids best first: score descending, ties in the order written."""
-    return sorted(results, key=results.__getitem__, reverse=True)  # Python's sort is stable in reverse too
+def ordered(results: Mapping[str, float], ties: str = OURS) -> list[str]:
+    """Document ids best first: score descending, ties in the order written.
+
+    With ``ties="trec_eval"`` scores are compared in single precision, and ties go by document id, the last one first:
+    the order in which trec_eval reads a run. ValueError for another rule.
+    """
+    if ties == OURS:
+        return sorted(results, key=results.__getitem__, reverse=True)  # Python's sort is stable in reverse too
+    if ties != TREC_EVAL:
+        raise ValueError(f"ties must be one of {', '.join(TIES)}, got {ties!r}")
+    with np.errstate(over="ignore"):  # beyond single precision trec_eval has infinity as well
+        scores = np.fromiter(results.values(), np.float64, len(results)).astype(np.float32).tolist()
+    # Code points are in the order of their UTF-8 octets, which trec_eval compares.
+    return [doc_id for _, doc_id in sorted(zip(scores, results, strict=True), reverse=True)]
 
 
-def _ranks(query_id: str, results: Mapping[str, float]) -> dict[str, float]:
-    """Strictly decreasing whole numbers, exact in single precision, in our order of the results."""
+def _order(query_id: str, results: Mapping[str, float], ties: str) -> list[str]:
     for doc_id, score in results.items():
         if score != score:  # NaN has no place in an order
             raise InputError(f"the score of document {doc_id!r} for query {query_id!r} is NaN")
     refuse_unspeakable(query_id, results)
-    return {doc_id: float(len(results) - rank) for rank, doc_id in enumerate(ordered(results))}
+    return ordered(results, ties)
+
+
+def _ranks(order: Sequence[str]) -> dict[str, float]:
+    """Strictly decreasing whole numbers, exact in single precision, by document id."""
+    return {doc_id: float(len(order) - rank) for rank, doc_id in enumerate(order)}
 
 
 def _figure(metric: Metric, measured: Mapping[str, float]) -> float:

@@ -1,7 +1,9 @@
 """The spellings of a metric: ``mrr_10`` and ``MRR@10``, ``recall`` for its usual cut-offs, ``map(rel=2)``.
 
-A name is a family, a cut-off after ``_`` or ``@`` where the family takes one, and ``(rel=n)`` where
-documents judged below n are not to count as relevant. Case does not matter.
+A name is a family, a cut-off after ``_`` or ``@`` where the family takes one, and modifiers in parentheses before or
+after it. ``(rel=n)``: documents judged below n do not count as relevant. ``(judged_only)``: documents without a
+judgement leave the ranking before it is measured, as in ``nDCG(judged_only)@10``. Both: ``(rel=2,judged_only)``. Case
+does not matter.
 """
 
 import difflib
@@ -20,6 +22,7 @@ class Metric(NamedTuple):
     measure: str  # as pytrec_eval calls it, or "mrr" or "recall_cap"
     cut: int | None
     level: int | None  # None: the level of the whole evaluation
+    judged_only: bool = False  # of the ranking without the documents that have no judgement
 
 
 class Family(NamedTuple):
@@ -50,7 +53,9 @@ FAMILIES = {
 }
 
 _NAME = re.compile(r"(?P<family>[a-z_]+?)(?:[_@.](?P<cut>\d+))?")
-_LEVEL = re.compile(r"\(rel=(\d+)\)")
+_MODIFIERS = re.compile(r"\(([^()]*)\)")
+_LEVEL = re.compile(r"rel=(\d+)")
+_JUDGED_ONLY = {"judged_only": True, "judged_only=true": True, "judged_only=false": False}
 
 
 def parse(name: str) -> tuple[Metric, ...]:
@@ -60,25 +65,42 @@ def parse(name: str) -> tuple[Metric, ...]:
     ``recall_10`` and so on. Raises ValueError with the nearest names where there is no such metric.
     """
     text = str(name).strip()
-    levels = _LEVEL.findall(text)
-    match = _NAME.fullmatch(_LEVEL.sub("", text).lower())
+    match = _NAME.fullmatch(_MODIFIERS.sub("", text).lower())
     family = FAMILIES.get(match["family"]) if match else None
-    if match is None or family is None or len(levels) > 1:
+    if match is None or family is None:
         raise ValueError(_unknown(text))
-    level = int(levels[0]) if levels else None
+    level, judged_only = _modifiers(text)
     if match["cut"] is not None:
         cut = int(match["cut"])
         if family.cut is None:
             raise ValueError(f"the metric {text!r} takes no cut-off; write {match['family']!r}")
         if not 1 <= cut <= LARGEST_CUT:
             raise ValueError(f"the metric {text!r} has the cut-off {cut}; it must be at least 1, at most {LARGEST_CUT}")
-        return (Metric(text, family.cut, cut, level),)
+        return (Metric(text, family.cut, cut, level, judged_only),)
     if family.plain is not None:
-        return (Metric(text, family.plain, None, level),)
+        return (Metric(text, family.plain, None, level, judged_only),)
     if not family.cuts:
         raise ValueError(f"the metric {text!r} needs a cut-off, as in '{text}@100'")
-    suffix = "" if level is None else f"(rel={level})"
-    return tuple(Metric(f"{family.cut}_{cut}{suffix}", str(family.cut), cut, level) for cut in family.cuts)
+    kept = ([] if level is None else [f"rel={level}"]) + ["judged_only"] * judged_only
+    suffix = f"({','.join(kept)})" if kept else ""
+    return tuple(Metric(f"{family.cut}_{cut}{suffix}", str(family.cut), cut, level, judged_only) for cut in family.cuts)
+
+
+def _modifiers(text: str) -> tuple[int | None, bool]:
+    """The relevance level, and whether unjudged documents leave; ValueError for another modifier, or one twice."""
+    level, judged_only = None, None
+    for written in (part.strip().lower() for group in _MODIFIERS.findall(text) for part in group.split(",")):
+        match = _LEVEL.fullmatch(written)
+        if match and level is None:
+            level = int(match[1])
+        elif written in _JUDGED_ONLY and judged_only is None:
+            judged_only = _JUDGED_ONLY[written]
+        else:
+            raise ValueError(
+                f"the metric {text!r} has the modifier {written!r}; accepted, once each: rel=N (lowest relevant "
+                "grade), judged_only (documents without a judgement leave the ranking)"
+            )
+    return level, bool(judged_only)
 
 
 def parse_all(names: Sequence[str]) -> list[Metric]:

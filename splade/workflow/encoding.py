@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig
 
 from splade.data.collections.collection import Collection, collection_state
+from splade.data.text_files.formats import TITLE_TEXT
 from splade.data.vectors.shards import Shard
 from splade.dense.index import in_matrix
 from splade.encoding import Encoder
@@ -125,6 +126,7 @@ def about_vectors(encoder: Encoder, collection: Collection) -> dict[str, Any]:
         "precision": encoder.precision,
         "collection_docs": len(collection),
     }
+    about |= {} if collection.titles == TITLE_TEXT else {"titles": collection.titles}
     if not source.is_file():
         return about | {"collection": str(collection.source)}
     checksum = 0

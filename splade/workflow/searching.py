@@ -1,7 +1,6 @@
 """Search query sets with any engine: runs, metrics' files and what they rest on. This module starts without torch."""
 
 import logging
-from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ import numpy as np
 from omegaconf import DictConfig
 
 from splade.engines.protocol import Opened, Queries
+from splade.evaluation.conventions import SelfMatches
 from splade.evaluation.efficiency import latency_summary
 from splade.evaluation.runs import write_run
 from splade.files import write_json
@@ -19,6 +19,8 @@ from splade.workflow.costs import build_costs, write_conditions
 
 logger = logging.getLogger(__name__)
 
+DROPPED = Path("stats", "dropped.json")
+
 
 def answer(
     opened: Opened,
@@ -26,31 +28,41 @@ def answer(
     folder: str | Path,
     cfg: DictConfig,
     *,
-    k: int | None = None,
-    keep: Callable[[Iterable[Ranking]], Iterable[Ranking]] = lambda rankings: rankings,
+    system: str | None = None,
+    self_matches: SelfMatches | None = None,
 ) -> Run:
     """Search ``queries``; write ``run.json``, ``run.trec`` and ``stats/`` into ``folder``.
 
-    ``k`` stands in for ``config.top_k``, and ``keep`` sees the rankings before they are written.
+    ``system`` is the name that the result is told by. ``self_matches``
+    drops documents that are their own queries; a query is then searched for one document more.
+
     ``stats/q_stats.json`` counts the queries; of sparse ones it has the mean non-zeros (``L0_q``) and the terms that
-    the index does not know. ``stats/search_stats.json`` says what the result rests on: engine, index, model, FLOPS,
-    latency. ``stats/costs.json`` has time, memory and energy of searching, of encoding the queries, and of the index;
-    ``stats/conditions.json`` versions, machine, revision, seed and command, and ``config.yaml`` the whole config.
+    the index does not know. ``stats/search_stats.json`` says what the result rests on: system, engine, index, model,
+    FLOPS, latency. ``stats/costs.json`` has time, memory and energy of searching, of encoding the queries, and of the
+    index; ``stats/conditions.json`` versions, machine, revision, seed and command, and ``config.yaml`` the whole config.
+    ``stats/dropped.json`` names the rule of self-matches and the queries that lost one, if any did.
     """
     settings, folder, n_queries = cfg.search, Path(folder), len(queries.vectors.ids)
-    depth = min(k or settings.top_k, max(opened.n_docs, 1))
+    k = settings.top_k
+    own = self_matches or SelfMatches("off", "")
+    depth = min(own.depth(k), max(opened.n_docs, 1))
     seconds: list[float] = []
     how = {"n_threads": settings.n_threads, "threshold": settings.threshold}
     with Meter() as meter:
         found = opened.search(queries, depth, **how, seconds=seconds)
         rankings: list[Ranking] = list(progress(found, desc="search", unit="query", total=n_queries))
-    run = write_run(folder, keep(rankings))
+    run = write_run(folder, own.of_rankings(rankings, k))
+    if own.dropped:
+        write_json(folder / DROPPED, {"self_matches": own.policy, "queries": own.dropped})
+    else:
+        (folder / DROPPED).unlink(missing_ok=True)
     write_json(folder / "stats" / "q_stats.json", query_statistics(queries))
     facts = opened.facts(queries)
     sizes: dict[str, Any] = {name: facts.pop(name) for name in ("index", "flops") if name in facts}
     told: dict[str, Any] = {
+        **({} if system is None else {"system": system}),
         **facts,
-        "top_k": k or settings.top_k,
+        "top_k": k,
         "threshold": settings.threshold,
         **sizes,
         "index_fingerprint": opened.fingerprint,

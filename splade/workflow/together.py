@@ -14,6 +14,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from splade.data.collections.collection import Collection
 from splade.data.collections.opening import open_collection
 from splade.data.vectors.vectors import open_vectors
 from splade.engines import Documents
@@ -21,7 +22,7 @@ from splade.results.cost import Meter
 from splade.training.distributed.processes import meet, on_first_rank, world
 from splade.workflow.costs import add_costs
 from splade.workflow.encoding import encode_shard, encoded_documents, encoder_from, shard_of
-from splade.workflow.engines import FromModel, chosen_engine, said
+from splade.workflow.engines import Chosen, FromModel, chosen_engine, said
 from splade.workflow.given_vectors import given_documents
 
 logger = logging.getLogger(__name__)
@@ -38,28 +39,44 @@ def encode_share(cfg: DictConfig) -> bool:
         return rank == 0
     gc.collect()  # what a training before this left holds memory of the device
     chosen = chosen_engine(cfg)
-    if not isinstance(chosen.source, FromModel) or chosen.source.kind != "sparse":
-        if rank == 0:
-            logger.info(
-                "an index of %s is made by one process: the other %d leave", said(chosen.source.kind), n_processes - 1
-            )
-        return rank == 0
-    collection, encoder = open_collection(cfg.index.collection), encoder_from(cfg, chosen.source.model, "document")
-    documents = encoded_documents(encoder, collection)
-    if not on_first_rank(lambda: chosen.at(cfg.index.dir).is_built(documents)):
-        with Meter() as meter:
-            encode_shard(encoder, collection, shard_of(None, os.environ), _folder(cfg, documents, n_processes))
-            meet()  # the slowest one's time is that of all
-        if rank == 0:
-            costs = meter.told()
-            add_costs(cfg.index.dir, {"encode_seconds": costs.pop("seconds"), **costs})
-    meet()
+    if is_shared(chosen):
+        encode_own_share(chosen, open_collection(cfg.index.collection), cfg.index.dir)
     return rank == 0
 
 
-def vectors_of_all(cfg: DictConfig, documents: Documents) -> Documents:
+def is_shared(chosen: Chosen) -> bool:
+    """True where several processes share the encoding for an engine; said where they do not."""
+    if isinstance(chosen.source, FromModel) and chosen.source.kind == "sparse":
+        return True
+    rank, n_processes = world()
+    if rank == 0:
+        logger.info(
+            "an index of %s is made by one process: the other %d leave", said(chosen.source.kind), n_processes - 1
+        )
+    return False
+
+
+def encode_own_share(chosen: Chosen, collection: Collection, index_dir: str | Path) -> None:
+    """Encode this process's share of ``collection`` for the index at ``index_dir``, unless that is there already.
+
+    Called by all processes of a group, of an engine that `is_shared`. Returns when all have encoded.
+    """
+    encoder = encoder_from(chosen.cfg, chosen.source.model, "document")  # type: ignore[attr-defined]
+    documents = encoded_documents(encoder, collection)
+    rank, n_processes = world()
+    if not on_first_rank(lambda: chosen.at(index_dir).is_built(documents)):
+        with Meter() as meter:
+            encode_shard(encoder, collection, shard_of(None, os.environ), _folder(index_dir, documents, n_processes))
+            meet()  # the slowest one's time is that of all
+        if rank == 0:
+            costs = meter.told()
+            add_costs(index_dir, {"encode_seconds": costs.pop("seconds"), **costs})
+    meet()
+
+
+def vectors_of_all(documents: Documents, index_dir: str | Path) -> Documents:
     """``documents``, their vectors taken from the shares where all processes have encoded theirs."""
-    folder = _folder(cfg, documents, int(os.environ.get("WORLD_SIZE", "1")))
+    folder = _folder(index_dir, documents, int(os.environ.get("WORLD_SIZE", "1")))
     if not folder.is_dir():
         return documents
     # How many texts were cut is what each process has said of its share.
@@ -73,8 +90,8 @@ def forget_shares(index_dir: str | Path) -> None:
         shutil.rmtree(folder)
 
 
-def _folder(cfg: DictConfig, documents: Documents, n_processes: int) -> Path:
+def _folder(index_dir: str | Path, documents: Documents, n_processes: int) -> Path:
     """The place of the shares, other for other texts, models and numbers of processes."""
     about = json.dumps([documents.fingerprint, documents.origin], sort_keys=True)
-    path = Path(cfg.index.dir)
+    path = Path(index_dir)
     return path.with_name(f".{path.name}.vectors-{zlib.crc32(about.encode()):08x}-of-{n_processes}")

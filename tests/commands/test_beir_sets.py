@@ -2,15 +2,21 @@
 
 import pytest
 
-from splade.beir_eval import beir_parts
 from splade.data.collections.opening import open_collection
 from splade.data.qrels import read_qrels
 from splade.files import InputError
+from splade.suites import parts_of, sets_of
 from tests.data.writing import jsonl, put
 
 ir_datasets = pytest.importorskip("ir_datasets")
 requests = pytest.importorskip("requests")
 HOST = "https://data.example.org/scifact.zip"
+
+
+def beir_parts(name, path, split):
+    (one,) = sets_of(name, split)
+    parts = parts_of(one, path)
+    return parts.documents, parts.queries, parts.qrels
 
 
 def beir_folder(folder, suffix):

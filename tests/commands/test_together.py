@@ -7,7 +7,6 @@ import sys
 import pytest
 
 from splade import distil
-from splade.config import configure
 from splade.engines import Documents
 from splade.files import InputError, read_json
 from splade.indexing import InvertedIndex
@@ -102,7 +101,6 @@ def test_distillation_on_several_processes_is_refused_before_any_of_it(monkeypat
 
 
 def test_without_shares_the_vectors_are_the_models_own(place):
-    cfg = configure("index", [*MODEL, TEXTS, f"config.index_dir={place / 'index'}"])
     documents = Documents(lambda start: [], 3, None, "f" * 32, {"collection": "c"})
-    assert vectors_of_all(cfg, documents) is documents
+    assert vectors_of_all(documents, place / "index") is documents
     forget_shares(place / "index")

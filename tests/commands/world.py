@@ -86,7 +86,12 @@ def build(root: Path) -> Path:
         _json(data / file, QRELS)
     _json(data / "idf.json", {"heat": 2.5, "sun": 3.0, "bridge": 3.5, "honey": 2.0})
     _supervision(data)
-    beir = root / "data" / "beir" / "scifact"
+    for name in ("scifact", "nfcorpus"):
+        _beir(root / "data" / "beir" / name, passages)
+    return root
+
+
+def _beir(beir: Path, passages: Mapping[str, str]) -> None:
     beir.mkdir(parents=True)
     (beir / "corpus.jsonl").write_text(
         "".join(json.dumps({"_id": doc, "title": "", "text": text}) + "\n" for doc, text in passages.items())
@@ -97,7 +102,6 @@ def build(root: Path) -> Path:
     (beir / "qrels").mkdir()
     judged = "".join(f"{query}\t{doc}\t1\n" for query, docs in QRELS.items() for doc in docs)
     (beir / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\n" + judged)
-    return root
 
 
 def _supervision(data: Path) -> None:

@@ -67,7 +67,7 @@ def parse_overrides(overrides: Sequence[str]) -> list[Override]:
         except HydraException as error:
             raise ConfigError(
                 f"cannot read the override {text!r}: {_first_line(error)}; expected key=value, +key=value or ~key "
-                "(quote what has spaces or commas: 'key=\"a b\"')"
+                "(quote what has spaces, commas or parentheses: 'key=\"a b\"')"
             ) from error
     return found
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from splade.data.text_files.formats import TITLE_TEXT
 from splade.files import InputError
 from splade.records import Text
 
@@ -16,12 +17,18 @@ logger = logging.getLogger(__name__)
 
 
 def collection_state(collection: "Collection") -> dict[str, Any]:
-    """Describe the present state of a collection's file, to notice changes: path, size, time of change."""
-    source = Path(collection.source)
-    state: dict[str, Any] = {"collection": str(collection.source)}
-    if source.is_file():
-        state |= {"bytes": source.stat().st_size, "modified_ns": source.stat().st_mtime_ns}
-    return state
+    """Describe the present state of a collection's file, to notice changes: path, size, time of change.
+
+    Titles that are not read are part of it.
+    """
+    state: dict[str, Any] = {"collection": str(collection.source)} | file_state(collection.source)
+    return state if collection.titles == TITLE_TEXT else state | {"titles": collection.titles}
+
+
+def file_state(path: str | Path) -> dict[str, Any]:
+    """Size and time of change of a file; empty for what is none."""
+    path = Path(path)
+    return {"bytes": path.stat().st_size, "modified_ns": path.stat().st_mtime_ns} if path.is_file() else {}
 
 
 class Collection(ABC):
@@ -29,6 +36,8 @@ class Collection(ABC):
 
     source: str
     """The file or the ir_datasets id that the texts come from."""
+    titles: str = TITLE_TEXT
+    """The way with documents' titles, as of :data:`splade.data.text_files.formats.TITLES`."""
 
     @abstractmethod
     def __len__(self) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splade.data.collections.collection import Collection
-from splade.data.text_files.formats import JsonLines, LineFormat, Tsv, parse_line, parsed
+from splade.data.text_files.formats import TITLE_TEXT, JsonLines, LineFormat, Tsv, parse_line, parsed
 from splade.data.text_files.ids import IdTable, SeenHashes, hash_ids
 from splade.data.text_files.lines import LineFile
 from splade.files import InputError
@@ -26,13 +26,14 @@ class FileCollection(Collection):
     text (line offset, id hash, number): 180 MB for 8.8 million, twice that for a moment. A ``.gz`` is
     unpacked to an unnamed temporary file only for reading single texts. Whichever way it is read,
     malformed lines and repeated ids raise InputError with file and line, and empty texts are counted
-    into one warning.
+    into one warning. ``titles`` is the way of :class:`splade.data.text_files.formats.JsonLines` with titles.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, titles: str = TITLE_TEXT) -> None:
         self.path = Path(path)
         self.source = str(path)
-        self._format = _format_of(self.path)
+        self._format = _format_of(self.path, titles)
+        self.titles = self._format.titles if isinstance(self._format, JsonLines) else TITLE_TEXT
         self._file = LineFile(self.path)
         self._offsets: NDArray[np.int64] | None = None  # [texts + 1], bytes of the unpacked file
         self._table: IdTable | None = None
@@ -130,8 +131,8 @@ class FileCollection(Collection):
             self._warned = True
 
 
-def _format_of(path: Path) -> LineFormat:
+def _format_of(path: Path, titles: str) -> LineFormat:
     suffix = Path(path.name.removesuffix(".gz")).suffix
     if suffix not in FORMATS:
         raise InputError(f"{path}: unknown kind of file; accepted are {', '.join(FORMATS)}, and each with .gz")
-    return FORMATS[suffix]()
+    return JsonLines(titles) if FORMATS[suffix] is JsonLines else FORMATS[suffix]()

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splade.data.collections.collection import Collection
+from splade.data.text_files.formats import TEXT, TITLE_TEXT
 from splade.data.text_files.ids import IdTable, SeenHashes, hash_ids
 from splade.data.text_files.sources import downloading
 from splade.files import InputError
@@ -22,8 +23,8 @@ class IrDocuments(Collection):
     Finding an id reads all documents once and keeps 12 bytes for each.
     """
 
-    def __init__(self, dataset: Any, source: str) -> None:
-        self.source = source
+    def __init__(self, dataset: Any, source: str, titles: str = TITLE_TEXT) -> None:
+        self.source, self.titles = source, titles
         self._dataset = dataset
         self._table: IdTable | None = None
 
@@ -35,7 +36,8 @@ class IrDocuments(Collection):
 
     def iterate(self, start: int = 0) -> Iterator[Text]:
         with downloading(self.source):
-            yield from map(text_of, itertools.islice(self._dataset.docs_iter(), start, None))
+            records = itertools.islice(self._dataset.docs_iter(), start, None)
+            yield from (text_of(record, self.titles) for record in records)
 
     def find(self, ids: Sequence[str]) -> NDArray[np.int64]:
         return self._ids().find(ids, lambda number: self.at(number).id)
@@ -44,7 +46,7 @@ class IrDocuments(Collection):
         if not 0 <= number < len(self):
             raise IndexError(f"{self.source}: no document has number {number}; there are {len(self)}")
         with downloading(self.source):
-            return text_of(next(iter(self._dataset.docs_iter()[number : number + 1])))
+            return text_of(next(iter(self._dataset.docs_iter()[number : number + 1])), self.titles)
 
     def texts(self, ids: Sequence[str]) -> list[str]:
         with downloading(self.source):
@@ -52,7 +54,7 @@ class IrDocuments(Collection):
         unknown = next((id for id in ids if id not in found), None)
         if unknown is not None:
             raise InputError(f"{self.source}: no text has the id {unknown!r}")
-        return [text_of(found[id]).text for id in ids]
+        return [text_of(found[id], self.titles).text for id in ids]
 
     def _ids(self) -> IdTable:
         if self._table is None:
@@ -100,10 +102,14 @@ class IrQueries(Collection):
         return self._queries[number]
 
 
-def text_of(record: Any) -> Text:
-    """A document or query of ir_datasets: title, space, text; else what the package calls its default text."""
+def text_of(record: Any, titles: str = TITLE_TEXT) -> Text:
+    """A document or query of ir_datasets: title, space, text; else what the package calls its default text.
+
+    With ``titles="text"`` a document's title is not read.
+    """
     if hasattr(record, "query_id"):
         return Text(record.query_id, record.text if hasattr(record, "text") else record.default_text())
     if hasattr(record, "title") and hasattr(record, "text"):
-        return Text(record.doc_id, f"{record.title or ''} {record.text or ''}".strip())
+        text = record.text or ""
+        return Text(record.doc_id, text if titles == TEXT else f"{record.title or ''} {text}".strip())
     return Text(record.doc_id, record.default_text())

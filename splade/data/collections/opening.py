@@ -12,15 +12,20 @@ from splade.data.collections.file_collection import FileCollection
 from splade.data.collections.irds import IrDocuments, IrQueries
 from splade.data.collections.readers import own_collection
 from splade.data.qrels import read_qrels
+from splade.data.text_files.formats import TITLE_TEXT
 from splade.data.text_files.sources import PREFIX, find_file, ir_dataset, split_of
 
 COLLECTION_FILES = ("raw.tsv", "raw.tsv.gz", "corpus.jsonl", "corpus.jsonl.gz")
 QUERY_FILES = ("raw.tsv", "raw.tsv.gz", "queries.jsonl", "queries.jsonl.gz")
 
 
-def open_collection(source: str | Path | Collection) -> Collection:
-    """The documents that ``source`` names; without them an InputError that lists the files looked for."""
-    return _open(source, COLLECTION_FILES, "docs")
+def open_collection(source: str | Path | Collection, *, titles: str = TITLE_TEXT) -> Collection:
+    """The documents that ``source`` names; without them an InputError that lists the files looked for.
+
+    ``titles="text"`` reads no titles where the source has some; a collection, and what a reader of the user's own
+    finds, is as it is.
+    """
+    return _open(source, COLLECTION_FILES, "docs", titles)
 
 
 def open_queries(source: str | Path | Collection, *, split: str | None = None) -> Collection:
@@ -39,17 +44,17 @@ def open_queries(source: str | Path | Collection, *, split: str | None = None) -
     return Selection(queries, read_qrels(folder, split=split))
 
 
-def _open(source: str | Path | Collection, names: tuple[str, ...], what: str) -> Collection:
+def _open(source: str | Path | Collection, names: tuple[str, ...], what: str, titles: str = TITLE_TEXT) -> Collection:
     if isinstance(source, Collection):
         return source
     kind = {"docs": "a collection", "queries": "queries"}[what]
     path = None if str(source).startswith(PREFIX) else find_file(source, names, kind.removeprefix("a "))
     if path is not None:
-        return FileCollection(path)
+        return FileCollection(path, titles)
     own = own_collection(str(source))
     if own is not None:
         return own
     files = f"a .tsv or .jsonl file (.gz too), a folder with {', '.join(names)}"
     looked_for = f"{kind}: {files}, or an ir_datasets id; or my_module.reader:PATH"
     dataset = ir_dataset(str(source), what, looked_for)
-    return IrDocuments(dataset, str(source)) if what == "docs" else IrQueries(dataset, str(source))
+    return IrDocuments(dataset, str(source), titles) if what == "docs" else IrQueries(dataset, str(source))

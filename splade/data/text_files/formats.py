@@ -65,19 +65,29 @@ class Tsv:
         return Scanned(hash_spans(characters, chunk.starts, tab - chunk.starts), tab + 1 == chunk.ends)
 
 
+TITLE_TEXT, TEXT = "title_text", "text"
+TITLES = (TITLE_TEXT, TEXT)
+"""The ways to treat a document's title: it stands before the text, or is not read."""
+
+
 class JsonLines:
     """``{"_id" or "id": …, "title": …, "text" or "contents": …}``; the text is title, space, text, stripped.
 
-    Without a title (or with null) the text stands alone, as it is.
+    Without a title (or with null), and with ``titles="text"``, the text stands alone, as it is.
     """
+
+    def __init__(self, titles: str = TITLE_TEXT) -> None:
+        if titles not in TITLES:
+            raise ValueError(f"titles must be one of {', '.join(TITLES)}, got {titles!r}")
+        self.titles = titles
 
     def parse(self, line: bytes) -> Text:
         if not line.strip():
             raise ValueError("blank line; remove it")
-        return self.text_of(json_object(line))
+        return self.text_of(json_object(line), self.titles)
 
     @staticmethod
-    def text_of(record: dict[str, Any]) -> Text:
+    def text_of(record: dict[str, Any], titles: str = TITLE_TEXT) -> Text:
         """The text of an object; ValueError names the fault."""
         id = _id_of(record)
         text = record["text"] if "text" in record else record.get("contents")
@@ -88,6 +98,8 @@ class JsonLines:
             return Text(id, text)
         if not isinstance(title, str):
             raise ValueError(f"title must be a string or null, got {_shown(title)}")
+        if titles == TEXT:
+            return Text(id, text)
         return Text(id, f"{title} {text}".strip())
 
     def scan(self, path: Path, chunk: Chunk) -> Scanned:

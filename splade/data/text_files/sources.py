@@ -10,6 +10,11 @@ from urllib.parse import urlsplit
 from splade.files import InputError
 
 PREFIX = "irds:"
+_switched_off: list[bool] = []  # one for each `no_downloads` that is open
+
+
+class SwitchedOffError(OSError):
+    """A download that was refused."""
 
 
 class NotDownloadedError(InputError):
@@ -87,6 +92,42 @@ def is_known(source: str) -> bool:
 
 
 @contextmanager
+def no_downloads(switched_off: bool = True) -> Iterator[None]:
+    """Let ir_datasets read what is on this machine and download nothing inside the block, if ``switched_off``.
+
+    What it would have to download is a NotDownloadedError where `downloading` stands around it.
+    """
+    if not switched_off:
+        yield
+        return
+    try:
+        from ir_datasets.util import download
+    except ImportError:  # nothing downloads
+        yield
+        return
+
+    def refuse(_: Any) -> Any:
+        raise SwitchedOffError("downloads are switched off")
+
+    loaders = [kind for kind in download.BaseDownload.__subclasses__() if kind is not download.LocalDownload]
+    before = {kind: kind.stream for kind in loaders}
+    for kind in loaders:
+        kind.stream = refuse
+    _switched_off.append(True)
+    try:
+        yield
+    finally:
+        _switched_off.pop()
+        for kind, stream in before.items():
+            kind.stream = stream
+
+
+def downloads_allowed() -> bool:
+    """False inside `no_downloads`."""
+    return not _switched_off
+
+
+@contextmanager
 def downloading(source: str) -> Iterator[None]:
     """Around what makes ir_datasets download ``source``: its failure to do so becomes NotDownloadedError.
 
@@ -108,6 +149,8 @@ def downloading(source: str) -> Iterator[None]:
 
 def _download_problem(error: BaseException) -> str | None:
     """Why a download failed, in a few words; None for an error that is not of a download."""
+    if isinstance(error, SwitchedOffError) or (_switched_off and "download sources failed" in str(error)):
+        return "downloads are switched off"
     if isinstance(error, RuntimeError):
         return "all its sources failed" if "download sources failed" in str(error) else None
     if not type(error).__module__.startswith(("requests.", "urllib3.")):
