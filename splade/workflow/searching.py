@@ -33,14 +33,14 @@ def answer(
 ) -> Run:
     """Search ``queries``; write ``run.json``, ``run.trec`` and ``stats/`` into ``folder``.
 
-    ``system`` is the name that the result is told by. ``self_matches``
-    drops documents that are their own queries; a query is then searched for one document more.
+    ``system`` is the name that the result is told by. ``self_matches`` drops documents that are their own queries; a
+    query is then searched for one document more.
 
-    ``stats/q_stats.json`` counts the queries; of sparse ones it has the mean non-zeros (``L0_q``) and the terms that
-    the index does not know. ``stats/search_stats.json`` says what the result rests on: system, engine, index, model,
-    FLOPS, latency. ``stats/costs.json`` has time, memory and energy of searching, of encoding the queries, and of the
-    index; ``stats/conditions.json`` versions, machine, revision, seed and command, and ``config.yaml`` the whole config.
-    ``stats/dropped.json`` names the rule of self-matches and the queries that lost one, if any did.
+    In ``stats/``: ``q_stats.json`` counts the queries; of sparse ones it has the mean non-zeros (``L0_q``) and the
+    terms that the index does not know. ``search_stats.json`` says what the result rests on: system, engine, index,
+    model, FLOPS, latency. ``costs.json`` has time, memory and energy of searching, of encoding the queries, and of the
+    index. ``conditions.json`` has versions, machine, revision, seed and command. ``dropped.json`` names the rule of
+    self-matches and the queries that lost one, if any did. Beside, ``config.yaml`` is the whole config.
     """
     settings, folder, n_queries = cfg.search, Path(folder), len(queries.vectors.ids)
     k = settings.top_k
