@@ -1,7 +1,7 @@
 """Search query sets with any engine: runs, metrics' files and what they rest on. This module starts without torch."""
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,8 @@ from omegaconf import DictConfig
 from splade.engines.protocol import Opened, Queries
 from splade.evaluation.efficiency import latency_summary
 from splade.evaluation.runs import write_run
-from splade.files import write_json
+from splade.files import InputError, write_json
+from splade.indexing.format.pruning import Pruning, prune_vectors
 from splade.progress import progress
 from splade.records import Ranking, Run, SparseBatch
 
@@ -30,11 +31,12 @@ def answer(
     """Search ``queries``; write ``run.json``, ``run.trec`` and ``stats/`` into ``folder``.
 
     ``settings`` is the wired ``search`` node; ``k`` stands in for its ``top_k``, and ``keep`` sees the rankings
-    before they are written. ``stats/q_stats.json`` counts the queries; of sparse ones it has the mean non-zeros
-    (``L0_q``) and the terms that the index does not know. ``stats/search_stats.json`` says what the result rests on:
-    engine, index, model, FLOPS, latency.
+    before they are written. ``stats/q_stats.json`` counts the queries as they were searched; of sparse ones it has
+    the mean non-zeros (``L0_q``) and the terms that the index does not know. ``stats/search_stats.json`` says what the
+    result rests on: engine, index, model, pruning of queries, FLOPS, latency.
     """
     folder, n_queries = Path(folder), len(queries.vectors.ids)
+    queries, pruning = pruned_queries(queries, settings)
     depth = min(k or settings.top_k, max(opened.n_docs, 1))
     seconds: list[float] = []
     found = opened.search(queries, depth, n_threads=settings.n_threads, threshold=settings.threshold, seconds=seconds)
@@ -47,6 +49,7 @@ def answer(
         **facts,
         "top_k": k or settings.top_k,
         "threshold": settings.threshold,
+        **({"query_pruning": pruning} if pruning else {}),
         **sizes,
         "index_fingerprint": opened.fingerprint,
         "model_fingerprint": queries.fingerprint,
@@ -55,6 +58,30 @@ def answer(
     write_json(folder / "stats" / "search_stats.json", told)
     logger.info("%d queries; runs in %s", n_queries, folder)
     return run
+
+
+def pruned_queries(queries: Queries, settings: Mapping[Any, Any]) -> tuple[Queries, dict[str, Any]]:
+    """``queries`` with the heaviest of their terms that the ``search`` node keeps, and an account of the pruning.
+
+    The account is empty where nothing is pruned: ``prune_top_terms`` is null and ``prune_mass`` 1. Terms that the
+    index does not know were left out before and have no part in the mass. InputError for queries that are not sparse.
+    """
+    rules = Pruning(top_terms=settings.get("prune_top_terms"), mass=settings.get("prune_mass", 1.0))
+    if not rules.prunes:
+        return queries, {}
+    if not isinstance(queries.vectors, SparseBatch):
+        raise InputError(f"{pruning_said(settings)}: only sparse queries have terms to leave out. Remove it")
+    before, (rows, _) = queries.vectors.rows, prune_vectors(queries.vectors.rows, rules.top_terms, rules.mass)
+    account = {"top_terms": rules.top_terms, "mass": rules.mass}
+    account |= {"terms_before": len(before.columns), "terms_kept": len(rows.columns)}
+    return queries._replace(vectors=queries.vectors._replace(rows=rows)), account
+
+
+def pruning_said(settings: Mapping[Any, Any]) -> str:
+    """The settings that prune queries, with their values; "" where none does."""
+    off = {"prune_top_terms": None, "prune_mass": 1.0}
+    said = {name: settings.get(name, nothing) for name, nothing in off.items()}
+    return " and ".join(f"config.search.{name}={value}" for name, value in said.items() if value != off[name])
 
 
 def query_statistics(queries: Queries) -> dict[str, Any]:
