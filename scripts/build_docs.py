@@ -61,7 +61,8 @@ TASKS = {
     "BM25 inside": ("idf", "add_bm25"),
     "Index": ("index", "encode", "update"),
     "Search and evaluate": (
-        "retrieve", "evaluate", "evaluation.eval", "flops", "utils.index_figure", "beir_eval", "create_anserini",
+        "retrieve", "evaluate", "evaluation.eval", "flops", "utils.index_figure", "beir_eval", "tradeoffs",
+        "create_anserini",
     ),
     "Distil": ("mine", "score", "distil"),
     "Rerank": ("hf_train_reranker", "rerank"),

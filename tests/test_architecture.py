@@ -28,6 +28,7 @@ ROOMS = {
     "models": BASE,
     "encoding": BASE | {"models", "data"},
     "engines": BASE | {"kernels", "indexing", "search", "dense", "data"},
+    "grids": BASE | {"kernels", "indexing", "search", "dense", "data", "engines", "evaluation", "results"},
     "exporting": BASE | {"models", "data", "encoding", "kernels", "indexing", "search", "dense", "evaluation"},
     "training": BASE
     | {
@@ -96,6 +97,7 @@ TORCH_FREE = BASE | {
     "data",
     "evaluation",
     "results",
+    "grids",
     "config",
 }
 ONLY = {
