@@ -78,7 +78,7 @@ def markdown(outcomes: Sequence[SetOutcome], settings: str) -> str:
     lines += [
         "Differences are to the baseline. *bytes* are the index on the disk, *postings* those in it, *FLOPS* the "
         "expected postings that a query and a document share. *ms* is the mean over queries of each query's median "
-        "over the passes. *same 10* is the share of the baseline's ten best documents that are among the ten best. "
+        "over the passes. *same top 10* is the share of the baseline's ten best documents that are among the ten best. "
         "**b** and **t**: no other point is as good with fewer bytes, or in less time.",
         "",
     ]
@@ -87,7 +87,7 @@ def markdown(outcomes: Sequence[SetOutcome], settings: str) -> str:
 
 def _table(outcome: SetOutcome) -> Iterator[str]:
     titles = ("point", outcome.metric, "difference", "bytes", "of baseline", "postings", "FLOPS", "ms", "of baseline")
-    yield f"| {' | '.join((*titles, 'same 10', 'front'))} |"
+    yield f"| {' | '.join((*titles, 'same top 10', 'front'))} |"
     yield "|---|" + "---:|" * 9 + "---|"
     rows = outcome.rows()
     for row in rows:
