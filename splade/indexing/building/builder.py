@@ -90,10 +90,11 @@ class IndexBuilder:
         self._layout = Layout(**layout)
         codec_for(self._layout.weights, 0)  # an unknown name is told now, not when all is done
         self._vocabulary = vocabulary
-        identity = {"vocab_size": vocab_size, "fingerprint": fingerprint, "metadata": self.metadata}
+        identity: dict[str, Any] = {"vocab_size": vocab_size, "fingerprint": fingerprint, "metadata": self.metadata}
         rules = self._layout.pruning
         identity |= {"vocabulary": _digest(vocabulary), "top_terms": rules.top_terms}
-        identity |= {"mass": rules.mass} if rules.mass < 1 else {}
+        if rules.mass < 1:  # without the rule, a build of an earlier version goes on
+            identity["mass"] = rules.mass
         check_writable(self.path)
         self._journal: Journal | None = None
         self._hashes: list[NDArray[np.uint64]] = []  # of the ids of each stored segment
