@@ -5,15 +5,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from splade.files import whole_file
-from splade.grids.points import AXES, along
-from splade.grids.tables import MIB, SetOutcome
+from splade.grids.points import AXES, Point, along
+from splade.grids.tables import MIB, SetOutcome, titled
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#7a5195", "#b8860b", "#56b4e9", "#444444", "#c0392b")
 """One for each axis, told apart with any colour vision; markers differ too."""
 MARKERS = "osD^vP*Xp"
 FRONT = "#9a9a9a"
 FAR = 4  # the ratio of largest and smallest cost from which on the scale is logarithmic
-SIZE, WIDE, HIGH = 7, 4.3, 7  # points: of the type of notes, the width of a character, the height of a line
+SIZE, WIDE, HIGH = 7, 4.0, 7  # points: of the type of notes, the width of a character, the height of a line
 
 
 def tradeoff_figure(outcomes: Sequence[SetOutcome], path: str | Path) -> None:
@@ -84,10 +84,12 @@ def _panel(axes: Any, outcome: SetOutcome, costs: Sequence[float], front: Sequen
     if max(costs) > FAR * min(costs) > 0:
         _logarithmic(axes)
     notes.sort(key=lambda note: note[0] not in front)
-    return [
-        Note(axes, (costs[n], values[n]), "/".join(str(value) for _, value in points[n].values), colour)
-        for n, colour in notes
-    ]
+    return [Note(axes, (costs[n], values[n]), _text(points[n]), colour) for n, colour in notes]
+
+
+def _text(point: Point) -> str:
+    """The value of a point on its axis; with their titles where it has several."""
+    return str(point.values[0][1]) if len(point.values) == 1 else titled(dict(point.values))
 
 
 def _logarithmic(axes: Any) -> None:
@@ -101,17 +103,19 @@ def _logarithmic(axes: Any) -> None:
 
 
 def _place(notes: Sequence[Note]) -> None:
-    """Put each note beside its mark, where it covers no other note and no mark; leave out those that fit nowhere."""
+    """Put each note beside its mark, where it covers no other and no mark; leave out those that fit nowhere."""
     if not notes:
         return
     pixel = notes[0].axes.figure.dpi / 72
     marks = [tuple(note.axes.transData.transform(note.where) / pixel) for note in notes]
     taken = [(x - 3, y - 3, x + 3, y + 3) for x, y in marks]
+    left, bottom, right_end, top = (edge / pixel for edge in notes[0].axes.bbox.extents)
     for note, (x, y) in zip(notes, marks, strict=True):
         width = WIDE * len(note.text)
         for right, up in ((6, 3), (6, -9), (-6 - width, 3), (-6 - width, -9), (-width / 2, 7), (-width / 2, -14)):
             box = (x + right, y + up, x + right + width, y + up + HIGH)
-            if not any(_meet(box, other) for other in taken):
+            inside = left < box[0] and bottom < box[1] and box[2] < right_end and box[3] < top
+            if inside and not any(_meet(box, other) for other in taken):
                 taken.append(box)
                 how = {"textcoords": "offset points", "fontsize": SIZE, "color": note.colour, "zorder": 5}
                 note.axes.annotate(note.text, note.where, xytext=(right, up), **how)
