@@ -1,10 +1,14 @@
 """Queries without their lightest terms, by the settings of a search: given as vectors or encoded now."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
+from splade.config import configure
 from splade.engines.protocol import Queries, Texts
 from splade.files import InputError, read_json
+from splade.mine import about, search_with
 from splade.records import SparseBatch
 from splade.workflow.searching import pruned_queries
 from tests.data.writing import jsonl
@@ -75,6 +79,22 @@ def test_encoded_queries_are_pruned_as_given_ones(workplace, splade, tmp_path):
     stats = read_json(tmp_path / "out/NAME/stats/q_stats.json")
     assert stats["L0_q"] == 2
     assert read_json(tmp_path / "out/NAME/stats/search_stats.json")["query_pruning"]["terms_kept"] == 16
+
+
+def test_mining_searches_with_pruned_queries_and_knows_negatives_that_were_mined_otherwise():
+    searched = []
+    opened = SimpleNamespace(n_docs=5, search=lambda queries, *_, **__: searched.append(queries.vectors))
+    engine = SimpleNamespace(exists=lambda: True, open=lambda: opened)
+    asking = SimpleNamespace(vectors=lambda texts, name: Queries(batch(texts)))
+    source = SimpleNamespace(queries=lambda opened, force: asking, fingerprint="f")
+    chosen = SimpleNamespace(at=lambda folder: engine, source=source, name="inverted")
+    toy, places = {"SPLADE_CONFIG_NAME": "config_distil_toy"}, ("config.checkpoint_dir=C", "config.out_dir=O")
+    plain = configure("mine", places, toy)
+    pruned = configure("mine", (*places, "config.search.prune_top_terms=1"), toy)
+    search_with(pruned, chosen)([[1, 3, 2]])
+    assert searched[0].rows.columns.tolist() == [1]
+    assert about(pruned, chosen)["search"].pop("query_pruning") == "config.search.prune_top_terms=1"
+    assert "query_pruning" not in about(plain, chosen)["search"]
 
 
 def test_queries_without_terms_are_not_pruned_and_it_is_refused_in_words(place, splade, capsys):
