@@ -48,7 +48,8 @@ def tradeoffs(cfg: DictConfig) -> dict[str, Any]:
     try:
         grid.measure()
     except KeyboardInterrupt as error:
-        raise KeyboardInterrupt("interrupted; the same command goes on after the last finished step") from error
+        told = str(error) or "interrupted; the same command goes on after the last finished step"
+        raise KeyboardInterrupt(told) from error
     return report(grid, str(cfg.tradeoffs.mode))
 
 
