@@ -62,7 +62,7 @@ TASKS = {
     "Index": ("index", "encode", "update"),
     "Search and evaluate": (
         "retrieve", "evaluate", "evaluation.eval", "flops", "utils.index_figure", "beir_eval", "hybrid", "fuse",
-        "compare", "create_anserini",
+        "compare", "tradeoffs", "create_anserini",
     ),
     "Distil": ("mine", "score", "distil"),
     "Rerank": ("hf_train_reranker", "rerank"),

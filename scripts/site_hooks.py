@@ -29,6 +29,7 @@ API = {
     "results": ("splade.results", "splade.results.cost", "splade.results.conditions"),
     "comparing": ("splade.comparing", "splade.evaluation.fusion"),
     "suites": ("splade.suites",),
+    "grids": ("splade.grids",),
     "mining": ("splade.mining",),
 }
 """The pages of the API reference, and the modules whose public names each of them shows."""

@@ -13,6 +13,7 @@ from splade.indexing import InvertedIndex
 from splade.indexing.index.statistics import expected_flops, posting_counts
 from splade.workflow.encoding import QueryEncoder, encoder_from
 from splade.workflow.model_loading import retriever_from
+from splade.workflow.searching import pruned_queries
 
 logger = logging.getLogger(__name__)
 
@@ -20,14 +21,15 @@ logger = logging.getLogger(__name__)
 def flops(cfg: DictConfig) -> float:
     """Write ``out_dir/flops.json``: the sum over all terms of p(term in query) · p(term in document).
 
-    Probabilities are shares of the queries of ``data.flops_queries`` and of the indexed documents.
+    Probabilities are shares of the queries of ``data.flops_queries``, pruned as for a search, and of the
+    indexed documents.
     """
     if not cfg.flops.queries:
         raise InputError("data.flops_queries is not set: name the queries whose terms FLOPS is taken over")
     queries = open_queries(cfg.flops.queries)
     index = InvertedIndex.open(cfg.index.dir)
     encoder = QueryEncoder(encoder_from(cfg, retriever_from(cfg), "query"), index, cfg.search.force)
-    vectors = encoder.encode(queries).vectors
+    vectors = pruned_queries(encoder.encode(queries), cfg.search)[0].vectors
     query_counts, n_queries = term_counts([vectors], index.vocab_size)
     if not n_queries or not index.n_docs:
         raise InputError(

@@ -17,6 +17,7 @@ from splade.mining import mine as mined
 from splade.mining.negatives import FILE, Search
 from splade.workflow.checks import check_search, check_training_data
 from splade.workflow.engines import Chosen, chosen_engine, engine_settings
+from splade.workflow.searching import pruned_queries, pruning_said
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +78,7 @@ def search_with(cfg: DictConfig, chosen: Chosen) -> Search:
     depth = min(cfg.mine.ranks.depth, max(opened.n_docs, 1))
 
     def search(texts: Any) -> Any:
-        queries = asking.vectors(texts, name)
+        queries, _ = pruned_queries(asking.vectors(texts, name), settings)
         return opened.search(queries, depth, n_threads=settings.n_threads, threshold=settings.threshold)
 
     return search
@@ -86,13 +87,14 @@ def search_with(cfg: DictConfig, chosen: Chosen) -> Search:
 def about(cfg: DictConfig, chosen: Chosen) -> dict[str, Any]:
     """Describe what the negatives depend on apart from queries and qrels: model, index, ranks, scores and search."""
     settings = cfg.mine
+    pruning = {"query_pruning": said} if (said := pruning_said(cfg.search)) else {}
     scores = None if settings.scores is None else list(Stored.of(Path(settings.scores)))
     return {
         "model": chosen.source.fingerprint,
         "index_dir": str(settings.index_dir),
         "ranks": dict(settings.ranks),
         "false_negatives": {"scores": scores, "margin": settings.margin, "share": settings.share},
-        "search": {"threshold": cfg.search.threshold, **engine_settings(cfg, chosen.name)},
+        "search": {"threshold": cfg.search.threshold, **pruning, **engine_settings(cfg, chosen.name)},
     }
 
 

@@ -30,6 +30,7 @@ ROOMS = {
     "models": BASE,
     "encoding": BASE | {"models", "data"},
     "engines": BASE | {"kernels", "indexing", "search", "dense", "data"},
+    "grids": BASE | {"kernels", "indexing", "search", "dense", "data", "engines", "evaluation", "results", "comparing"},
     "exporting": BASE | {"models", "data", "encoding", "kernels", "indexing", "search", "dense", "evaluation"},
     "training": BASE
     | {
@@ -100,6 +101,7 @@ TORCH_FREE = BASE | {
     "results",
     "comparing",
     "suites",
+    "grids",
     "config",
 }
 ONLY = {

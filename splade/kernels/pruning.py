@@ -7,14 +7,41 @@ from splade.kernels.topk import nth_largest
 
 
 @kernel
-def keep_heaviest(rows, n, keep):  # type: ignore[no-untyped-def]
-    """Set ``keep`` [entries] for the ``n`` heaviest entries of each row; of equal weights, the first columns."""
+def keep_heaviest(rows, most, share, keep):  # type: ignore[no-untyped-def]
+    """Set ``keep`` [entries] for the heaviest entries of each row; of equal weights, the first columns.
+
+    Of a row, ``most`` entries at most are kept, and no more than reach ``share`` of its weight (1: all). Returns the
+    number of entries that ``most`` leaves out, and of those that ``share`` leaves out beside.
+    """
+    by_number = by_share = 0
     for r in range(rows.offsets.size - 1):
         begin, end = rows.offsets[r], rows.offsets[r + 1]
-        if end - begin <= n:
+        size = end - begin
+        n = min(size, most)
+        by_number += size - n
+        if share < 1.0 and n > 1:
+            reached = min(n, n_reaching(rows.weights[begin:end], share))
+            by_share += n - reached
+            n = reached
+        if n == size:
             keep[begin:end] = True
         else:
             mark_heaviest(rows.weights[begin:end], n, keep[begin:end])
+    return by_number, by_share
+
+
+@inner_kernel
+def n_reaching(weights, share):  # type: ignore[no-untyped-def]
+    """The smallest number of heaviest ``weights``, one at least, whose sum is at least ``share`` of the sum of all."""
+    ordered = np.sort(weights)
+    total = 0.0  # in float64, heaviest first, as the partial sums below: the last of them is the total
+    for i in range(ordered.size - 1, -1, -1):
+        total += ordered[i]
+    bar, reached, n = share * total, 0.0, 0
+    while n < ordered.size and (n == 0 or reached < bar):
+        n += 1
+        reached += ordered[ordered.size - n]
+    return n
 
 
 @inner_kernel

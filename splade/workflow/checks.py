@@ -12,6 +12,7 @@ from splade.engines.folders import engines_in
 from splade.files import InputError, check_writable
 from splade.workflow.engines import engine_at, named_engine
 from splade.workflow.query_sets import QuerySet, query_sets
+from splade.workflow.searching import pruning_said
 
 
 def check_all(cfg: DictConfig) -> None:
@@ -35,8 +36,12 @@ def check_retrieval(cfg: DictConfig) -> None:
 
 
 def check_search(cfg: DictConfig) -> None:
-    """InputError where the engine does not take its settings (strategy, options), or ``top_k`` is a list."""
-    engine_at(cfg, named_engine(cfg) or str(cfg.kinds.engine), None)
+    """InputError where the engine does not take its settings, or queries to prune, or where ``top_k`` is a list."""
+    engine = engine_at(cfg, named_engine(cfg) or str(cfg.kinds.engine), None)
+    if engine.takes != "sparse" and (said := pruning_said(cfg.search)):
+        raise InputError(
+            f"{said}: this engine takes {engine.takes}, and only sparse queries have terms to leave out. Remove it"
+        )
     if not isinstance(cfg.search.top_k, int):
         raise InputError(f"config.top_k={cfg.search.top_k}: give one whole number; a list is for splade rerank")
 

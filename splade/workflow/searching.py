@@ -1,6 +1,7 @@
 """Search query sets with any engine: runs, metrics' files and what they rest on. This module starts without torch."""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ from splade.engines.protocol import Opened, Queries
 from splade.evaluation.conventions import SelfMatches
 from splade.evaluation.efficiency import latency_summary
 from splade.evaluation.runs import write_run
-from splade.files import write_json
+from splade.files import InputError, write_json
+from splade.indexing.format.pruning import Pruning, prune_vectors
 from splade.progress import progress
 from splade.records import Ranking, Run, SparseBatch
 from splade.results.cost import Meter
@@ -36,14 +38,16 @@ def answer(
     ``system`` is the name that the result is told by. ``self_matches`` drops documents that are their own queries; a
     query is then searched for one document more.
 
-    In ``stats/``: ``q_stats.json`` counts the queries; of sparse ones it has the mean non-zeros (``L0_q``) and the
-    terms that the index does not know. ``search_stats.json`` says what the result rests on: system, engine, index,
-    model, FLOPS, latency. ``costs.json`` has time, memory and energy of searching, of encoding the queries, and of the
-    index. ``conditions.json`` has versions, machine, revision, seed and command. ``dropped.json`` names the rule of
-    self-matches and the queries that lost one, if any did. Beside, ``config.yaml`` is the whole config.
+    In ``stats/``: ``q_stats.json`` counts the queries as they were searched; of sparse ones it has the mean non-zeros
+    (``L0_q``) and the terms that the index does not know. ``search_stats.json`` says what the result rests on: system,
+    engine, index, model, pruning of queries, FLOPS, latency. ``costs.json`` has time, memory and energy of searching,
+    of encoding the queries, and of the index. ``conditions.json`` has versions, machine, revision, seed and command.
+    ``dropped.json`` names the rule of self-matches and the queries that lost one, if any did. Beside, ``config.yaml``
+    is the whole config.
     """
     settings, folder, n_queries = cfg.search, Path(folder), len(queries.vectors.ids)
     k = settings.top_k
+    queries, pruning = pruned_queries(queries, settings)
     own = self_matches or SelfMatches("off", "")
     depth = min(own.depth(k), max(opened.n_docs, 1))
     seconds: list[float] = []
@@ -64,6 +68,7 @@ def answer(
         **facts,
         "top_k": k,
         "threshold": settings.threshold,
+        **({"query_pruning": pruning} if pruning else {}),
         **sizes,
         "index_fingerprint": opened.fingerprint,
         "model_fingerprint": queries.fingerprint,
@@ -76,6 +81,30 @@ def answer(
     write_conditions(folder, cfg)
     logger.info("%d queries; runs in %s", n_queries, folder)
     return run
+
+
+def pruned_queries(queries: Queries, settings: Mapping[Any, Any]) -> tuple[Queries, dict[str, Any]]:
+    """``queries`` with the heaviest of their terms that the ``search`` node keeps, and an account of the pruning.
+
+    The account is empty where nothing is pruned: ``prune_top_terms`` is null and ``prune_mass`` 1. Terms that the
+    index does not know were left out before and have no part in the mass. InputError for queries that are not sparse.
+    """
+    rules = Pruning(top_terms=settings.get("prune_top_terms"), mass=settings.get("prune_mass", 1.0))
+    if not rules.prunes:
+        return queries, {}
+    if not isinstance(queries.vectors, SparseBatch):
+        raise InputError(f"{pruning_said(settings)}: only sparse queries have terms to leave out. Remove it")
+    before, (rows, _) = queries.vectors.rows, prune_vectors(queries.vectors.rows, rules.top_terms, rules.mass)
+    account = {"top_terms": rules.top_terms, "mass": rules.mass}
+    account |= {"terms_before": len(before.columns), "terms_kept": len(rows.columns)}
+    return queries._replace(vectors=queries.vectors._replace(rows=rows)), account
+
+
+def pruning_said(settings: Mapping[Any, Any]) -> str:
+    """The settings that prune queries, with their values; "" where none does."""
+    off = {"prune_top_terms": None, "prune_mass": 1.0}
+    said = {name: settings.get(name, nothing) for name, nothing in off.items()}
+    return " and ".join(f"config.search.{name}={value}" for name, value in said.items() if value != off[name])
 
 
 def query_statistics(queries: Queries) -> dict[str, Any]:

@@ -40,6 +40,12 @@ def test_flops_sums_products_of_frequencies_over_the_whole_vocabulary(cfg, tmp_p
     assert json.loads((tmp_path / "out" / "flops.json").read_text()) == {"flops": pytest.approx(expected)}
 
 
+def test_queries_count_with_the_terms_that_a_search_keeps(cfg):
+    cfg.search.prune_top_terms = 1
+    # of each query its heaviest term: cat (twice, and once) in 2 of 4, and of bird and fish, which are level, fish
+    assert command.flops(cfg) == pytest.approx(2 / 4 * 2 / 4 + 1 / 4 * 1 / 4)
+
+
 def test_an_index_of_another_encoder_is_refused_unless_forced(cfg, tmp_path):
     InvertedIndex.from_csr(csr_matrix(DOCUMENTS), list("abcd"), fingerprint="0" * 32).save(tmp_path / "index")
     with pytest.raises(InputError, match="made by the encoder"):

@@ -22,7 +22,7 @@ def warm(share: int) -> None:
     if share == 0:
         index, strategies = InvertedIndex.from_csr(batch), tuple(STRATEGIES)
     else:
-        index = InvertedIndex.from_csr(batch, weights="uint8", cluster=True, prune_top_terms=3)
+        index = InvertedIndex.from_csr(batch, weights="uint8", cluster=True, prune_top_terms=3, prune_mass=0.9)
         strategies = ("auto",)
     for strategy in strategies:
         list(Searcher(index, strategy).search(batch, 5))

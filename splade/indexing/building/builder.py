@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from splade.files import InputError, check_writable, place_of, replace_folder
 from splade.indexing.format.choices import Layout
 from splade.indexing.format.doc_ids import DocIds, Packed, joined, pack, refuse_too_many
-from splade.indexing.format.pruning import prune_documents
+from splade.indexing.format.pruning import Pruned, prune_documents
 from splade.indexing.format.storage import disk_errors
 from splade.indexing.format.vocabulary import Vocabulary, unpack
 from splade.indexing.format.weights import codec_for
@@ -43,7 +43,7 @@ class Added(NamedTuple):
     starts: NDArray[np.int64]  # where each id begins, and the end
     last_id: str
     empty: int  # documents without terms, as they came
-    pruned: int  # postings that were left out
+    pruned: Pruned  # counts of postings that were left out
     terms: NDArray[np.int32]  # those that occurred, where postings were left out
     n_docs: int  # of this batch and those that wait before it
     n_bytes: int  # likewise
@@ -90,8 +90,11 @@ class IndexBuilder:
         self._layout = Layout(**layout)
         codec_for(self._layout.weights, 0)  # an unknown name is told now, not when all is done
         self._vocabulary = vocabulary
-        identity = {"vocab_size": vocab_size, "fingerprint": fingerprint, "metadata": self.metadata}
-        identity |= {"vocabulary": _digest(vocabulary), "top_terms": self._layout.pruning.top_terms}
+        identity: dict[str, Any] = {"vocab_size": vocab_size, "fingerprint": fingerprint, "metadata": self.metadata}
+        rules = self._layout.pruning
+        identity |= {"vocabulary": _digest(vocabulary), "top_terms": rules.top_terms}
+        if rules.mass < 1:  # without the rule, a build of an earlier version goes on
+            identity["mass"] = rules.mass
         check_writable(self.path)
         self._journal: Journal | None = None
         self._hashes: list[NDArray[np.uint64]] = []  # of the ids of each stored segment
@@ -151,12 +154,11 @@ class IndexBuilder:
 
     def _added(self, batch: SparseBatch) -> Added:
         offsets, columns, weights = batch.rows
-        rows = prune_documents(batch.rows, self._layout.pruning.top_terms)
-        pruned = len(columns) - len(rows.columns)
-        if not pruned:
+        rows, pruned = prune_documents(batch.rows, self._layout.pruning)
+        if not any(pruned):
             rows = SparseRows(offsets.copy(), columns.copy(), weights.copy())
         empty = int((np.diff(offsets) == 0).sum())
-        terms = np.unique(columns) if pruned else np.zeros(0, np.int32)
+        terms = np.unique(columns) if any(pruned) else np.zeros(0, np.int32)
         text, starts = pack(batch.ids)
         n_docs, n_bytes = (self._open[-1].n_docs, self._open[-1].n_bytes) if self._open else (0, 0)
         n_bytes += sum(array.nbytes for array in (*rows, text, starts))
@@ -237,13 +239,14 @@ class IndexBuilder:
             empty_docs=sum(added.empty for added in self._open),
             vocab_size=self.vocab_size,
             largest=float(postings.weights.max(initial=0)),
-            pruned=sum(added.pruned for added in self._open),
+            pruned=sum(added.pruned.by_document for added in self._open),
+            by_mass=sum(added.pruned.by_mass for added in self._open),
             last_id=self.last_id,
         )
         arrays = postings._asdict() | {"id_text": text, "id_offsets": offsets, "id_hashes": hashes}
         if self._vocabulary is not None:
             arrays |= self._vocabulary.arrays(self._terms_stored(journal))
-        if self._layout.pruning.top_terms is not None:
+        if self._layout.pruning.prunes_documents:
             arrays["terms_before"] = np.unique(np.concatenate([added.terms for added in self._open]))
         with self._disk_errors():
             journal.add(segment, arrays)
@@ -267,9 +270,12 @@ class IndexBuilder:
         codec = codec_for(self._layout.weights, max((segment.largest for segment in segments), default=0.0))
 
         def describe(account: Account) -> dict[str, Any]:
-            by_document = sum(segment.pruned for segment in segments)
-            before = by_document + sum(segment.n_postings for segment in segments)
-            pruned = account.report(self._layout.pruning, before, by_document, _terms_before(journal, source))
+            left_out = Pruned(
+                by_document=sum(segment.pruned for segment in segments),
+                by_mass=sum(segment.by_mass for segment in segments),
+            )
+            before = sum(left_out) + sum(segment.n_postings for segment in segments)
+            pruned = account.report(self._layout.pruning, before, left_out, _terms_before(journal, source))
             if pruned:
                 logger.info("%s: %s", self.path, pruned)
             return {

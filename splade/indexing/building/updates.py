@@ -164,7 +164,7 @@ def _merge(path: Path, index: SegmentedIndex, memory_mb: int, n_threads: int | N
     )
     codec = Codec(first.codec.name, max(part.segment.codec.scale for part in index.parts))
     plain = first.layout._replace(
-        n_threads=n_threads, prune_top_terms=None, prune_min_weight=0.0, prune_term_quantile=0.0
+        n_threads=n_threads, prune_top_terms=None, prune_min_weight=0.0, prune_term_quantile=0.0, prune_mass=1.0
     )
     pruned = sum((part.segment.pruned for part in index.parts if part.segment.pruned), start=Pruned())
     facts = {

@@ -31,6 +31,7 @@ class Layout(NamedTuple):
     prune_top_terms: int | None = None
     prune_min_weight: float = 0.0
     prune_term_quantile: float = 0.0
+    prune_mass: float = 1.0
 
     @property
     def threads(self) -> int:
@@ -40,13 +41,19 @@ class Layout(NamedTuple):
     @property
     def pruning(self) -> Pruning:
         """The rules of static pruning; ValueError where one makes no sense."""
-        return Pruning(self.prune_top_terms, self.prune_min_weight, self.prune_term_quantile).checked()
+        rules = Pruning(self.prune_top_terms, self.prune_min_weight, self.prune_term_quantile, self.prune_mass)
+        return rules.checked()
 
     @property
     def identity(self) -> dict[str, Any]:
-        """The choices that decide the bytes of an index, as JSON holds them."""
+        """The choices that decide the bytes of an index, as JSON holds them.
+
+        A mass of 1, which prunes nothing, is left out: an index without that rule has the header of earlier versions.
+        """
         choices = self._asdict() | {"shape": list(self.shape)}
         del choices["n_threads"]
+        if self.prune_mass == 1:
+            del choices["prune_mass"]
         return choices
 
     @classmethod

@@ -144,7 +144,7 @@ class InvertedIndex:
         choices = Layout(**layout)
         codec = codec_for(choices.weights, float(rows.weights.max(initial=0)))
         pieces: dict[str, list[NDArray[Any]]] = {}
-        kept = prune_documents(rows, choices.pruning.top_terms)
+        kept, pruned = prune_documents(rows, choices.pruning)
         source = InMemory(kept, width)
         account = lay_out(source, codec, choices, lambda name, array: pieces.setdefault(name, []).append(array))
         arrays = table.arrays | {name: read_only(np.concatenate(parts)) for name, parts in pieces.items()}
@@ -158,7 +158,7 @@ class InvertedIndex:
             metadata=metadata,
             codec=codec,
             layout=choices,
-            pruned=account.report(choices.pruning, before, before - len(kept.columns), terms),
+            pruned=account.report(choices.pruning, before, pruned, terms),
         )
 
     @classmethod

@@ -46,13 +46,14 @@ class Account(NamedTuple):
         """Documents without a posting, given that there were ``before`` of them before pruning."""
         return before if self.docs_left < 0 else n_docs - self.docs_left
 
-    def report(self, rules: Pruning, postings: int, by_document: int, terms: int) -> Pruned | None:
-        """The whole account, given the number of postings and terms there were; None where there is no rule."""
+    def report(self, rules: Pruning, postings: int, of_documents: Pruned, terms: int) -> Pruned | None:
+        """The whole account, given the number of postings and terms there were; None where there is no rule.
+
+        ``of_documents`` counts the postings that were left out before the rest was laid out.
+        """
         if not rules.prunes:
             return None
-        return self.pruned._replace(
-            postings_before=postings, by_document=by_document, terms_lost=terms - self.terms_left
-        )
+        return (self.pruned + of_documents)._replace(postings_before=postings, terms_lost=terms - self.terms_left)
 
 
 class Part(NamedTuple):

@@ -37,8 +37,9 @@ class Segment(NamedTuple):
     empty_docs: int
     vocab_size: int
     largest: float  # weight, 0 without postings
-    pruned: int  # postings left out of its documents before it was stored
+    pruned: int  # postings that ``prune_top_terms`` left out of its documents before it was stored
     last_id: str | None  # None in a segment without documents
+    by_mass: int = 0  # postings that ``prune_mass`` left out beside these
 
 
 class Journal:

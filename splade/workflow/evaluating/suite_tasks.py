@@ -125,7 +125,7 @@ def system_from(chosen: Chosen) -> System:
         "index": OmegaConf.to_container(cfg.index.layout, resolve=True),
         "encoder": {} if chosen.source.kind == "texts" else {name: cfg.encoder[name] for name in OF_ENCODER},
         "lengths": lengths_of(chosen),
-        "search": {"top_k": cfg.search.top_k, "threshold": cfg.search.threshold},
+        "search": {name: cfg.search[name] for name in ("top_k", "threshold", "prune_top_terms", "prune_mass")},
         "asked": {name: cfg.beir[name] for name in ASKED} | {"name": cfg.retrieve.system},
     }
     name = system_of(cfg, chosen.name, "" if chosen.source.kind == "texts" else None)

@@ -16,6 +16,7 @@ from splade.data.examples.false_negatives import FalseNegatives
 from splade.engines import Bm25
 from splade.files import InputError
 from splade.indexing.format.choices import Layout
+from splade.indexing.format.pruning import Pruning
 from splade.losses import MaskedLanguageModel, weighted_sum
 from splade.mining import Ranks
 from splade.models.backbones.lora import lora_from
@@ -92,6 +93,9 @@ CONSTRUCTORS = {
     "config.prune_top_terms": lambda value: Layout(prune_top_terms=value).pruning,
     "config.prune_min_weight": lambda value: Layout(prune_min_weight=value).pruning,
     "config.prune_term_quantile": lambda value: Layout(prune_term_quantile=value).pruning,
+    "config.prune_mass": lambda value: Layout(prune_mass=value).pruning,
+    "config.search.prune_top_terms": lambda value: Pruning(top_terms=value).checked(),
+    "config.search.prune_mass": lambda value: Pruning(mass=value).checked(),
     "config.baseline_k1": lambda value: Bm25(None, k1=value),
     "config.baseline_b": lambda value: Bm25(None, b=value),
     "config.mining.margin": lambda value: FalseNegatives(margin=value, share=None),
