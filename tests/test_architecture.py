@@ -23,6 +23,7 @@ ROOMS = {
     "data": BASE,
     "evaluation": BASE | {"data"},
     "results": BASE | {"data", "evaluation"},
+    "expectations": BASE | {"evaluation"},
     "losses": BASE,
     "regularization": BASE,
     "models": BASE,
@@ -96,6 +97,7 @@ TORCH_FREE = BASE | {
     "data",
     "evaluation",
     "results",
+    "expectations",
     "config",
 }
 ONLY = {
