@@ -63,7 +63,7 @@ TASKS = {
     "Search and evaluate": (
         "retrieve", "evaluate", "evaluation.eval", "flops", "utils.index_figure", "beir_eval", "create_anserini",
     ),
-    "Reproduce and report": ("reproduce",),
+    "Reproduce and report": ("report", "reproduce"),
     "Distil": ("mine", "score", "distil"),
     "Rerank": ("hf_train_reranker", "rerank"),
 }  # fmt: skip

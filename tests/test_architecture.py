@@ -24,6 +24,7 @@ ROOMS = {
     "evaluation": BASE | {"data"},
     "results": BASE | {"data", "evaluation"},
     "expectations": BASE | {"evaluation"},
+    "reports": BASE | {"kernels", "indexing", "data", "evaluation", "results", "expectations"},
     "losses": BASE,
     "regularization": BASE,
     "models": BASE,
@@ -98,6 +99,7 @@ TORCH_FREE = BASE | {
     "evaluation",
     "results",
     "expectations",
+    "reports",
     "config",
 }
 ONLY = {
