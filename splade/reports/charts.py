@@ -102,8 +102,7 @@ def _axes(across: _Scale, along: _Scale, x: str, y: str) -> Iterator[str]:
         yield f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{place:.1f}" y2="{place:.1f}"/>'
         yield f'<text x="{LEFT - 5}" y="{place + 4:.1f}" text-anchor="end">{short(tick)}</text>'
     for tick in across.ticks:
-        if across.low <= tick <= across.high:
-            yield f'<text x="{across(tick):.1f}" y="{HEIGHT - BOTTOM + 14}" text-anchor="middle">{short(tick)}</text>'
+        yield f'<text x="{across(tick):.1f}" y="{HEIGHT - BOTTOM + 14}" text-anchor="middle">{short(tick)}</text>'
     yield f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 5}" text-anchor="middle">{escape(x)}</text>'
     if y:
         middle = (TOP + HEIGHT - BOTTOM) / 2

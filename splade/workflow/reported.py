@@ -137,7 +137,7 @@ def index_of(folder: Path | None) -> Index:
 
 
 def all_postings(results: Sequence[Result], known: Known, missing: dict[str, str]) -> list[Postings]:
-    """The posting lists of the indexes that ``results`` are of, each once; those without one are told in ``missing``."""
+    """The posting lists of the indexes that ``results`` are of, each once; ``missing`` says which have none."""
     folders = [sources_of(one, known).index for one in results] or [known.folder(INDEX, "index")]
     found = []
     for folder in dict.fromkeys(folders):
