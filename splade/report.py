@@ -10,7 +10,8 @@ from splade.expectations import choose_rows
 from splade.files import check_writable, whole_file
 from splade.reports import page, read_experiment
 from splade.workflow.expected import expected_rows
-from splade.workflow.reported import CHECKPOINT, INDEX, all_postings, hard_of, known_of, own_rows
+from splade.workflow.hard_queries import hard_of
+from splade.workflow.reported import INDEX, all_postings, known_of, own_rows
 
 logger = logging.getLogger(__name__)
 
@@ -24,8 +25,8 @@ def report(cfg: DictConfig) -> Path:
     path = out_dir / "report.html" if chosen.path is None else Path(chosen.path)
     check_writable(path.parent)
     known = known_of(cfg, out_dir)
-    folders = known.folder(CHECKPOINT, "checkpoint"), known.folder(INDEX, "index")
-    experiment = read_experiment(out_dir, *folders, known.file)
+    trained, why = known.training()
+    experiment = read_experiment(out_dir, trained, known.folder(INDEX, "index"), known.file, why)
     postings = all_postings(experiment.results, known, experiment.missing)
     experiment = experiment._replace(postings=postings)
     hard = {

@@ -42,9 +42,15 @@ class Experiment(NamedTuple):
 
 
 def read_experiment(
-    out_dir: str | Path, checkpoint_dir: str | Path | None, index_dir: str | Path | None, config: Path | None = None
+    out_dir: str | Path,
+    checkpoint_dir: str | Path | None,
+    index_dir: str | Path | None,
+    config: Path | None = None,
+    untrained: str = "The folder of the training is not known.",
 ) -> Experiment:
     """Read what the three folders hold; ``config`` is the saved config of the experiment.
+
+    ``untrained`` says why there is no ``checkpoint_dir``, where there is none.
 
     InputError where ``out_dir`` is no folder, or a file is damaged. An experiment may have results, a training log or
     both; InputError where it has neither.
@@ -52,10 +58,12 @@ def read_experiment(
     out_dir, missing = Path(out_dir), dict[str, str]()
     if not out_dir.is_dir():
         raise InputError(f"{out_dir}: there is no such folder. Run splade.retrieve or splade.all first")
-    results = [read_result(folder) for folder in _result_folders(out_dir)]
+    results = [read_result(folder) for folder in result_folders(out_dir)]
     if not results:
         missing["metrics"] = f"There are no results below {out_dir}: no folder has a perf.json."
-    training = _training(checkpoint_dir, missing)
+    training = [] if checkpoint_dir is None else _training(Path(checkpoint_dir), missing)
+    if checkpoint_dir is None:
+        missing["training"] = untrained
     if not results and not training:
         raise InputError(
             f"{out_dir}: there is nothing to report: no result (perf.json) below it, and no training log. "
@@ -68,21 +76,20 @@ def read_experiment(
     return Experiment(out_dir, results, training, [], stats, text, missing)
 
 
-def _result_folders(out_dir: Path) -> Iterator[Path]:
+def result_folders(out_dir: Path) -> Iterator[Path]:
     """``out_dir`` and the folders below it that are results, by name; none below a result."""
     if is_result(out_dir):
         yield out_dir
         return
+    if not out_dir.is_dir():
+        return
     for folder in sorted(path for path in out_dir.iterdir() if path.is_dir() and not path.name.startswith(".")):
-        yield from _result_folders(folder)
+        yield from result_folders(folder)
 
 
-def _training(checkpoint_dir: str | Path | None, missing: dict[str, str]) -> Rows:
-    if checkpoint_dir is None:
-        missing["training"] = "The folder of the training is not known. Name it with config.checkpoint_dir=FOLDER."
-        return []
+def _training(checkpoint_dir: Path, missing: dict[str, str]) -> Rows:
     for name in LOGS:
-        path = Path(checkpoint_dir) / name
+        path = checkpoint_dir / name
         if path.is_file():
             rows = list(_rows(path))
             if not rows:

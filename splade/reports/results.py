@@ -84,7 +84,7 @@ def _posting_lists(postings: Postings) -> Iterator[Html]:
     if not lengths:
         yield missing("It has no postings.")
         return
-    known = {"postings": sum(lengths), "terms in use": len(lengths), "longest list": lengths[0]}
+    known: dict[str, float] = {"postings": sum(lengths), "terms in use": len(lengths), "longest list": lengths[0]}
     if postings.vocab_size is not None:
         known["terms unused"] = postings.vocab_size - len(lengths)
     if postings.n_docs:

@@ -10,25 +10,19 @@ from omegaconf import DictConfig, OmegaConf
 from splade.config import configure
 from splade.data.collections.opening import open_collection, open_queries
 from splade.data.qrels import read_qrels, split_file
-from splade.engines import Bm25
-from splade.engines.bm25 import is_bm25
 from splade.engines.folders import engines_in
-from splade.engines.inverted import OpenedInverted
-from splade.engines.protocol import texts_of
 from splade.expectations import Row
 from splade.files import InputError
 from splade.indexing import Index, InvertedIndex
-from splade.records import Qrels, SparseBatch, Text
-from splade.reports import HardQuery, hardest
-from splade.reports.experiment import Postings
-from splade.reports.hardest import Texts, worst
+from splade.records import Qrels
+from splade.reports.experiment import Postings, result_folders
 from splade.reports.postings import postings_of, stored_postings
 from splade.results import Result
-from splade.workflow.given_vectors import given_queries
 
 logger = logging.getLogger(__name__)
 
 CHECKPOINT, INDEX, CONFIG = "config.checkpoint_dir", "config.index_dir", "config.yaml"
+ENGINE, PRETRAINED = "config.engine", "config.pretrained_no_yamlconfig"
 
 
 class Known(NamedTuple):
@@ -53,17 +47,27 @@ class Known(NamedTuple):
                 return folder
         return None
 
+    def training(self) -> tuple[Path | None, str]:
+        """The folder of the training that the results rest on; None, and why, where they rest on none."""
+        for address, word in ((ENGINE, "bm25"), (PRETRAINED, "True")):
+            if CHECKPOINT not in self.cfg.named and str(self.value(address)) == word:
+                return None, f"Nothing was trained for these results ({address}={word.lower()})."
+        folder = self.folder(CHECKPOINT, "checkpoint")
+        said = "" if folder else f"The folder of the training is not known. Name it with {CHECKPOINT}=FOLDER."
+        return folder, said
+
 
 def known_of(cfg: DictConfig, out_dir: Path, folder: Path | None = None) -> Known:
     """What is known of the experiment in ``out_dir``, or of the one result in ``folder`` below it.
 
-    The saved config is looked for in the result's folder, in ``out_dir``, beside it, and in the training's folder.
+    The saved config is looked for in the results' folders, in ``out_dir``, beside it, and in the training's folder.
     """
-    places = [folder, out_dir, out_dir.parent, out_dir.parent / "checkpoint"]
+    places = [*(result_folders(out_dir) if folder is None else [folder])]
+    places += [out_dir, out_dir.parent, out_dir.parent / "checkpoint"]
     if CHECKPOINT in cfg.named:
         places.append(Path(OmegaConf.select(cfg, CHECKPOINT)))
     for place in places:
-        if place is not None and (place / CONFIG).is_file():
+        if (place / CONFIG).is_file():
             return Known(cfg, _saved(place / CONFIG), place / CONFIG, out_dir)
     return Known(cfg, None, None, out_dir)
 
@@ -82,7 +86,7 @@ class Sources(NamedTuple):
     queries: Callable[[], Any] | None
     documents: Callable[[], Any] | None
     qrels: Callable[[], Qrels] | None
-    index: Path | None
+    index_dir: Path | None
 
 
 def sources_of(result: Result, known: Known) -> Sources:
@@ -138,7 +142,7 @@ def index_of(folder: Path | None) -> Index:
 
 def all_postings(results: Sequence[Result], known: Known, missing: dict[str, str]) -> list[Postings]:
     """The posting lists of the indexes that ``results`` are of, each once; ``missing`` says which have none."""
-    folders = [sources_of(one, known).index for one in results] or [known.folder(INDEX, "index")]
+    folders = [sources_of(one, known).index_dir for one in results] or [known.folder(INDEX, "index")]
     found = []
     for folder in dict.fromkeys(folders):
         try:
@@ -152,93 +156,7 @@ def all_postings(results: Sequence[Result], known: Known, missing: dict[str, str
     return found
 
 
-def hard_of(
-    result: Result, known: Known, n_queries: int, metric: str | None, *, encode: bool, missing: dict[str, str]
-) -> tuple[str, list[HardQuery]]:
-    """The metric and the hardest queries of ``result``; what is not at hand is told in ``missing``."""
-    about, sources = f"queries {result.dataset}", sources_of(result, known)
-    if not result.per_query:
-        missing[about] = "This result has no values of single queries (per_query.json). Run splade.evaluate on it."
-        return "", []
-    metric = metric if metric in result.per_query else next(iter(result.per_query))
-    qrels = _tried(sources.qrels, missing, about, "The judgements are not known: details.json names no qrels.")
-    if qrels is None:
-        return metric, []
-    try:
-        run = result.run()
-    except InputError as error:
-        missing[about] = f"There is no ranking to show: {error}."
-        return metric, []
-    chosen = worst(result.per_query[metric], run, qrels, n_queries)
-    queries = _tried(sources.queries, missing, about, "The texts of the queries are not known: no config names them.")
-    documents = _tried(sources.documents, missing, f"texts {result.dataset}", "")
-    missing.pop(f"texts {result.dataset}", None)
-    about = f"terms {result.dataset}"
-    index = _tried(lambda: index_of(sources.index), missing, about, "")
-    vectors = None
-    if index is not None and queries is not None:
-        texts = [Text(id, text) for id in chosen if (text := text_of(queries)(id)) is not None]
-        vectors = _tried(lambda: _vectors(texts, index, sources.index, known, encode), missing, about, "")
-    elif index is not None:
-        missing[about] = "The terms of the queries are not known without their texts."
-    return metric, hardest(
-        result, chosen, metric, qrels, run=run, queries=text_of(queries), documents=text_of(documents), index=index,
-        vectors=vectors,
-    )  # fmt: skip
-
-
-def _vectors(texts: Sequence[Text], index: Index, folder: Path | None, known: Known, encode: bool) -> SparseBatch:
-    """The vectors of queries in the terms of ``index``; InputError, with the reason, where they cannot be made."""
-    if is_bm25(index.fingerprint):
-        return Bm25(folder).open().vectors(texts_of(texts))
-    given = known.value("data.Q_VECTORS_PATH")
-    if given:
-        path = given if isinstance(given, str) else next(iter(given))
-        found: SparseBatch = given_queries(path, OpenedInverted(index)).vectors
-        return found
-    if not encode:
-        raise InputError("The terms of queries were not asked for (report.encode=false)")
-    if known.file is None or known.saved is None:
-        raise InputError("The model is not known: the experiment has no config.yaml that says which it is")
-    return _encoded(texts, index, known)
-
-
-def _encoded(texts: Sequence[Text], index: Index, known: Known) -> SparseBatch:
-    from splade.workflow.encoding import QueryEncoder, encoder_from  # here: a report without terms needs no torch
-    from splade.workflow.model_loading import retriever_from
-
-    checkpoint = known.folder(CHECKPOINT, "checkpoint")
-    overrides = [] if checkpoint is None else [f"{CHECKPOINT}='{checkpoint}'"]
-    cfg = configure("encode", overrides, env={"SPLADE_CONFIG_FULLPATH": str(known.file)})
-    encoder = encoder_from(cfg, retriever_from(cfg), "query")
-    vectors: SparseBatch = QueryEncoder(encoder, index).vectors(texts, "hardest queries").vectors
-    return vectors
-
-
-def text_of(collection: Any) -> Texts:
-    """The lookup of texts by id; it knows none without a collection."""
-    if collection is None:
-        return lambda _: None
-
-    def text(id: str) -> str | None:
-        found: str | None = collection[id] if collection.find([id])[0] >= 0 else None
-        return found
-
-    return text
-
-
-def _tried(make: Callable[[], Any] | None, missing: dict[str, str], about: str, why: str) -> Any:
-    """What ``make`` returns; None, with the reason in ``missing``, where there is none or it cannot be read."""
-    try:
-        if make is not None:
-            return make()
-        missing[about] = why
-    except (InputError, OSError) as error:
-        missing[about] = f"{error}".rstrip(".") + "."
-    return None
-
-
 def own_rows(known: Known, rows: Sequence[Row], named: Sequence[str]) -> list[str]:
     """The names of the rows of this experiment's model: those that the user named, and those with the model's name."""
-    model = known.value("init_dict.model_type_or_dir") if known.value("config.pretrained_no_yamlconfig") else None
+    model = known.value("init_dict.model_type_or_dir") if known.value(PRETRAINED) else None
     return [row.name for row in rows if row.name in named or (model is not None and row.model == str(model))]

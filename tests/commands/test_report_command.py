@@ -39,7 +39,10 @@ def of_bm25(splade, kept, tmp_path):  # noqa: F811
 
 
 def test_out_dir_leads_to_training_index_texts_terms_and_expected_values(of_bm25, splade):  # noqa: F811
-    splade("report", "config.out_dir=exp/out", "report.expected=[bm25-toy*]", "report.n_queries=2", cwd=of_bm25)
+    splade(
+        "report", "config.out_dir=exp/out", "config.checkpoint_dir=exp/checkpoint", "report.expected=[bm25-toy*]",
+        "report.n_queries=2", cwd=of_bm25,
+    )  # fmt: skip
     page = (of_bm25 / "exp/out/report.html").read_text()
     read = Read(page)
     assert read.headings == PARTS
@@ -48,7 +51,7 @@ def test_out_dir_leads_to_training_index_texts_terms_and_expected_values(of_bm25
     assert "training" not in said
     assert "terms" not in said
     assert "index is not" not in said
-    assert "MRR@10" in read.words  # of the training log
+    assert "Validation: MRR@10" in read.words
     assert "mrr_100.52480.5248 ± 0.0005matches" in read.words
     assert "0.6236 ± 0.05another model" in read.words
     values = read_json(of_bm25 / "exp/out/TOY/per_query.json")["mrr_10"]
@@ -67,8 +70,47 @@ def test_folders_elsewhere_are_named_and_the_page_goes_where_it_is_told(of_bm25,
     )  # fmt: skip
     words = Read((of_bm25 / "pages/one.html").read_text()).words
     assert "queries with the lowest ndcg_cut_10" in words
-    assert "MRR@10" in words
+    assert "Validation: MRR@10" in words
     assert "Index: exp/index." in words
+
+
+def test_results_of_bm25_and_of_published_models_rest_on_no_training_even_if_there_is_one_nearby(of_bm25, splade):  # noqa: F811
+    splade("report", "config.out_dir=exp/out", "report.n_queries=1", cwd=of_bm25)
+    page = (of_bm25 / "exp/out/report.html").read_text()
+    assert "Nothing was trained for these results (config.engine=bm25)." in missing_of(page)
+    assert "Validation: MRR@10" not in page
+    saved = (of_bm25 / "exp/config.yaml").read_text().replace("  engine: bm25\n", "")
+    (of_bm25 / "exp/out/TOY/config.yaml").write_text(saved)  # the result's own config counts
+    splade("report", "config.out_dir=exp/out", "report.n_queries=1", cwd=of_bm25)
+    assert "Validation: MRR@10" in (of_bm25 / "exp/out/report.html").read_text()
+    changed = saved.replace("pretrained_no_yamlconfig: false", "pretrained_no_yamlconfig: true")
+    (of_bm25 / "exp/out/TOY/config.yaml").write_text(changed)
+    splade("report", "config.out_dir=exp/out", "report.n_queries=1", cwd=of_bm25)
+    said = missing_of((of_bm25 / "exp/out/report.html").read_text())
+    assert "Nothing was trained for these results (config.pretrained_no_yamlconfig=true)." in said
+
+
+def test_a_beir_result_finds_its_folder_and_its_index_by_its_own_config(tmp_path, splade):  # noqa: F811
+    folder = tmp_path / "sets/tiny"
+    (folder / "qrels").mkdir(parents=True)
+    (folder / "corpus.jsonl").write_text('{"_id": "d1", "title": "", "text": "honey bees"}\n')
+    (folder / "queries.jsonl").write_text('{"_id": "q1", "text": "who makes honey"}\n')
+    (folder / "qrels/test.tsv").write_text("query-id\tcorpus-id\tscore\nq1\td1\t1\n")
+    where = [
+        "engine=bm25",
+        "config.index_dir=index",
+        "config.out_dir=out",
+        "+beir.dataset=tiny",
+        "+beir.dataset_path=sets",
+    ]
+    splade("beir_eval", *where, cwd=tmp_path)
+    save_config(configure("beir_eval", where), tmp_path / "out/beir/tiny/config.yaml")
+    splade("report", "config.out_dir=out", cwd=tmp_path)
+    words = Read((tmp_path / "out/report.html").read_text()).words
+    assert "who makes honey" in words
+    assert "honey bees" in words
+    assert "Terms of its score:honei " in words  # as the analyzer stems it
+    assert "Index: index/beir/tiny." in words
 
 
 def test_results_alone_make_a_page_that_says_what_is_not_at_hand(tmp_path, splade, caplog):  # noqa: F811

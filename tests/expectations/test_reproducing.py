@@ -162,7 +162,9 @@ def test_rows_of_a_file_keep_its_order_on_the_page(tmp_path):
 
 
 def test_a_command_runs_in_a_process_of_its_own_whose_output_is_kept(tmp_path):
-    assert run_here(["evaluation.eval", "--help"], tmp_path) == 0
-    assert "--qrel_file_path" in (tmp_path / "printed.txt").read_text()
-    assert run_here(["evaluation.eval", "--metric", "x"], tmp_path) == 2
-    assert "--qrel_file_path" in (tmp_path / "log.txt").read_text()
+    (tmp_path / "qrels").write_text("q 0 d 1\n")
+    (tmp_path / "run").write_text("q Q0 d 1 2.0 x\n")
+    files = ["--qrel_file_path", str(tmp_path / "qrels"), "--run_file_path", str(tmp_path / "run")]
+    assert run_here(["evaluation.eval", *files, "--metric", "mrr_10"], tmp_path) == 0
+    assert (tmp_path / "printed.txt").read_text() == "mrr_10 1.000000\n"
+    assert "1 judged queries, 1 answered" in (tmp_path / "log.txt").read_text()
