@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 
 WIDTH, HEIGHT = 360, 210
-LEFT, RIGHT, TOP, BOTTOM = 46, 12, 10, 36
+LEFT, RIGHT, TOP, BOTTOM = 46, 18, 10, 36
 MOST_POINTS = 160
 COLOURS = 4  # the page has --series-1 to --series-4
 
@@ -28,7 +28,7 @@ def line_chart(
     if not series:
         return ""
     every = [point for points in series.values() for point in points]
-    across = _Scale([point[0] for point in every], LEFT, WIDTH - RIGHT)
+    across = _Scale([point[0] for point in every], LEFT, WIDTH - RIGHT, exact=True)
     along = _Scale([point[1] for point in every], HEIGHT - BOTTOM, TOP, log=log, from_zero=not log)
     drawn = [*_axes(across, along, x, y)]
     for number, (name, points) in enumerate(series.items(), 1):
@@ -64,10 +64,20 @@ def short(value: float) -> str:
 
 
 class _Scale:
-    """From values to places between ``start`` and ``stop``, with round ticks."""
+    """From values to places between ``start`` and ``stop``, with round ticks.
+
+    It ends at ticks, or with ``exact`` at the lowest and the highest value.
+    """
 
     def __init__(
-        self, values: Sequence[float], start: float, stop: float, *, log: bool = False, from_zero: bool = False
+        self,
+        values: Sequence[float],
+        start: float,
+        stop: float,
+        *,
+        log: bool = False,
+        from_zero: bool = False,
+        exact: bool = False,
     ) -> None:
         self.log, self.start, self.stop = log, start, stop
         low, high = min(values), max(values)
@@ -80,6 +90,9 @@ class _Scale:
                 low = 0.0
             self.ticks = list(_ticks(low, high))
         self.low, self.high = min(low, self.ticks[0]), max(high, self.ticks[-1])
+        if exact and low < high:
+            self.low, self.high = low, high
+            self.ticks = [tick for tick in self.ticks if low <= tick <= high]
 
     def __call__(self, value: float) -> float:
         low, high, here = (map(math.log10, (self.low, self.high, value))) if self.log else (self.low, self.high, value)

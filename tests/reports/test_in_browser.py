@@ -29,6 +29,10 @@ addEventListener("load", () => {{
     scripts: page.querySelectorAll("script, img").length,
     text: getComputedStyle(page.body).color,
     line: getComputedStyle(page.querySelector(".line.s1")).stroke,
+    cut: [...page.querySelectorAll("svg.chart text")].filter(each => {{
+      const around = box(each.closest("svg")), own = box(each);
+      return own.left < around.left - 1 || own.right > around.right + 1 || own.bottom > around.bottom + 1;
+    }}).map(each => each.textContent),
     letters: [...page.querySelectorAll("svg.chart text")].map(each => box(each).height),
   }});
 }});
@@ -66,6 +70,7 @@ def test_a_browser_finds_every_part_within_its_width_and_has_nothing_to_complain
     assert console == []
     assert found["wide"] <= width
     assert found["sticking_out"] == []
+    assert found["cut"] == []
     assert found["parts"] == PARTS
     assert found["scripts"] == 0
     assert len(found["charts"]) >= 10

@@ -82,9 +82,9 @@ def test_each_part_holds_what_the_folders_hold(experiment):
     for said in (
         "mrr_100.2500",  # a tile
         "SETS & MORE0.25000.30002250%",  # metrics, judged, answered, share judged
-        "loss: 1 at step 20, 0.1 at step 200", "MRR@10: 0.25 at step 100, 0.5 at step 200", "MRR@100.5000200",
+        "loss: 1 at step 107, 0.1 at step 1,070", "MRR@10: 0.25 at step 535, 0.5 at step 1,070", "MRR@100.50001,070",
         "1.51.671.25",  # non-zeros per query, per document, FLOPS
-        "documents: 200 at step 20, 20 at step 200", "Penalties' weights",
+        "documents: 200 at step 107, 20 at step 1,070", "Penalties' weights",
         "SETS & MORE: time per query, 2 threads", "4.5 ms", "index bytes12.3k", "build: encode seconds3.5",
         "unansweredcount 0", "versions.torch2.9", "revisionabc123", "seed7", "lr: 1.0",
     ):  # fmt: skip
