@@ -10,7 +10,7 @@ from splade.expectations import choose_rows
 from splade.files import check_writable, whole_file
 from splade.reports import page, read_experiment
 from splade.workflow.expected import expected_rows
-from splade.workflow.hard_queries import hard_of
+from splade.workflow.hard_queries import check_asked, hard_of
 from splade.workflow.reported import INDEX, all_postings, known_of, own_rows
 
 logger = logging.getLogger(__name__)
@@ -27,6 +27,7 @@ def report(cfg: DictConfig) -> Path:
     known = known_of(cfg, out_dir)
     trained, why = known.training()
     experiment = read_experiment(out_dir, trained, known.folder(INDEX, "index"), known.file, why)
+    check_asked(experiment.results, chosen.n_queries, chosen.metric)
     postings = all_postings(experiment.results, known, experiment.missing)
     experiment = experiment._replace(postings=postings)
     hard = {
@@ -37,7 +38,7 @@ def report(cfg: DictConfig) -> Path:
         for one in experiment.results
     }  # fmt: skip
     rows = expected_rows(chosen.expected_dir)
-    named = [row.name for row in choose_rows(rows, chosen.expected)] if chosen.expected else []
+    named = [row.name for row in choose_rows(rows, chosen.expected, "report.expected")] if chosen.expected else []
     with whole_file(path) as stream:
         stream.write(page(experiment, hard, rows, own_rows(known, rows, named)))
     logger.info("report: %s", path)

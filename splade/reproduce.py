@@ -25,9 +25,8 @@ def reproduce(cfg: DictConfig) -> list[Outcome]:
     InputError where none of them could run.
     """
     chosen = cfg.reproduce
-    names = [chosen.name] if isinstance(chosen.name, str) else list(chosen.name)
     rows_at_hand = expected_rows(chosen.expected)
-    rows = choose_rows(rows_at_hand, names)
+    rows = choose_rows(rows_at_hand, chosen.name)
     data = None if chosen.data_path is None else Path(chosen.data_path)
     if data is not None and not data.is_dir():
         raise InputError(f"reproduce.data_path={data}: there is no such folder")

@@ -62,21 +62,19 @@ def rows_of(files: Mapping[str, Any]) -> list[Row]:
     return rows
 
 
-def choose_rows(rows: Sequence[Row], names: Iterable[str]) -> list[Row]:
+def choose_rows(rows: Sequence[Row], names: str | Iterable[str], setting: str = "reproduce.name") -> list[Row]:
     """The rows that ``names`` name, in the order of ``rows``: a row, a file's stem, a pattern (``bm25-*``), or all.
 
-    InputError for a name that none has, with the nearest one.
+    InputError for a name that none has, with the nearest one; ``setting`` is where the names come from.
     """
     chosen: set[str] = set()
-    for name in names:
+    for name in [names] if isinstance(names, str) else names:
         found = [row.name for row in rows if name in (ALL, row.file) or fnmatchcase(row.name, name)]
         if not found:
             known = sorted({row.file for row in rows} | {row.name for row in rows})
             near = get_close_matches(name, known, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
-            raise InputError(
-                f"reproduce.name={name}: no expected row has this name{hint}\nthere are: {', '.join(known)}"
-            )
+            raise InputError(f"{setting}={name}: no expected row has this name{hint}\nthere are: {', '.join(known)}")
         chosen.update(found)
     return [row for row in rows if row.name in chosen]
 

@@ -70,7 +70,7 @@ def read_experiment(
             "Run splade.retrieve or splade.all first, or name the training with config.checkpoint_dir"
         )
     stats = _index_stats(index_dir)
-    text = config.read_text(encoding="utf-8") if config is not None else ""
+    text = config.read_text(encoding="utf-8", errors="replace") if config is not None else ""
     if not text:
         missing["config"] = "No config.yaml was found in the folders of this experiment."
     return Experiment(out_dir, results, training, [], stats, text, missing)

@@ -23,7 +23,7 @@ def hard_queries(experiment: Experiment, hard: Mapping[str, tuple[str, list[Hard
             parts.append(tag("p", f"The {len(queries)} queries with the lowest {metric}, lowest first."))
             parts += [_query(query, metric, opened=not number) for number, query in enumerate(queries)]
         elif f"queries {one.dataset}" not in experiment.missing:
-            parts.append(missing("No query of this set has both a value and a relevant document."))
+            parts.append(missing("No query is shown: none was asked for, or none has a value and a relevant document."))
     return parts or [missing(experiment.missing.get("metrics", "There are no results."))]
 
 

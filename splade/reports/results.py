@@ -40,7 +40,15 @@ def metrics(experiment: Experiment) -> list[Html]:
         judged, answered = one.fact("queries.judged"), one.fact("queries.answered")
         share = one.fact("queries.judged_at_10")
         found = [f"{one.metrics[name]:.4f}" if name in one.metrics else "–" for name in names]
-        rows.append((one.dataset, *found, figure(judged), figure(answered), "–" if share is None else f"{share:.0%}"))
+        rows.append(
+            (
+                one.dataset,
+                *found,
+                figure(judged),
+                figure(answered),
+                f"{share:.0%}" if isinstance(share, int | float) else "–",
+            )
+        )
     head = ("set", *names, "judged queries", "answered", "judged among the best 10")
     return [table(head, rows, range(1, len(head)))]
 
@@ -172,9 +180,12 @@ def _each(experiment: Experiment, key: str, why: str, also: Sequence[str] = ()) 
 
 def _costs_of(details: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Names and values of what a result says it cost."""
-    search = details.get("search_stats") or {}
-    for name, value in ((search.get("index") or {}) if isinstance(search, Mapping) else {}).items():
-        if name in ("index_bytes", "n_docs", "n_postings"):
+    for name, value in _mapping(_mapping(details.get("search_stats")).get("index")).items():
+        if name in ("index_bytes", "n_docs", "n_postings") and isinstance(value, int | float):
             yield name.replace("_", " "), short(value)
-    for name, value in flat(details.get("costs") or {}).items():
+    for name, value in flat(_mapping(details.get("costs"))).items():
         yield name.replace("_", " ").replace(".", ": "), str(value)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

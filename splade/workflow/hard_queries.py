@@ -19,6 +19,17 @@ from splade.workflow.given_vectors import given_queries
 from splade.workflow.reported import CHECKPOINT, Known, index_of, sources_of
 
 
+def check_asked(results: Sequence[Result], n_queries: Any, metric: str | None) -> None:
+    """InputError for a number of queries below 0, and for a metric that no result has for single queries."""
+    if isinstance(n_queries, bool) or not isinstance(n_queries, int) or n_queries < 0:
+        raise InputError(f"report.n_queries={n_queries}: give a whole number of 0 or more")
+    known = list(dict.fromkeys(name for one in results for name in one.per_query))
+    if metric is not None and known and metric not in known:
+        raise InputError(
+            f"report.metric={metric}: the results have {', '.join(known)} for each query; choose one of these"
+        )
+
+
 def hard_of(
     result: Result, known: Known, n_queries: int, metric: str | None, *, encode: bool, missing: dict[str, str]
 ) -> tuple[str, list[HardQuery]]:

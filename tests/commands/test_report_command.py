@@ -123,6 +123,21 @@ def test_results_alone_make_a_page_that_says_what_is_not_at_hand(tmp_path, splad
     assert "No config.yaml was found in the folders of this experiment." in said
 
 
+def test_settings_that_no_result_can_follow_are_refused(tmp_path, splade, capsys):  # noqa: F811
+    a_result(tmp_path / "out/SETS")
+    for words, said in (
+        ("report.metric=map", "report.metric=map: the results have mrr_10 for each query"),
+        ("report.n_queries=-1", "report.n_queries=-1: give a whole number of 0 or more"),
+        ("report.expected=to", "report.expected=to: no expected row has this name; did you mean toy?"),
+        ("report.expected_dir=out", "out: there are no files of expected values"),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            splade("report", "config.out_dir=out", words, cwd=tmp_path)
+        assert ended.value.code == 2
+        assert said in capsys.readouterr().err
+    assert not (tmp_path / "out/report.html").exists()
+
+
 def test_nothing_to_report_is_an_error_in_words(tmp_path, splade, capsys):  # noqa: F811
     (tmp_path / "out").mkdir()
     for out, said in (("out", "there is nothing to report"), ("nowhere", "there is no such folder")):

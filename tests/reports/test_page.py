@@ -220,6 +220,17 @@ def test_posting_lists_come_longest_first_with_their_terms_or_numbers(tmp_path, 
         stored_postings(tmp_path / "index_dist.json")
 
 
+def test_details_of_other_shapes_do_not_stop_a_report(tmp_path):
+    a_result(tmp_path / "out/SETS")
+    odd = {"queries": 3, "conventions": "some", "search_stats": [1], "costs": "none", "q_stats": {"L0_q": "many"}}
+    for details in (
+        odd,
+        {"search_stats": {"index": 4, "latency_ms": {"mean": "fast"}}, "queries": {"judged_at_10": "x"}},
+    ):
+        (tmp_path / "out/SETS/details.json").write_text(json.dumps(details))
+        assert Read(page(read_experiment(tmp_path / "out", None, None))).headings == PARTS
+
+
 def test_the_same_experiment_gives_the_same_page(experiment):
     assert whole_page(experiment) == whole_page(experiment)
 
