@@ -64,6 +64,7 @@ TASKS = {
         "retrieve", "evaluate", "evaluation.eval", "flops", "utils.index_figure", "beir_eval", "hybrid", "fuse",
         "compare", "tradeoffs", "create_anserini",
     ),
+    "Reproduce and report": ("report", "reproduce"),
     "Distil": ("mine", "score", "distil"),
     "Rerank": ("hf_train_reranker", "rerank"),
 }  # fmt: skip

@@ -30,6 +30,7 @@ API = {
     "comparing": ("splade.comparing", "splade.evaluation.fusion"),
     "suites": ("splade.suites",),
     "grids": ("splade.grids",),
+    "reports": ("splade.reports", "splade.expectations"),
     "mining": ("splade.mining",),
 }
 """The pages of the API reference, and the modules whose public names each of them shows."""

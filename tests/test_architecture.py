@@ -25,6 +25,8 @@ ROOMS = {
     "results": BASE | {"data", "evaluation"},
     "comparing": BASE | {"kernels", "indexing", "data", "evaluation", "results"},
     "suites": BASE | {"data", "evaluation"},
+    "expectations": BASE | {"evaluation"},
+    "reports": BASE | {"kernels", "indexing", "data", "evaluation", "results", "expectations"},
     "losses": BASE,
     "regularization": BASE,
     "models": BASE,
@@ -102,6 +104,8 @@ TORCH_FREE = BASE | {
     "comparing",
     "suites",
     "grids",
+    "expectations",
+    "reports",
     "config",
 }
 ONLY = {

@@ -34,11 +34,13 @@ def run(installed, cwd, *arguments):
     )
 
 
-def test_a_wheel_holds_the_configs_the_toy_data_and_the_console_script(installed):
+def test_a_wheel_holds_configs_toy_data_expected_values_and_the_console_script(installed):
     for file in ("catalog.yaml", "wiring/losses.yaml", "efficient_splade/config_V_large.yaml"):
         assert (installed / "splade/conf" / file).is_file()
     for file in ("splade/toy/collection/raw.tsv", "splade/toy/encoder/model.safetensors"):
         assert (installed / file).is_file()
+    for file in ("expected/splade.yaml", "reports/page.css"):
+        assert (installed / "splade" / file).is_file()
     (entry_points,) = installed.glob("*.dist-info/entry_points.txt")
     assert "splade = splade.cli:main" in entry_points.read_text()
 

@@ -7,7 +7,7 @@ hold every value under the name of the argument it becomes; see ``conf/wiring/``
 from splade.config.checking.saved import save_config
 from splade.config.checking.validate import require, wire
 from splade.config.command import command
-from splade.config.composing.choose import Choice, choose, conf_dir, config_names, toy_dir
+from splade.config.composing.choose import Choice, choose, conf_dir, config_names, expected_dir, toy_dir
 from splade.config.composing.compose import compose
 from splade.config.composing.errors import ConfigError
 from splade.config.execution import commands, configure
@@ -23,6 +23,7 @@ __all__ = [
     "conf_dir",
     "config_names",
     "configure",
+    "expected_dir",
     "in_words",
     "require",
     "save_config",

@@ -64,7 +64,7 @@ def _run(
 ) -> Result | None:
     options = _parser(name).parse_intermixed_args(argv)
     spelt = [f"{key}={value}" for key in _spellings(name).values() if (value := getattr(options, key)) is not None]
-    options.overrides += spelt
+    options.overrides = _named(name, options.overrides) + spelt
     if options.help:
         print(help_of(name))
         return None
@@ -89,9 +89,21 @@ def _run(
     return run(sweep, one, (f"splade.{name}", function.__name__), choice)  # type: ignore[return-value]
 
 
+def _named(name: str, arguments: Sequence[str]) -> list[str]:
+    """The overrides, with bare words among ``arguments`` as the value of the setting that the command takes so."""
+    address = commands().get(name, {}).get("word")
+    words = [each for each in arguments if address and "=" not in each and not each.startswith("~")]
+    rest = [each for each in arguments if each not in words]
+    if not words:
+        return rest
+    return [f"{address}={words[0] if len(words) == 1 else '[' + ','.join(words) + ']'}", *rest]
+
+
 def _parser(name: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"splade {name}", add_help=False, allow_abbrev=False)
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="values (config.lr=1e-5), groups (loss=kl)")
+    word = commands().get(name, {}).get("word")
+    helped = "values (config.lr=1e-5), groups (loss=kl)" + (f"; a bare word is {word}=WORD" if word else "")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help=helped)
     parser.add_argument("--help", "-h", action="store_true", help="show this")
     parser.add_argument("--config-name", "-cn", metavar="NAME", help="a config of conf/, .yaml optional")
     parser.add_argument("--config-dir", "-cd", metavar="DIR", help="a folder of your own configs, looked in first")

@@ -1,4 +1,4 @@
-"""Choose the config file to start from, and find the folders of the shipped configs and the toy data."""
+"""Choose the config file to start from, and find the folders of the shipped configs, toy data and expected values."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,6 +33,11 @@ def conf_dir() -> Path:
 def toy_dir() -> Path:
     """The toy data: ``splade/toy`` in an installed wheel, ``data/toy`` in a checkout."""
     return _beside("toy", "data/toy")
+
+
+def expected_dir() -> Path:
+    """The expected values: ``splade/expected`` in an installed wheel, ``expected`` in a checkout."""
+    return _beside("expected", "expected")
 
 
 def choose(env: Mapping[str, str], config_name: str | None = None, config_dir: str | None = None) -> Choice:
