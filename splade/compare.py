@@ -12,7 +12,7 @@ from splade.comparing.systems import read_systems
 from splade.comparing.writing import write_comparison
 from splade.config import command
 from splade.files import check_writable
-from splade.workflow.score_terms import products_at_hand, texts_by_id
+from splade.workflow.reporting.score_terms import products_at_hand, texts_by_id
 
 logger = logging.getLogger(__name__)
 

@@ -9,9 +9,9 @@ from splade.config import command
 from splade.expectations import choose_rows
 from splade.files import check_writable, whole_file
 from splade.reports import page, read_experiment
-from splade.workflow.expected import expected_rows
-from splade.workflow.hard_queries import check_asked, hard_of
-from splade.workflow.reported import INDEX, all_postings, known_of, own_rows
+from splade.workflow.reporting.expected import expected_rows
+from splade.workflow.reporting.hard_queries import check_asked, hard_of
+from splade.workflow.reporting.reported import INDEX, all_postings, known_of, own_rows
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from splade.expectations import Outcome, Places, choose_rows, markdown, reproduc
 from splade.expectations.page import as_json
 from splade.expectations.planning import refuse_unknown_models
 from splade.files import InputError, check_writable, whole_file, write_json
-from splade.workflow.expected import expected_rows
+from splade.workflow.reporting.expected import expected_rows
 
 logger = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ import pytest
 from splade.config import configure, save_config
 from splade.expectations import choose_rows
 from splade.files import InputError, read_json
-from splade.workflow.expected import expected_rows
-from splade.workflow.hard_queries import check_asked
+from splade.workflow.reporting.expected import expected_rows
+from splade.workflow.reporting.hard_queries import check_asked
 from tests.commands.conftest import splade, workplace  # noqa: F401 - fixtures
 from tests.reports.made import a_result, a_training
 from tests.reports.test_page import PARTS, Read

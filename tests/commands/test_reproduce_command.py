@@ -9,7 +9,7 @@ import pytest
 from splade.config import configure
 from splade.expectations import Places, plan
 from splade.reproduce import reproduce
-from splade.workflow.expected import expected_rows
+from splade.workflow.reporting.expected import expected_rows
 from tests.commands.conftest import splade  # noqa: F401 - a fixture
 from tests.shared import shared_data
 

@@ -4,7 +4,7 @@ import pytest
 
 from splade.expectations import choose_rows, rows_of
 from splade.files import InputError
-from splade.workflow.expected import expected_rows
+from splade.workflow.reporting.expected import expected_rows
 
 ROW = {
     "name": "one",

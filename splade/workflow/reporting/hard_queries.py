@@ -16,7 +16,7 @@ from splade.reports import HardQuery, hardest
 from splade.reports.hardest import Texts, worst
 from splade.results import Result
 from splade.workflow.given_vectors import given_queries
-from splade.workflow.reported import CHECKPOINT, Known, index_of, sources_of
+from splade.workflow.reporting.reported import CHECKPOINT, Known, index_of, sources_of
 
 
 def check_asked(results: Sequence[Result], n_queries: Any, metric: str | None) -> None:
