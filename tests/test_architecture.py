@@ -26,7 +26,7 @@ ROOMS = {
     "comparing": BASE | {"kernels", "indexing", "data", "evaluation", "results"},
     "suites": BASE | {"data", "evaluation"},
     "expectations": BASE | {"evaluation"},
-    "reports": BASE | {"kernels", "indexing", "data", "evaluation", "results", "expectations"},
+    "reports": BASE | {"kernels", "indexing", "data", "evaluation", "results", "expectations", "comparing"},
     "losses": BASE,
     "regularization": BASE,
     "models": BASE,

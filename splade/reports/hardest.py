@@ -1,10 +1,11 @@
 """The hardest queries of a result, with the terms of the scores that went wrong."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from splade.comparing import term_products
 from splade.evaluation.metrics import ordered
 from splade.indexing import Index
 from splade.records import Qrels, Run, SparseBatch
@@ -112,13 +113,8 @@ def products(vectors: SparseBatch, query_id: str, index: Index, doc_id: str) -> 
 
     Their sum is the score. None where the query's vector or the document is not known.
     """
-    row = _row(vectors, query_id)
-    number = int(index.doc_ids.numbers([doc_id])[0])
-    if row is None or number < 0:
-        return None
-    document = index.vectors([number])
-    columns, asked, held = np.intersect1d(row[0], document.columns, assume_unique=True, return_indices=True)
-    return _named(columns, row[1][asked] * document.weights[held], index)
+    found = term_products(vectors, query_id, index, doc_id)
+    return None if found is None else _sorted(found.items())
 
 
 def _row(vectors: SparseBatch, query_id: str) -> tuple[np.ndarray, np.ndarray] | None:
@@ -132,7 +128,10 @@ def _row(vectors: SparseBatch, query_id: str) -> tuple[np.ndarray, np.ndarray] |
 def _named(columns: np.ndarray, weights: np.ndarray, index: Index | None) -> Terms:
     names = None if index is None else index.vocabulary
     pairs = zip(columns.tolist(), weights.tolist(), strict=True)
-    terms = [(str(column) if names is None else names[column], float(weight)) for column, weight in pairs]
+    return _sorted((str(column) if names is None else names[column], float(weight)) for column, weight in pairs)
+
+
+def _sorted(terms: Iterable[tuple[str, float]]) -> Terms:
     return sorted(terms, key=lambda pair: (-pair[1], pair[0]))
 
 

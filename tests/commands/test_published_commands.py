@@ -180,6 +180,7 @@ def test_a_command_of_the_readme_runs_and_names_its_data(line, splade, workplace
     line = line.replace("--qrel_file_path QRELS", f"--qrel_file_path {ROOT / 'data/toy/qrels/test.json'}")
     for placeholder, path in DATA.items():
         line = re.sub(rf"=(\[?){placeholder}\b", rf"=\1data/msmarco/{path}", line)
+    line = line.replace("report config.out_dir=OUT", "report config.out_dir=experiments/debug/out")
     line = line.replace("--run_file_path RUN", "--run_file_path experiments/debug/out/TOY/run.json")
     run_line(splade, line, workplace, *more)
     assert "THE TOY DATA" not in caplog.text, "a row that names a model names its data too"
