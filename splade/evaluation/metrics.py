@@ -8,6 +8,7 @@ document id and compare scores in single precision, so it is given ranks in plac
 
 from collections.abc import Mapping, Sequence
 
+from splade.evaluation import other_measures
 from splade.evaluation.judges import judges_of, refuse_unspeakable
 from splade.evaluation.names import Metric, parse_all
 from splade.files import InputError
@@ -54,7 +55,9 @@ def evaluate_per_query(
         raise ValueError(f"relevance_level must be at least 1, got {relevance_level}")
     wanted = parse_all(metrics)
     values: dict[str, dict[str, float]] = {metric.key: {} for metric in wanted}
-    judges = judges_of(qrels, wanted, relevance_level)
+    others = [metric for metric in wanted if metric.measure.startswith(other_measures.PREFIX)]
+    judges = judges_of(qrels, [metric for metric in wanted if metric not in others], relevance_level)
+    ranked: dict[str, dict[str, float]] = {}  # for `others`, which are measured of a whole run
     for query_id in qrels:
         results = run.get(query_id)
         if not results:
@@ -67,6 +70,12 @@ def evaluate_per_query(
             measured = judge.figures(query_id, ranks)
             for metric in group:
                 values[metric.key][query_id] = _figure(metric, measured) if measured else 0.0
+        for metric in others:
+            values[metric.key][query_id] = 0.0
+            ranked[query_id] = ranks
+    for metric in others:
+        name = metric.measure.removeprefix(other_measures.PREFIX)
+        values[metric.key].update(other_measures.figures(name, ranked, qrels, relevance_level))
     return values
 
 

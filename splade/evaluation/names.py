@@ -1,13 +1,16 @@
 """The spellings of a metric: ``mrr_10`` and ``MRR@10``, ``recall`` for its usual cut-offs, ``map(rel=2)``.
 
 A name is a family, a cut-off after ``_`` or ``@`` where the family takes one, and ``(rel=n)`` where
-documents judged below n are not to count as relevant. Case does not matter.
+documents judged below n are not to count as relevant. Case does not matter. Names that are none of these
+are those of `splade.evaluation.other_measures`.
 """
 
 import difflib
 import re
 from collections.abc import Sequence
 from typing import NamedTuple
+
+from splade.evaluation import other_measures
 
 LARGEST_CUT = 10**9  # pytrec_eval holds cut-offs as C's long and calls larger ones otherwise
 CUTS = (5, 10, 15, 20, 30, 100, 200, 500, 1000)
@@ -17,7 +20,7 @@ class Metric(NamedTuple):
     """One figure to compute: the key it is given, its measure, its cut-off, its relevance level."""
 
     key: str
-    measure: str  # as pytrec_eval calls it, or "mrr" or "recall_cap"
+    measure: str  # as pytrec_eval calls it, or "mrr" or "recall_cap", or of `other_measures`, with their prefix
     cut: int | None
     level: int | None  # None: the level of the whole evaluation
 
@@ -64,7 +67,7 @@ def parse(name: str) -> tuple[Metric, ...]:
     match = _NAME.fullmatch(_LEVEL.sub("", text).lower())
     family = FAMILIES.get(match["family"]) if match else None
     if match is None or family is None or len(levels) > 1:
-        raise ValueError(_unknown(text))
+        return _others(text)
     level = int(levels[0]) if levels else None
     if match["cut"] is not None:
         cut = int(match["cut"])
@@ -88,8 +91,19 @@ def parse_all(names: Sequence[str]) -> list[Metric]:
     return list({metric.key: metric for name in names for metric in parse(name)}.values())
 
 
+def _others(text: str) -> tuple[Metric, ...]:
+    """The figures of a name that is none of ours; ValueError where ``ir_measures`` does not know it either."""
+    found = other_measures.find(text)
+    if not found:
+        raise ValueError(_unknown(text))
+    return tuple(Metric(key, other_measures.PREFIX + name, None, None) for key, name in found)
+
+
 def _unknown(text: str) -> str:
     known = [*FAMILIES, *(f"{family}_10" for family, row in FAMILIES.items() if row.cut)]
     near = difflib.get_close_matches(text.lower().replace("@", "_"), known, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}? " if near else ""
-    return f"unknown metric {text!r}; {hint}Families: {', '.join(FAMILIES)}; with a cut-off as in mrr_10 or MRR@10"
+    return (
+        f"unknown metric {text!r}; {hint}Families: {', '.join(FAMILIES)}; with a cut-off as in mrr_10 or MRR@10. "
+        f"{other_measures.hint()}"
+    )
