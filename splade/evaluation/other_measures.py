@@ -87,16 +87,16 @@ def figures(name: str, ranks: Mapping[str, Mapping[str, float]], qrels: Qrels, l
 def _computed(name: str, provider: Any, measure: Any, judged: Qrels, run: dict[str, dict[str, float]]) -> Any:
     """Figures by query. Queries and documents go by numbers, as gdeval takes no other topics."""
     queries = {query_id: str(number) for number, query_id in enumerate(judged)}
-    docs: dict[str, str] = {}
-    for results in (*judged.values(), *run.values()):
-        for doc_id in results:
-            docs.setdefault(doc_id, str(len(docs)))
-    numbered = [
-        {queries[query_id]: {docs[doc_id]: value for doc_id, value in row.items()} for query_id, row in table.items()}
-        for table in (judged, run)
-    ]
+    rows: list[Mapping[str, Any]] = [*judged.values(), *run.values()]
+    docs = {doc_id: str(number) for number, doc_id in enumerate(dict.fromkeys(doc for row in rows for doc in row))}
+
+    def numbered(table: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+        return {queries[query]: {docs[doc]: value for doc, value in row.items()} for query, row in table.items()}
+
     try:
-        found = {row.query_id: float(row.value) for row in provider.iter_calc([measure], *numbered)}
+        found = {
+            row.query_id: float(row.value) for row in provider.iter_calc([measure], numbered(judged), numbered(run))
+        }
     except Exception as error:  # whatever a provider raises: a program that fails, a division by zero
         raise InputError(
             f"the metric {name!r} cannot be computed: {provider.NAME} of ir_measures failed: {error!r}"
@@ -141,7 +141,7 @@ def _parts(text: str) -> tuple[str, dict[str, Any], Any] | None:
     Read here rather than by ``ir_measures.parse_measure``, which needs parts of ``ast`` that Python 3.14 has no more.
     """
     try:
-        node = ast.parse(text.strip(), mode="eval").body
+        node: Any = ast.parse(text.strip(), mode="eval").body
         cut = None
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult):
             node, cut = node.left, ast.literal_eval(node.right)
