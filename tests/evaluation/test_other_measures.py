@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from splade.evaluation import other_measures
+from splade.evaluation.eval import main
 from splade.evaluation.metrics import check_metrics, evaluate, evaluate_per_query
 from splade.files import InputError
 
@@ -142,3 +143,25 @@ def test_without_ir_measures_a_name_of_it_is_refused_with_the_extra(monkeypatch)
     monkeypatch.setattr(other_measures, "is_installed", lambda: False)
     with pytest.raises(ValueError, match=r"unknown metric 'ERR@20'.*pip install 'splade\[measures\]'"):
         check_metrics(["mrr_10", "ERR@20"])
+
+
+@INSTALLED
+def test_the_command_line_prints_them_beside_ours(tmp_path, capsys):
+    (tmp_path / "qrels.txt").write_text("q 0 d1 1\nq 0 d2 0\n")
+    (tmp_path / "run.trec").write_text("q Q0 d2 1 2 x\nq Q0 d1 2 1 x\n")
+    given = ["--qrel_file_path", str(tmp_path / "qrels.txt"), "--run_file_path", str(tmp_path / "run.trec")]
+    assert main([*given, "--metric", "mrr_10", "Judged@2", "AP"]) == 0
+    assert capsys.readouterr().out == "mrr_10 0.500000\nJudged@2 1.000000\nAP 0.500000\n"
+    assert main([*given, "--metric", "SDCG@10"]) == 2
+    assert "needs max_rel" in capsys.readouterr().err
+
+
+@INSTALLED
+def test_a_training_may_be_validated_and_monitored_by_them():
+    from splade.training.validation.validation import Validation
+
+    validation = Validation(None, object(), ["mrr_10", "ERR@10"], "err@10")
+    assert validation.columns == ["mrr_10", "ERR@10"]
+    assert validation.monitor.figure == "ERR@10"
+    with pytest.raises(ValueError, match="needs max_rel"):
+        Validation(None, object(), ["SDCG@10"], "loss")
