@@ -1,6 +1,6 @@
 """lsr-benchmark's contestants and ours on local data sets, in turn, evaluated by lsr-benchmark.
 
-    pip install -c constraints.txt -e '.[benchmarks]' lsr-benchmark duckdb 'pyseismic-lsr<0.5'
+    pip install -c constraints.txt -e '.[benchmarks]' lsr-benchmark duckdb 'pyseismic-lsr<0.5' 'kannolo<0.15'
     python -m benchmarks.lsr_benchmark --data ../shared/data --out experiments/lsr_benchmark
 
 Each set is written in lsr-benchmark's format and encoded once, by `encode.py`. Every contestant is then called as the
@@ -117,7 +117,7 @@ def run(script: Path, *arguments: str, core: int | None) -> subprocess.Completed
 def compete(dataset: Path, embedding: Path, out: Path, options: argparse.Namespace) -> None:
     """All rounds of all contestants on one set; a failure is written beside, and not tried again."""
     for turn in range(options.rounds):
-        for each in contestants():
+        for each in (each for each in contestants() if each.name in options.contestants):
             folder = out / each.name / str(turn)
             failed = out / each.name / "failed.txt"
             if (folder / "run.txt.gz").is_file() or failed.is_file():
@@ -181,6 +181,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="a folder of sets in BEIR's layout")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--sets", nargs="+", choices=[*SETS, SYNTHETIC], default=[*SETS, SYNTHETIC])
+    names = [each.name for each in contestants()]
+    parser.add_argument("--contestants", nargs="+", choices=names, default=names)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--k", type=int, default=10, help="results of a query; lsr-benchmark's default")
     parser.add_argument("--max-length", type=int, default=256)
