@@ -26,7 +26,12 @@ API = {
     "search": ("splade.search",),
     "engines": ("splade.engines", "splade.engines.conformance"),
     "evaluation": ("splade.evaluation",),
-    "adapters": ("splade.adapters", "splade.adapters.mteb", "splade.adapters.lsr_benchmark"),
+    "adapters": (
+        "splade.adapters",
+        "splade.adapters.mteb",
+        "splade.adapters.mteb_tasks",
+        "splade.adapters.lsr_benchmark",
+    ),
     "mining": ("splade.mining",),
 }
 """The pages of the API reference, and the modules whose public names each of them shows."""

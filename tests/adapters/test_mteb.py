@@ -1,13 +1,13 @@
 """A model as MTEB takes it. MTEB itself takes seconds to import, so that only slow tests do."""
 
 import importlib.util
-import json
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from splade.adapters.mteb import SearchModel
+from splade.adapters.mteb_tasks import local_task
 from splade.beir_eval import beir_parts
 from splade.encoding import Encoder
 from splade.files import InputError, read_json
@@ -112,38 +112,6 @@ SAME = {  # our names, and MTEB's
 }  # fmt: skip
 
 
-def task_of(folder, name, drops):
-    """The BEIR set ``name`` in ``folder`` as a task of MTEB."""
-    from datasets import Dataset
-    from mteb.abstasks import AbsTaskRetrieval
-    from mteb.abstasks.task_metadata import TaskMetadata
-
-    unsaid = ("reference", "date", "domains", "task_subtypes", "license", "annotations_creators", "dialect",
-              "sample_creation", "bibtex_citation")  # fmt: skip
-    about = TaskMetadata(
-        name=f"Local{name.title()}", description=name, dataset={"path": f"local/{name}", "revision": "1"},
-        type="Retrieval", category="t2t", modalities=["text"], eval_splits=["test"], eval_langs=["eng-Latn"],
-        main_score="ndcg_at_10", **dict.fromkeys(unsaid),
-    )  # fmt: skip
-
-    class Local(AbsTaskRetrieval):
-        metadata = about
-        ignore_identical_ids = drops
-
-        def load_data(self, **kwargs):
-            lines = (folder / name / "corpus.jsonl").read_text().splitlines()
-            _, queries, qrels = beir_parts(name, str(folder), "test")
-            corpus = [{"id": row["_id"], **row} for row in map(json.loads, lines)]
-            asked = [{"id": query.id, "text": query.text} for query in queries]
-            self.dataset = {"default": {"test": {
-                "corpus": Dataset.from_list(corpus), "queries": Dataset.from_list(asked),
-                "relevant_docs": qrels, "top_ranked": None,
-            }}}  # fmt: skip
-            self.data_loaded = True
-
-    return Local()
-
-
 @MTEB
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")  # those of mteb and what it loads
@@ -161,11 +129,12 @@ def test_mteb_gives_the_figures_of_our_beir_evaluation(model_folder, arguana, sp
         SPLADE_CONFIG_NAME="config_splade++_cocondenser_ensembledistil",
     )  # fmt: skip
     ours = read_json(tmp_path / "out/beir/arguana/perf.json")
-    model = SearchModel(model_folder)
+    model, parts = SearchModel(model_folder), beir_parts("arguana", str(arguana), "test")
     assert isinstance(model, SearchProtocol)
     assert isinstance(model, EncoderProtocol)
     for searching in (model, SearchEncoderWrapper(model)):  # our search, and MTEB's own of our vectors
-        found = mteb.evaluate(searching, task_of(arguana, "arguana", drops), cache=None, show_progress_bar=False)
+        task = local_task("Arguana", *parts, drop_self_matches=drops)
+        found = mteb.evaluate(searching, task, cache=None, show_progress_bar=False)
         theirs = found.task_results[0].scores["test"][0]
         for name, other in SAME.items():
             assert theirs[other] == pytest.approx(ours[name], abs=5.1e-6), other  # MTEB rounds to five digits
