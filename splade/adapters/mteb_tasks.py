@@ -1,4 +1,4 @@
-"""Texts and judgements of one's own as a retrieval task of MTEB. Needs the extra ``mteb``, imported when it is called."""
+"""Texts and judgements of one's own as a retrieval task of MTEB. Needs the extra ``mteb``, loaded when called."""
 
 from collections.abc import Iterable
 from typing import Any
