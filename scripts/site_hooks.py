@@ -31,6 +31,12 @@ API = {
     "suites": ("splade.suites",),
     "grids": ("splade.grids",),
     "reports": ("splade.reports", "splade.expectations"),
+    "adapters": (
+        "splade.adapters",
+        "splade.adapters.mteb",
+        "splade.adapters.mteb_tasks",
+        "splade.adapters.lsr_benchmark",
+    ),
     "mining": ("splade.mining",),
 }
 """The pages of the API reference, and the modules whose public names each of them shows."""

@@ -49,6 +49,8 @@ ROOMS = {
         "evaluation",
     },
     "mining": BASE | {"models", "data", "encoding", "kernels", "indexing", "search", "dense", "engines", "evaluation"},
+    "adapters": BASE
+    | {"models", "data", "encoding", "kernels", "indexing", "search", "dense", "engines", "evaluation"},
     "config": {"files", "threads"},
 }
 ROOMS["conformance"] = {*ROOMS} - {"threads", "config"}

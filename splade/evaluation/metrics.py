@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from splade.evaluation import other_measures
 from splade.evaluation.judges import judges_of, refuse_unspeakable
 from splade.evaluation.names import Metric, parse_all
 from splade.files import InputError
@@ -66,7 +67,9 @@ def evaluate_per_query(
         raise ValueError(f"relevance_level must be at least 1, got {relevance_level}")
     wanted = parse_all(metrics)
     values: dict[str, dict[str, float]] = {metric.key: {} for metric in wanted}
-    judges = judges_of(qrels, wanted, relevance_level)
+    others = [metric for metric in wanted if metric.measure.startswith(other_measures.PREFIX)]
+    judges = judges_of(qrels, [metric for metric in wanted if metric not in others], relevance_level)
+    ranked: dict[str, dict[str, float]] = {}  # for `others`, which are measured of a whole run
     for query_id, grades in qrels.items():
         results = run.get(query_id)
         if not results:
@@ -81,6 +84,12 @@ def evaluate_per_query(
             measured = judge.figures(query_id, kept) if kept else {}
             for metric in group:
                 values[metric.key][query_id] = _figure(metric, measured) if measured else 0.0
+        for metric in others:
+            values[metric.key][query_id] = 0.0
+            ranked[query_id] = ranks[False]
+    for metric in others:
+        name = metric.measure.removeprefix(other_measures.PREFIX)
+        values[metric.key].update(other_measures.figures(name, ranked, qrels, relevance_level))
     return values
 
 

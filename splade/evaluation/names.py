@@ -3,13 +3,15 @@
 A name is a family, a cut-off after ``_`` or ``@`` where the family takes one, and modifiers in parentheses before or
 after it. ``(rel=n)``: documents judged below n do not count as relevant. ``(judged_only)``: documents without a
 judgement leave the ranking before it is measured, as in ``nDCG(judged_only)@10``. Both: ``(rel=2,judged_only)``. Case
-does not matter.
+does not matter. Names and modifiers that are none of these are those of `splade.evaluation.other_measures`.
 """
 
 import difflib
 import re
 from collections.abc import Sequence
 from typing import NamedTuple
+
+from splade.evaluation import other_measures
 
 LARGEST_CUT = 10**9  # pytrec_eval holds cut-offs as C's long and calls larger ones otherwise
 CUTS = (5, 10, 15, 20, 30, 100, 200, 500, 1000)
@@ -19,7 +21,7 @@ class Metric(NamedTuple):
     """One figure to compute: the key it is given, its measure, its cut-off, its relevance level."""
 
     key: str
-    measure: str  # as pytrec_eval calls it, or "mrr" or "recall_cap"
+    measure: str  # as pytrec_eval calls it, or "mrr" or "recall_cap", or of `other_measures`, with their prefix
     cut: int | None
     level: int | None  # None: the level of the whole evaluation
     judged_only: bool = False  # of the ranking without the documents that have no judgement
@@ -68,8 +70,13 @@ def parse(name: str) -> tuple[Metric, ...]:
     match = _NAME.fullmatch(_MODIFIERS.sub("", text).lower())
     family = FAMILIES.get(match["family"]) if match else None
     if match is None or family is None:
-        raise ValueError(_unknown(text))
-    level, judged_only = _modifiers(text)
+        return _others(text)
+    try:
+        level, judged_only = _modifiers(text)
+    except ValueError:
+        if other := other_measures.find(text):
+            return _metrics(other)
+        raise
     if match["cut"] is not None:
         cut = int(match["cut"])
         if family.cut is None:
@@ -110,8 +117,23 @@ def parse_all(names: Sequence[str]) -> list[Metric]:
     return list({metric.key: metric for name in names for metric in parse(name)}.values())
 
 
+def _others(text: str) -> tuple[Metric, ...]:
+    """The figures of a name that is none of ours; ValueError where ``ir_measures`` does not know it either."""
+    found = other_measures.find(text)
+    if not found:
+        raise ValueError(_unknown(text))
+    return _metrics(found)
+
+
+def _metrics(found: tuple[tuple[str, str], ...]) -> tuple[Metric, ...]:
+    return tuple(Metric(key, other_measures.PREFIX + name, None, None) for key, name in found)
+
+
 def _unknown(text: str) -> str:
     known = [*FAMILIES, *(f"{family}_10" for family, row in FAMILIES.items() if row.cut)]
     near = difflib.get_close_matches(text.lower().replace("@", "_"), known, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}? " if near else ""
-    return f"unknown metric {text!r}; {hint}Families: {', '.join(FAMILIES)}; with a cut-off as in mrr_10 or MRR@10"
+    return (
+        f"unknown metric {text!r}; {hint}Families: {', '.join(FAMILIES)}; with a cut-off as in mrr_10 or MRR@10. "
+        f"{other_measures.hint()}"
+    )

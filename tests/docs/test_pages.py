@@ -4,6 +4,7 @@ A few pages run here, the others when there is time; their commands compose here
 """
 
 import functools
+import importlib.util
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +25,9 @@ BY_HAND = sorted({path.name for path in ROOT.glob("docs/*.md")} - {"recipes.md",
 """Pages that are read from top to bottom; the others are tables to look things up in."""
 LINES = {"extending-search.md": 170}
 """Lines that a page may have: a whole engine and two classes, of which a reader needs one at a time."""
+
+EXTRAS = {"docs/adapters.md": ("mteb", "ir_measures")}
+"""Packages that the blocks of a page import, of extras that the tests do without."""
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +51,9 @@ def with_code() -> list[str]:
     "page", [pytest.param(page, marks=[pytest.mark.slow] * (page not in QUICK)) for page in with_code()]
 )
 def test_every_block_of_a_page_runs(page, ran):
+    missing = [name for name in EXTRAS.get(page, ()) if importlib.util.find_spec(name) is None]
+    if missing:
+        pytest.skip(f"{page} needs {', '.join(missing)}, which is not installed")
     ran(page)
 
 

@@ -1,0 +1,1 @@
+"""Our encoder and engine as contestants of lsr-benchmark, beside its own; `README.md` has the commands and figures."""
