@@ -8,13 +8,13 @@ import pytest
 
 from splade.adapters.mteb import SearchModel
 from splade.adapters.mteb_tasks import local_task
-from splade.beir_eval import beir_parts
 from splade.encoding import Encoder
 from splade.files import InputError, read_json
 from splade.indexing import InvertedIndex
 from splade.models import load_retriever
 from splade.records import Text
 from splade.search import Searcher
+from splade.suites import parts_of, sets_of
 
 MTEB = pytest.mark.skipif(importlib.util.find_spec("mteb") is None, reason="mteb is not installed (the extra mteb)")
 ABOUT = {"task_metadata": SimpleNamespace(name="Task", type="Retrieval"), "hf_split": "test", "hf_subset": "default"}
@@ -129,11 +129,11 @@ def test_mteb_gives_the_figures_of_our_beir_evaluation(model_folder, arguana, sp
         SPLADE_CONFIG_NAME="config_splade++_cocondenser_ensembledistil",
     )  # fmt: skip
     ours = read_json(tmp_path / "out/beir/arguana/perf.json")
-    model, parts = SearchModel(model_folder), beir_parts("arguana", str(arguana), "test")
+    model, parts = SearchModel(model_folder), parts_of(sets_of("arguana")[0], str(arguana))
     assert isinstance(model, SearchProtocol)
     assert isinstance(model, EncoderProtocol)
     for searching in (model, SearchEncoderWrapper(model)):  # our search, and MTEB's own of our vectors
-        task = local_task("Arguana", *parts, drop_self_matches=drops)
+        task = local_task("Arguana", *parts[:3], drop_self_matches=drops)
         found = mteb.evaluate(searching, task, cache=None, show_progress_bar=False)
         theirs = found.task_results[0].scores["test"][0]
         for name, other in SAME.items():

@@ -22,7 +22,8 @@ SLOW = {
     "config_splade++_cocondenser_ensembledistil_monogpu", "config_splade++_cocondenser_selfdistil",
     "config_splade++_ensembledistil", "config_splade++_msedistil", "config_splade++_selfdistil",
     "config_splade_v3_distilbert", "efficient_splade/config_BT_VI_large", "efficient_splade/config_BT_VI_medium",
-    "config_hf_dense_sigir23_32neg_nodistil", "config_inference_free_l0", "config_df_flops", "config_li_lsr",
+    "config_hf_dense_sigir23_32neg_nodistil", "efficient_splade/config_BT_VI_small",
+    "config_inference_free_l0", "config_df_flops", "config_li_lsr",
     "efficient_splade/config_VI_doc_medium", "efficient_splade/config_V_large", "efficient_splade/config_V_medium",
 }  # fmt: skip
 """Recipes that differ from another one in sizes and names alone, for tiny models in nothing; those of the toy data; and

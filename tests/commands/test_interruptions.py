@@ -57,6 +57,7 @@ def many(workplace):
     return workplace
 
 
+@pytest.mark.slow  # the library's own, in tests/indexing/building, are in every run
 def test_an_interrupted_or_killed_indexing_continues_to_the_same_bytes(many):
     def index(name: str, cut: Cut | None = None) -> Run:
         return (*INDEX, f"config.index_dir=cut/{name}"), cut

@@ -108,6 +108,7 @@ def assert_searched(splade, place, model, *chosen):
         assert found.get(query, {}) == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_frozen_idf_stays_as_it_is_and_a_learned_one_does_not(splade, place):
     asked = read_json(place / "idf.json")
     for trained in ("false", "true"):
@@ -155,6 +156,7 @@ def test_a_model_is_given_lexical_weights_by_command_and_found_by_the_others(spl
     assert_searched(splade, place, model, "config.checkpoint_dir=lexical")
 
 
+@pytest.mark.slow
 def test_another_weight_beside_bm25_is_indexed_from_vectors_of_the_head(splade, place):
     idf = ["init_dict.idf=made/idf.json", "data.COLLECTION_PATH=data/msmarco/full_collection"]
     lengths = ["config.max_length=16"]

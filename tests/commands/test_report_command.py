@@ -77,6 +77,7 @@ def test_folders_elsewhere_are_named_and_the_page_goes_where_it_is_told(of_bm25,
     assert "Index: exp/index." in words
 
 
+@pytest.mark.slow
 def test_results_of_bm25_and_of_published_models_rest_on_no_training_even_if_there_is_one_nearby(of_bm25, splade):  # noqa: F811
     splade("report", "config.out_dir=exp/out", "report.n_queries=1", cwd=of_bm25)
     page = (of_bm25 / "exp/out/report.html").read_text()
@@ -90,6 +91,7 @@ def test_results_of_bm25_and_of_published_models_rest_on_no_training_even_if_the
     assert "Nothing was trained for these results (config.pretrained_no_yamlconfig=true)." in said
 
 
+@pytest.mark.slow
 def test_a_beir_result_finds_its_folder_and_its_index_by_its_own_config(tmp_path, splade):  # noqa: F811
     folder = tmp_path / "sets/tiny"
     (folder / "qrels").mkdir(parents=True)

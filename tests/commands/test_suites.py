@@ -90,6 +90,7 @@ def test_cqadupstack_is_one_data_set_of_twelve_forums(suite, tmp_path, capsys):
     assert (tmp_path / "index/beir/cqadupstack/tex").is_dir()
 
 
+@pytest.mark.slow
 def test_part_by_part_the_average_comes_with_the_last_part(suite, tmp_path):
     for forum in FORUMS:
         beir(tmp_path / "sets" / forum)
@@ -143,6 +144,7 @@ def test_a_set_that_is_done_is_not_repeated_and_its_index_is_kept(suite, tmp_pat
     assert "holds these documents already" in caplog.text
 
 
+@pytest.mark.slow
 def test_another_setting_is_another_result(suite, tmp_path):
     beir(tmp_path / "sets/adi")
     suite("adi")

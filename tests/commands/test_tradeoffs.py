@@ -189,6 +189,7 @@ def test_vectors_read_out_of_an_index_give_the_points_of_the_vectors_themselves(
     assert "its postings were pruned" not in caplog.text
 
 
+@pytest.mark.slow
 def test_an_index_whose_postings_were_pruned_before_is_searched_with_a_warning(place, caplog):
     (batch,) = open_vectors(place / "docs.jsonl").batches(terms := Vocabulary())
     index = InvertedIndex.from_csr(batch, vocabulary=terms, prune_top_terms=4, weights="float16")

@@ -216,6 +216,7 @@ def encoded(workplace):
     return folder
 
 
+@pytest.mark.slow
 def test_a_models_vectors_searched_as_files_give_its_own_run_whichever_side_is_a_file(workplace, encoded, splade):
     splade(
         "index", *MODEL, "data.COLLECTION_PATH=data/msmarco/full_collection", "config.index_dir=vx/own", cwd=workplace

@@ -9,6 +9,7 @@ from splade.config import choose, commands, compose, conf_dir, config_names
 from splade.config.checking.wiring import wired_names
 from splade.config.composing.compose import Groups
 from tests.config.support import configured
+from tests.sampled import sampled
 
 ROOT = Path(__file__).parents[2]
 NAMES = config_names(conf_dir())
@@ -24,7 +25,7 @@ def test_every_config_says_what_it_reproduces_and_how_it_is_launched(name):
     assert "Published" in comments or "No published figure" in comments
 
 
-@pytest.mark.parametrize("group", Groups([conf_dir()]).names())
+@pytest.mark.parametrize("group", sampled(Groups([conf_dir()]).names(), "loss", "engine", "retrieve_evaluate"))
 def test_every_option_of_every_group_composes(group):
     for option in Groups([conf_dir()]).options(group):
         assert compose(choose({}), [f"{group}={option}"])

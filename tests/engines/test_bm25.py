@@ -122,6 +122,7 @@ def test_scores_equal_those_of_bm25s():
     np.testing.assert_allclose(ours, expected, rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not SCIFACT.is_dir(), reason="SciFact is not at hand")
 def test_scifact_gives_the_published_figure():
     """Pyserini's BEIR page, BM25 over title and text in one field: nDCG@10 .6789, recall@100 .9253."""

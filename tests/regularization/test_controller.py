@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from splade.regularization import ConstantRamp, QuadraticRamp, TargetController
+from tests.sampled import sampled
 
 WIDTH = 1000
 
@@ -33,8 +34,8 @@ def run(controller, response, steps, first=0):
     return counted
 
 
-@pytest.mark.parametrize("start", [1e-4, 1e-2, 1.0, 100.0])
-@pytest.mark.parametrize("target", [20, 150])
+@pytest.mark.parametrize("start", sampled([1e-4, 1e-2, 1.0, 100.0], 1e-4, 100.0))
+@pytest.mark.parametrize("target", sampled([20, 150]))
 def test_the_target_is_reached_from_any_weight_and_kept(start, target):
     counted = run(TargetController(ConstantRamp(start), target, steps=40), Response(), 1500)
     assert sum(counted[-300:]) / 300 == pytest.approx(target, rel=0.03)

@@ -53,6 +53,7 @@ def test_three_processes_write_the_weights_and_the_log_of_one(tmp_path, kind):
     assert max(float((expected[name] - start[name]).abs().max()) for name in start) > 1e-3  # it did learn
 
 
+@pytest.mark.slow
 def test_more_processes_than_queries_in_a_batch_are_refused(tmp_path):
     model = tiny_cross_encoder(tmp_path / "start", layers=1)
     ended = launched(tmp_path / "run", 2, model, "cross_encoder", "config.train_batch_size=1", run=run)

@@ -47,6 +47,7 @@ def test_passages_and_queries_of_a_real_model(weights):
             np.testing.assert_array_equal(found[1], expected[1])
 
 
+@pytest.mark.slow
 def test_queries_of_real_models_searched_as_documents():
     """Thousands of them: each query many times over, its weights scaled, so that there are blocks to leave out."""
     vocabulary = Vocabulary()

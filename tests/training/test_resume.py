@@ -84,6 +84,7 @@ def test_a_training_killed_at_step_five_goes_on_with_other_processes(tmp_path, s
     assert_same(folder, straight, 0.0 if (before, after) == (1, 1) else 1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cut", sampled([{"micro_batch_tokens": 25}, {"micro_batch_size": 2}]), ids=str)
 def test_a_training_killed_at_step_five_goes_on_with_other_micro_batches(tmp_path, straight, cut):
     run(tmp_path / "run", 1, kill_at=6)

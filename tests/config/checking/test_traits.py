@@ -79,6 +79,7 @@ def both(name, *overrides, config=None):
     return found[0]
 
 
+@pytest.mark.slow
 def test_an_own_loss_is_wired_alike_however_it_is_named():
     hard = ("train/data=toy_hard_negatives", "~config.augment_pairs")
     loss, examples, _ = both("Plain", *hard)

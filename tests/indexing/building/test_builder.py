@@ -139,6 +139,7 @@ def killed_after(path, segments):
     return said
 
 
+@pytest.mark.slow
 def test_a_build_that_is_killed_is_never_taken_for_whole_and_can_be_continued(tmp_path, whole):
     path = tmp_path / "index"
     assert killed_after(path, 1) == [20]

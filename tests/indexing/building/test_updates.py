@@ -75,7 +75,7 @@ def test_deleted_documents_keep_their_numbers_and_lose_their_names(path):
 
 @pytest.mark.parametrize("weights", sampled(["float32", "float16"]))
 @given(deleted=st.lists(st.sets(st.integers(0, 99), max_size=40), min_size=1, max_size=3), again=st.booleans())
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_merged_index_has_the_bytes_of_one_built_from_what_is_left(tmp_path, deleted, again, weights):
     first, second, third = parts(3)
     InvertedIndex.from_csr(first, weights=weights, cluster=True).save(tmp_path / "index")

@@ -69,6 +69,7 @@ def test_made_up_queries_have_terms_of_documents_in_order(documents, n_terms):
         assert (np.diff(row) > 0).all()
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_figures(index, documents):
     first, again, other = (calibrate(index.blocks, documents, seed=seed) for seed in (1, 1, 2))
     assert (first == again).all()

@@ -171,6 +171,7 @@ def test_a_v100_gets_torchs_products_from_the_fused_head(monkeypatch):
     assert fused_head.is_fast_on(torch.device("cuda"))  # Triton or not
 
 
+@pytest.mark.slow
 def test_asking_for_tf32_raises_in_no_state_of_torch(run_python):
     """`allow_tf32` raises where the newer name was set; either way of setting it is seen."""
     if not hasattr(torch.backends.cuda.matmul, "fp32_precision"):

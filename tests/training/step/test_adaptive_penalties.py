@@ -100,6 +100,7 @@ def test_what_is_learnt_does_not_depend_on_micro_batches(tmp_path, cut):
             torch.testing.assert_close(ends[1][name][part], value, rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_two_processes_learn_what_one_does(tmp_path):
     run_well("-c", WORKER, tmp_path / "two")
     alone, two = (toy_trainer(tmp_path / name, penalties=adaptive(), lr=1e-4, ema_decay=0.9) for name in ("one", "two"))

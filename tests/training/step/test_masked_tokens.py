@@ -234,6 +234,7 @@ def test_two_processes_give_the_gradient_of_one_and_train_to_the_same_end_spread
 # ── a whole training ──
 
 
+@pytest.mark.slow
 def test_an_interrupted_mid_training_ends_with_the_weights_of_one_that_was_not(tmp_path, folder, texts):
     straight = trainer(tmp_path / "straight", folder, texts)
     straight.run()
