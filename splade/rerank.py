@@ -18,7 +18,7 @@ from splade.data.vectors.shards import Stored
 from splade.evaluation.conventions import SelfMatches
 from splade.evaluation.measured import measured
 from splade.evaluation.metrics import check_metrics
-from splade.evaluation.report import table
+from splade.evaluation.report import stored_facts, table
 from splade.evaluation.runs import read_run, write_run
 from splade.files import InputError, read_json, write_json
 from splade.mining.negatives import state_of
@@ -29,6 +29,7 @@ from splade.models.rerankers import Reranker, load_reranker
 from splade.progress import progress
 from splade.records import Qrels, Ranking, Run
 from splade.results import write_result
+from splade.workflow.costs import write_conditions
 from splade.workflow.evaluating.conventions import conventions_of
 
 logger = logging.getLogger(__name__)
@@ -75,7 +76,8 @@ def rerank(cfg: DictConfig) -> dict[str, dict[str, float]]:
                     "reranker": reranker.kind,
                     "settings": reranker.settings(),
                 }
-                write_result(folder, found.metrics, details | found.details, found.per_query)
+                write_conditions(folder, cfg)
+                write_result(folder, found.metrics, details | found.details | stored_facts(folder), found.per_query)
     print(table(results))
     return results
 

@@ -23,6 +23,7 @@ from splade.grids import AXES, Grid, JudgedSet, Point, Searching, VectorSource, 
 from splade.grids.points import GRID
 from splade.indexing.index.inverted_index import state_of
 from splade.workflow.checks import check_retrieval
+from splade.workflow.costs import write_conditions
 from splade.workflow.engines import FromModel, engine_at, named_engine
 from splade.workflow.given_vectors import given_documents, given_queries
 from splade.workflow.query_sets import query_sets
@@ -43,6 +44,7 @@ def tradeoffs(cfg: DictConfig) -> dict[str, Any]:
     points, repeats = points_from(cfg.tradeoffs), repeats_from(cfg.tradeoffs)
     check_retrieval(cfg)
     sets, out_dir = judged_sets(cfg), Path(cfg.retrieve.out_dir)
+    write_conditions(out_dir, cfg)
     engine: Any = engine_at(cfg, "inverted", None)
     grid = Grid(points, sets, source_from(cfg, out_dir / "source"), engine, searching_from(cfg), repeats, out_dir)
     try:
@@ -121,6 +123,7 @@ def searching_from(cfg: DictConfig) -> Searching:
         for name, value in changes.items():
             OmegaConf.update(own, f"search.{name}", value)
         answer(opened, queries, folder, own)
+        (folder / "config.yaml").unlink(missing_ok=True)  # it is that of the grid, not of the point
 
     names = ("top_k", "threshold", "n_threads", "prune_top_terms", "prune_mass")
     settings = {name: cfg.search[name] for name in names}

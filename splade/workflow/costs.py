@@ -8,6 +8,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from splade.config import save_config
+from splade.config.checking.wiring import PATCHES
 from splade.engines.protocol import Documents, Engine, Opened
 from splade.files import InputError, read_json, write_json
 from splade.results.conditions import conditions
@@ -73,10 +74,14 @@ def build_costs(opened: Opened) -> dict[str, Any]:
 
 
 def write_conditions(folder: str | Path, cfg: DictConfig) -> None:
-    """Write ``stats/conditions.json`` and ``config.yaml`` of a result into its ``folder``."""
+    """Write ``stats/conditions.json`` and ``config.yaml`` of a result into its ``folder``.
+
+    A tree that was made by hand, without the wiring, has no values that would compose to it, and leaves no file.
+    """
     folder = Path(folder)
     write_json(folder / "stats" / "conditions.json", conditions(OmegaConf.select(cfg, "config.seed")))
-    save_config(cfg, folder / "config.yaml")
+    if PATCHES in cfg:
+        save_config(cfg, folder / "config.yaml")
 
 
 def _costs(meter: Meter, waited: float) -> dict[str, Any]:

@@ -121,7 +121,7 @@ def test_table_figure_and_results_stay_and_indexes_of_points_go(place, monkeypat
     monkeypatch.chdir(place)
     run({"prune_mass": [0.5], "query_mass": [0.5]}, tradeoffs__mode="product")
     assert sorted(path.name for path in (place / "OUT").iterdir()) == [
-        "points", "source", "tradeoffs.json", "tradeoffs.md", "tradeoffs.png",
+        "config.yaml", "points", "source", "stats", "tradeoffs.json", "tradeoffs.md", "tradeoffs.png",
     ]  # fmt: skip
     table = (place / "OUT/tradeoffs.md").read_text()
     assert "80 documents, k = 20, 1 thread, 2 interleaved passes" in table

@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 from splade.evaluation.runs import read_run
 from splade.files import InputError, write_json
 from splade.rerank import best, rerank
+from splade.results import read_result
 from tests.tiny import tiny_cross_encoder
 
 DOCUMENTS = {
@@ -98,6 +99,8 @@ def test_run_trec_and_metrics_stand_beside_the_run(cfg, tmp_path, overlap):
     rerank(cfg)
     folder = tmp_path / "out/TINY/first/2"
     assert json.loads((folder / "perf.json").read_text()) == {"mrr_10": 1.0, "recall_2": 1.0}
+    assert read_result(folder).fact("conditions.versions.torch")
+    assert read_result(folder).per_query["mrr_10"] == {"q1": 1.0, "q2": 1.0}
     lines = [line.split() for line in (folder / "run.trec").read_text().splitlines()]
     assert [(line[0], line[2], line[3]) for line in lines] == [
         ("q1", "d2", "1"), ("q1", "d1", "2"), ("q2", "d3", "1"), ("q2", "d4", "2"),
