@@ -36,8 +36,9 @@ def build(engine: Engine, documents: Documents, folder: str | Path) -> Opened:
         raise
     if read.began:
         costs = sum_of(_unfinished(folder), _costs(meter, waited[0]))
-        place = Path(opened.path or folder) / FILE
-        write_json(place, _read(place) | {_engine(opened): {"of": _state(opened), **costs}})
+        place = _place(opened)
+        if place is not None:
+            write_json(place, _read(place) | {_engine(opened): {"of": _state(opened), **costs}})
         _path(folder).unlink(missing_ok=True)
     return opened
 
@@ -67,9 +68,8 @@ def add_costs(folder: str | Path, costs: dict[str, Any]) -> None:
 
 def build_costs(opened: Opened) -> dict[str, Any]:
     """Read the costs of what is ``opened``; {} where they are not known, as of what was changed since."""
-    if opened.path is None:
-        return {}
-    costs = dict(_read(Path(opened.path) / FILE).get(_engine(opened), {}))
+    place = _place(opened)
+    costs = {} if place is None else dict(_read(place).get(_engine(opened), {}))
     return costs if costs.pop("of", None) == _state(opened) else {}
 
 
@@ -89,8 +89,16 @@ def _costs(meter: Meter, waited: float) -> dict[str, Any]:
     return {"encode_seconds": waited, "index_seconds": max(told.pop("seconds") - waited, 0.0)} | told
 
 
+def _place(opened: Opened) -> Path | None:
+    """The file of costs: in the folder that the engine has, or beside its file; None for a place that is no path."""
+    if opened.path is None or not Path(opened.path).exists():
+        return None
+    path = Path(opened.path)
+    return (path if path.is_dir() else path.parent) / FILE
+
+
 def _engine(opened: Opened) -> str:
-    return str(opened.facts()["engine"])
+    return str(opened.facts().get("engine", type(opened).__name__))
 
 
 def _state(opened: Opened) -> list[Any]:

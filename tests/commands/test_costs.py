@@ -39,6 +39,28 @@ def test_an_interrupted_build_adds_its_cost_to_that_of_its_continuation(tmp_path
     assert build_costs(again)["encode_seconds"] < 1000
 
 
+class InOneFile(OWN["dense"]):
+    """An engine whose place is a file, as one of the user's may be, or no path at all."""
+
+    def __init__(self, folder, place):
+        super().__init__(folder)
+        self.place = place
+
+    def build(self, documents):
+        opened = super().build(documents)
+        opened.path = self.place
+        return opened
+
+
+@pytest.mark.parametrize(
+    ("place", "kept"), [("index/index_stats.json", True), ("https:/host/index", False), (None, False)]
+)
+def test_costs_stand_beside_a_file_and_nowhere_for_a_place_that_is_no_path(tmp_path, place, kept):
+    engine = InOneFile(tmp_path / "index", place and tmp_path / place)
+    built = build(engine, sample_for(engine.takes).as_documents(), tmp_path / "index")
+    assert (build_costs(built) != {}) == kept == (tmp_path / "index" / "build_costs.json").is_file()
+
+
 def test_the_costs_of_other_documents_are_not_told(tmp_path):
     sample, folder = sample_for("sparse"), tmp_path / "index"
     build(OWN["inverted"](folder), sample.as_documents(), folder)
