@@ -1,4 +1,4 @@
-"""What the tables of a comparison share."""
+"""Numbers and names as all tables of a comparison write them."""
 
 from collections.abc import Mapping
 

@@ -130,5 +130,5 @@ def _bits(generator: np.random.Generator, n_rows: int, n_columns: int) -> NDArra
 
 
 def _as_extreme(sums: NDArray[np.float64], columns: NDArray[np.float64]) -> Any:
-    """Where ``sums`` [samples, tests] are as far from 0 as the sums of ``columns``, but for rounding."""
+    """True for ``sums`` [samples, tests] that are as far from 0 as the sums of ``columns``, but for rounding."""
     return np.abs(sums) >= np.abs(columns.sum(0)) - TOLERANCE * np.abs(columns).sum(0)

@@ -53,7 +53,7 @@ def is_installed() -> bool:
 
 
 def hint() -> str:
-    """What to say of ``ir_measures`` where a name is unknown."""
+    """The sentence about ``ir_measures`` for an unknown name."""
     if is_installed():
         return "ir_measures has no measure of that name either"
     return f"ir_measures reads further names, such as ERR@20, and is not installed: {INSTALL}"

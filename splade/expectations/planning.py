@@ -16,7 +16,7 @@ SHORT = 8  # hexadecimal digits of a key in the name of a folder
 
 
 class Places(NamedTuple):
-    """Where data, models and results are: ``data`` may be None, ``models`` is {name: folder or hub name}."""
+    """Folders of data, models and results: ``data`` may be None, ``models`` is {name: folder or hub name}."""
 
     data: Path | None
     models: Mapping[str, str]

@@ -34,7 +34,7 @@ class Outcome(NamedTuple):
 
     @property
     def difference(self) -> float | None:
-        """What was found less what was expected."""
+        """The value that was found less the expected one."""
         return None if self.found is None else self.found - self.row.value
 
 

@@ -13,7 +13,7 @@ PACKAGES = ("torch", "transformers", "numpy", "numba", "pytrec-eval-terrier")
 
 
 def conditions(seed: int | None = None, checkout: str | Path | None = None) -> dict[str, Any]:
-    """What a result was made with, as JSON.
+    """Return the conditions of a result, as JSON values.
 
     ``checkout`` is a folder of the code's git repository; None stands for the package's own. There is no name or
     address of the machine in it.

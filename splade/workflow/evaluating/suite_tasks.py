@@ -51,7 +51,7 @@ class Task(NamedTuple):
 
 
 def tasks_of(cfg: DictConfig, sets: Sequence[EvaluationSet]) -> list[Task]:
-    """What to do for each set; InputError for settings that are none, before any work."""
+    """The task of each set; InputError for settings that are none, before any work."""
     asked = cfg.beir
     _check(asked, sets)
     return [
@@ -133,7 +133,7 @@ def system_from(chosen: Chosen) -> System:
 
 
 def rests_on(system: System, task: Task, parts: Parts, documents: Documents) -> dict[str, Any]:
-    """What a task's metrics rest on, as JSON values: the system, and under ``set`` the files and the conventions."""
+    """The state that a task's metrics rest on, as JSON values: the system, and under ``set`` the files and the conventions."""
     own = {
         "documents": documents.origin,
         **parts.state,

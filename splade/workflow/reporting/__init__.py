@@ -1,1 +1,1 @@
-"""What reports and comparisons take from models, indexes and collections, and expected values from commands."""
+"""Models, indexes and collections for reports and comparisons, and commands for expected values."""

@@ -106,7 +106,7 @@ def text_of(collection: Any) -> Texts:
 
 
 def _tried(make: Callable[[], Any] | None, missing: dict[str, str], about: str, why: str) -> Any:
-    """What ``make`` returns; None, with the reason in ``missing``, where there is none or it cannot be read."""
+    """The result of ``make``; None, with the reason in ``missing``, where there is none or it cannot be read."""
     try:
         if make is not None:
             return make()

@@ -1,4 +1,4 @@
-"""What a report needs of an experiment's folders, found from its result folders: config, index, texts and vectors."""
+"""An experiment's config, index, texts and vectors, found from its result folders, for a report."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -58,7 +58,7 @@ class Known(NamedTuple):
 
 
 def known_of(cfg: DictConfig, out_dir: Path, folder: Path | None = None) -> Known:
-    """What is known of the experiment in ``out_dir``, or of the one result in ``folder`` below it.
+    """Everything that is known of the experiment in ``out_dir``, or of the one result in ``folder`` below it.
 
     The saved config is looked for in the results' folders, in ``out_dir``, beside it, and in the training's folder.
     """
@@ -81,7 +81,7 @@ def _saved(file: Path) -> DictConfig | None:
 
 
 class Sources(NamedTuple):
-    """Where queries, documents and judgements of a result are; None for what is not known."""
+    """The places of a result's queries, documents and judgements; None for what is not known."""
 
     queries: Callable[[], Any] | None
     documents: Callable[[], Any] | None
