@@ -1,4 +1,4 @@
-"""What the folders of an experiment hold for its report, and words for what they do not hold."""
+"""The contents of an experiment's folders for its report, and words for what they do not hold."""
 
 import csv
 import json

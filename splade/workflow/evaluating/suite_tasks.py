@@ -133,7 +133,7 @@ def system_from(chosen: Chosen) -> System:
 
 
 def rests_on(system: System, task: Task, parts: Parts, documents: Documents) -> dict[str, Any]:
-    """The state that a task's metrics rest on, as JSON values: the system, and under ``set`` the files and the conventions."""
+    """The state that a task's metrics rest on, as JSON: the system, and under ``set`` the files and the conventions."""
     own = {
         "documents": documents.origin,
         **parts.state,
