@@ -100,9 +100,9 @@ def set_of(name: str, split: str | None = None) -> EvaluationSet:
     return EvaluationSet(name, split, tuple(ids), archive=("beir", key), metrics=metrics)
 
 
-def near_names(name: str) -> list[str]:
-    """The known names that ``name`` may have been meant for."""
-    known = [*SUITES, *COMPOSITES, MSMARCO, *(each for suite in SUITES.values() for each in suite)]
+def near_names(name: str, also: Iterable[str] = ()) -> list[str]:
+    """The known names that ``name`` may have been meant for; ``also`` are known too."""
+    known = [*also, *SUITES, *COMPOSITES, MSMARCO, *(each for suite in SUITES.values() for each in suite)]
     return difflib.get_close_matches(name, list(dict.fromkeys(known)), n=3)
 
 

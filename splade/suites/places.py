@@ -95,13 +95,19 @@ def missing_sets(sets: Sequence[EvaluationSet], path: str | None, open_all: bool
     return problems
 
 
+def _local_names(path: str | None) -> list[str]:
+    """The sets in the folder ``path``, by the names of their folders."""
+    folders = sorted(Path(path).iterdir()) if path and Path(path).is_dir() else []
+    return [folder.name for folder in folders if any((folder / name).is_file() for name in CORPUS)]
+
+
 def _problem(one: EvaluationSet, path: str | None, open_all: bool, alone: bool) -> str | None:
     found = folder_of(one, path, alone=alone)
     try:
         if found is not None:
             parts_of(one, path, alone=alone)
         elif not any(map(is_known, _ids(one))):
-            near = near_names(one.name)
+            near = near_names(one.name, _local_names(path))
             hint = f"; did you mean {' or '.join(near)}?" if near else ""
             return f"no folder of this name in {path}, and no set that ir_datasets knows{hint}"
         elif open_all:

@@ -97,6 +97,8 @@ def test_sets_that_are_not_here_are_all_told_with_the_reason(tmp_path):
     assert "+beir.split=test: there are no such qrels" in problems["fiqa"]
     assert f"no folder of this name in {tmp_path}" in problems["sciflact"]
     assert "did you mean scifact" in problems["sciflact"]
+    beir(tmp_path / "our-set")
+    assert "did you mean our-set" in missing_sets(sets_of(["our-sett"]), str(tmp_path), open_all=False)["our-sett"]
 
 
 def test_parquet_that_is_something_else_is_told_with_its_file(tmp_path):
