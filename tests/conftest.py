@@ -1,5 +1,6 @@
 """Fixtures that several parts share."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -25,6 +26,12 @@ os.fsync = lambda fd: None
 # A slow machine makes no test fail.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Have the garbage collector pass over what was imported: a million objects that live as long as the process."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
