@@ -11,13 +11,11 @@ from splade.config import command
 from splade.data.collections.opening import open_queries
 from splade.engines import Opened, Queries
 from splade.evaluate import evaluate
-from splade.evaluation.conventions import SelfMatches
 from splade.workflow.checks import check_retrieval
 from splade.workflow.engines import chosen_engine, engine_of_vectors, named_engine
-from splade.workflow.evaluating.conventions import conventions_of
 from splade.workflow.evaluating.systems import system_of
 from splade.workflow.given_vectors import given_queries
-from splade.workflow.searching import answer
+from splade.workflow.searching import answer_sets
 
 logger = logging.getLogger(__name__)
 
@@ -34,10 +32,7 @@ def retrieve(cfg: DictConfig) -> dict[str, dict[str, float]]:
 def search_and_evaluate(cfg: DictConfig) -> dict[str, dict[str, float]]:
     """Search every query set, write the runs, evaluate them."""
     opened, query_sets, system = given(cfg) if cfg.retrieve.vectors else from_texts(cfg)
-    policy = conventions_of(cfg.get("conventions")).self_matches
-    for name, queries in zip(cfg.retrieve.names, query_sets, strict=True):
-        folder, own = Path(cfg.retrieve.out_dir) / name, SelfMatches(policy, name)
-        answer(opened, queries, folder, cfg, system=system, self_matches=own)
+    answer_sets(opened, query_sets, cfg.retrieve.out_dir, cfg, system=system)
     return evaluate(cfg)
 
 

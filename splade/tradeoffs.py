@@ -17,6 +17,7 @@ from splade.data.qrels import read_qrels
 from splade.data.vectors.vectors import open_vectors
 from splade.engines.inverted import Inverted, OpenedInverted
 from splade.engines.protocol import Documents, Queries
+from splade.evaluation.conventions import SelfMatches
 from splade.evaluation.names import parse_all
 from splade.files import InputError, whole_file, write_json
 from splade.grids import AXES, Grid, JudgedSet, Point, Searching, VectorSource, markdown, points_of, tradeoff_figure
@@ -25,6 +26,7 @@ from splade.indexing.index.inverted_index import state_of
 from splade.workflow.checks import check_retrieval
 from splade.workflow.costs import write_conditions
 from splade.workflow.engines import FromModel, engine_at, named_engine
+from splade.workflow.evaluating.conventions import conventions_of
 from splade.workflow.given_vectors import given_documents, given_queries
 from splade.workflow.query_sets import query_sets
 from splade.workflow.searching import answer, pruned_queries
@@ -118,16 +120,18 @@ def judged_sets(cfg: DictConfig) -> list[JudgedSet]:
 def searching_from(cfg: DictConfig) -> Searching:
     """Searching as the config says, with the settings that a point changes in their place."""
 
+    rules = conventions_of(cfg.get("conventions"))
+
     def answered(opened: OpenedInverted, queries: Queries, folder: Path, changes: dict[str, Any]) -> None:
         own = deepcopy(cfg)
         for name, value in changes.items():
             OmegaConf.update(own, f"search.{name}", value)
-        answer(opened, queries, folder, own)
+        answer(opened, queries, folder, own, self_matches=SelfMatches(rules.self_matches, folder.name))
         (folder / "config.yaml").unlink(missing_ok=True)  # it is that of the grid, not of the point
 
     names = ("top_k", "threshold", "n_threads", "prune_top_terms", "prune_mass")
     settings = {name: cfg.search[name] for name in names}
-    return Searching(settings, answered, lambda queries, changed: pruned_queries(queries, changed)[0])
+    return Searching(settings, rules, answered, lambda queries, changed: pruned_queries(queries, changed)[0])
 
 
 def source_from(cfg: DictConfig, folder: Path) -> VectorSource:

@@ -3,7 +3,7 @@
 from splade.comparing.pareto import pareto_front
 from splade.comparing.queries import hardest, most_moved, risen_document
 from splade.comparing.significance import confidence_interval, effect_size, holm, randomisation_test, t_test
-from splade.comparing.terms import term_products, terms_of_difference
+from splade.comparing.terms import term_products, term_weights, terms_of_difference
 
 __all__ = [
     "confidence_interval",
@@ -16,5 +16,6 @@ __all__ = [
     "risen_document",
     "t_test",
     "term_products",
+    "term_weights",
     "terms_of_difference",
 ]

@@ -4,12 +4,14 @@ A score is the inner product of a query's and a document's vector, so each term 
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from splade.indexing import Index
-from splade.records import SparseBatch
+from splade.kernels.sparse import slice_rows
+from splade.records import SparseBatch, SparseRows
 
 
 class TermDifference(NamedTuple):
@@ -31,21 +33,35 @@ def term_products(queries: SparseBatch, query_id: str, index: Index, doc_id: str
     Their sum is the score of the document. ``queries`` are over the columns of ``index``. Terms whose names the index
     does not know are called by their numbers. None where ``queries`` or ``index`` do not hold the two.
     """
+    query, number = _row(queries, query_id), int(index.doc_ids.numbers([doc_id])[0])
+    if query is None or number < 0:
+        return None
+    document = index.vectors([number])
+    columns, asked, held = np.intersect1d(query.columns, document.columns, True, True)
+    return _named(columns, query.weights[asked].astype(np.float64) * document.weights[held], index)
+
+
+def term_weights(queries: SparseBatch, query_id: str, index: Index | None) -> dict[str, float] | None:
+    """The weight of each term of a query, by its name; None where ``queries`` do not hold it.
+
+    Names are as in `term_products`; without an ``index`` all terms are called by their numbers.
+    """
+    query = _row(queries, query_id)
+    return None if query is None else _named(query.columns, query.weights, index)
+
+
+def _row(queries: SparseBatch, query_id: str) -> SparseRows | None:
+    """The vector of one query; None for an unknown one."""
     if query_id not in queries.ids:
         return None
-    number = int(index.doc_ids.numbers([doc_id])[0])
-    if number < 0:
-        return None
     place = queries.ids.index(query_id)
-    own = slice(*queries.rows.offsets[place : place + 2].tolist())
-    document = index.vectors([number])
-    columns, asked, held = np.intersect1d(queries.rows.columns[own], document.columns, True, True)
-    weights = queries.rows.weights[own][asked].astype(np.float64) * document.weights[held]
-    names = index.vocabulary
-    return {
-        str(column) if names is None else names[int(column)]: float(product)
-        for column, product in zip(columns, weights, strict=True)
-    }
+    return slice_rows(queries.rows, place, place + 1)
+
+
+def _named(columns: NDArray[Any], values: NDArray[Any], index: Index | None) -> dict[str, float]:
+    names = None if index is None else index.vocabulary
+    pairs = zip(columns.tolist(), values.tolist(), strict=True)
+    return {str(column) if names is None else names[column]: float(value) for column, value in pairs}
 
 
 def terms_of_difference(first: Mapping[str, float], second: Mapping[str, float], n: int = 10) -> list[TermDifference]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
+from splade.expectations.rows import told_difference
 from splade.expectations.running import Outcome, line_of
 
 INTRODUCTION = """\
@@ -66,7 +67,7 @@ def _table(outcomes: Sequence[Outcome]) -> Iterator[str]:
 def _figures(one: Outcome) -> tuple[str, str]:
     if one.found is None or one.difference is None:
         return "–", "–"
-    return f"{one.found:.4f}", f"{round(one.difference, 4) + 0.0:+.4f}"  # + 0.0: no minus before a nought
+    return f"{one.found:.4f}", told_difference(one.difference)
 
 
 def _section(group: Sequence[Outcome], again: str) -> Iterator[str]:

@@ -15,6 +15,7 @@ OWN_PLACEHOLDERS = ("set", "out", "index")
 REQUIRED = ("name", "model", "set", "command", "metric", "value", "tolerance", "source")
 OPTIONAL = ("needs", "result")
 NAME = re.compile(r"[\w.-]+")
+ROUNDING = 1e-9  # decimal values have no exact binary ones: 0.5 - 0.49 is above 0.01
 PRINTED = "printed"
 """The ``result`` of a row whose command prints the value, as ``METRIC VALUE``."""
 
@@ -38,10 +39,19 @@ class Row(NamedTuple):
     needs: Mapping[str, str]  # {placeholder: name of the data or model}
     result: str  # the folder below {out} that holds perf.json, or PRINTED
 
+    def matches(self, value: float) -> bool:
+        """True where ``value`` is the expected one, within the tolerance."""
+        return abs(value - self.value) <= self.tolerance + ROUNDING
+
     @property
     def set_name(self) -> str:
         """The sets in a word or two."""
         return self.sets[0] if len(self.sets) == 1 else f"mean of {len(self.sets)} sets"
+
+
+def told_difference(difference: float) -> str:
+    """A difference from an expected value, as tables show it."""
+    return f"{round(difference, 4) + 0.0:+.4f}"  # + 0.0: no minus before a nought
 
 
 def rows_of(files: Mapping[str, Any]) -> list[Row]:

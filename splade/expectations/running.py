@@ -17,7 +17,6 @@ from splade.files import InputError, naming, read_json, write_json
 logger = logging.getLogger(__name__)
 
 Verdict = Literal["matches", "differs", "failed", "not run"]
-ROUNDING = 1e-9  # decimal values have no exact binary ones: 0.5 - 0.49 is above 0.01
 DONE, LOG, STDOUT = "done.json", "log.txt", "printed.txt"
 Runner = Callable[[Sequence[str], Path], int]
 """Runs one command (its words) and writes ``printed.txt`` and ``log.txt`` into a folder; returns the exit status."""
@@ -63,7 +62,7 @@ def _outcome(row: Row, runs: list[Run], runner: Runner, ended: dict[Path, str]) 
         except InputError as error:
             return Outcome(row, tuple(runs), "failed", why=str(error))
     found = math.fsum(values) / len(values)
-    verdict: Verdict = "matches" if abs(found - row.value) <= row.tolerance + ROUNDING else "differs"
+    verdict: Verdict = "matches" if row.matches(found) else "differs"
     logger.info("%s: %s %.4f, expected %.4f ± %g: %s", row.name, row.metric, found, row.value, row.tolerance, verdict)
     return Outcome(row, tuple(runs), verdict, found)
 

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from splade.engines.inverted import Inverted, OpenedInverted
 from splade.engines.protocol import Queries
-from splade.evaluation.coverage import coverage
+from splade.evaluation.conventions import Conventions, SelfMatches
 from splade.evaluation.efficiency import latency_summary
-from splade.evaluation.metrics import evaluate_per_query, means
+from splade.evaluation.measured import measured
 from splade.evaluation.report import stored_facts
 from splade.evaluation.runs import read_run
 from splade.files import read_json, write_json
@@ -59,6 +59,7 @@ class Searching(NamedTuple):
     """The way in which queries are searched, but for what points change of it."""
 
     settings: dict[str, Any]  # of the ``search`` node
+    conventions: Conventions
     answer: Callable[[OpenedInverted, Queries, Path, dict[str, Any]], Any]
     """Search queries and write the run into a folder, with these settings changed."""
     pruned: Callable[[Queries, Mapping[str, Any]], Queries]
@@ -100,6 +101,7 @@ class Grid:
             "layout": Layout(**self.engine.layout).identity,
             "strategy": [self.engine.strategy, self.engine.options],
             "search": self.searching.settings,
+            "conventions": self.searching.conventions,
             "repeats": self.repeats,
         }
         plain: dict[str, Any] = json.loads(json.dumps(told, default=str))
@@ -193,13 +195,15 @@ class Grid:
         latency = latency_summary(seconds.tolist(), n_threads=self.searching.settings["n_threads"])
         stats["latency_ms"] = latency | {"repeats": self.repeats, "measured": "median over interleaved passes"}
         write_json(folder / "stats" / "search_stats.json", stats)
-        per_query = evaluate_per_query(run, one.qrels, one.metrics)
+        facts = stored_facts(folder)
+        dropped = facts.pop("dropped", {}).get("queries", [])
+        kept = SelfMatches("off", one.name)  # the run has lost its own already
+        found = measured(run, one.qrels, one.metrics, self.searching.conventions, kept, dropped_before=dropped)
         details = {
             "system": point.name,
             "dataset": one.name,
             "qrels": one.source,
-            "queries": coverage(run, one.qrels)._asdict(),
-            "conventions": {"unanswered": "count 0", "ties": "as written", "relevance_level": 1},
+            **found.details,
             "tradeoffs": {
                 "point": dict(point.values),
                 "disk_bytes": disk_bytes(index),
@@ -207,7 +211,7 @@ class Grid:
                 "overlap_10": overlap(run, first, 10),
             },
         }
-        write_result(folder, means(per_query), details | stored_facts(folder), per_query)
+        write_result(folder, found.metrics, details | facts, found.per_query)
 
 
 def overlap(run: Run, other: Run, k: int) -> float:

@@ -1,11 +1,9 @@
 """The hardest queries of a result, with the terms of the scores that went wrong."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-import numpy as np
-
-from splade.comparing import term_products
+from splade.comparing import term_products, term_weights
 from splade.evaluation.metrics import ordered
 from splade.indexing import Index
 from splade.records import Qrels, Run, SparseBatch
@@ -79,21 +77,19 @@ def hardest(
         def shown(
             doc_id: str, query_id: str = query_id, results: Mapping[str, float] = results, ranks: dict[str, int] = ranks
         ) -> Shown:
-            terms = None if index is None or vectors is None else products(vectors, query_id, index, doc_id)
-            score = results.get(doc_id)
-            return Shown(
-                doc_id, ranks.get(doc_id), score, documents(doc_id), None if terms is None else terms[:n_terms]
-            )
+            terms = None if index is None or vectors is None else term_products(vectors, query_id, index, doc_id)
+            heaviest = _heaviest(terms, n_terms)
+            return Shown(doc_id, ranks.get(doc_id), results.get(doc_id), documents(doc_id), heaviest)
 
         best = min(relevant, key=lambda doc: (ranks.get(doc, len(ranks) + 1), doc), default=None)
         wrong = next((doc for doc in ranks if doc not in relevant), None)
-        weights = None if vectors is None else weights_of(vectors, query_id, index)
+        weights = None if vectors is None else term_weights(vectors, query_id, index)
         found.append(
             HardQuery(
                 id=query_id,
                 value=result.per_query[metric][query_id],
                 text=queries(query_id),
-                terms=None if weights is None else weights[:n_terms],
+                terms=_heaviest(weights, n_terms),
                 relevant=None if best is None else shown(best),
                 n_relevant=len(relevant),
                 first=None if wrong is None else shown(wrong),
@@ -102,37 +98,9 @@ def hardest(
     return found
 
 
-def weights_of(vectors: SparseBatch, query_id: str, index: Index | None) -> Terms | None:
-    """The terms of a query with their weights, largest first; None for an unknown query."""
-    row = _row(vectors, query_id)
-    return None if row is None else _named(*row, index)
-
-
-def products(vectors: SparseBatch, query_id: str, index: Index, doc_id: str) -> Terms | None:
-    """The terms that a query and a document share, with the products of their weights, largest first.
-
-    Their sum is the score. None where the query's vector or the document is not known.
-    """
-    found = term_products(vectors, query_id, index, doc_id)
-    return None if found is None else _sorted(found.items())
-
-
-def _row(vectors: SparseBatch, query_id: str) -> tuple[np.ndarray, np.ndarray] | None:
-    if query_id not in vectors.ids:
-        return None
-    place = vectors.ids.index(query_id)
-    own = slice(int(vectors.rows.offsets[place]), int(vectors.rows.offsets[place + 1]))
-    return vectors.rows.columns[own], vectors.rows.weights[own]
-
-
-def _named(columns: np.ndarray, weights: np.ndarray, index: Index | None) -> Terms:
-    names = None if index is None else index.vocabulary
-    pairs = zip(columns.tolist(), weights.tolist(), strict=True)
-    return _sorted((str(column) if names is None else names[column], float(weight)) for column, weight in pairs)
-
-
-def _sorted(terms: Iterable[tuple[str, float]]) -> Terms:
-    return sorted(terms, key=lambda pair: (-pair[1], pair[0]))
+def _heaviest(terms: Mapping[str, float] | None, n: int) -> Terms | None:
+    """The ``n`` terms with the largest values, largest first; None for None."""
+    return None if terms is None else sorted(terms.items(), key=lambda pair: (-pair[1], pair[0]))[:n]
 
 
 def _relevant(qrels: Qrels, query_id: str) -> list[str]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from splade.expectations.rows import Row
+from splade.expectations.rows import Row, told_difference
 from splade.reports.charts import bar_chart, line_chart, short
 from splade.reports.experiment import Experiment, Postings
 from splade.reports.markup import Html, facts, flat, fold, missing, table, tag, tiles
@@ -12,7 +12,6 @@ from splade.reports.training import figure
 
 PERCENTILES = ("mean", "p50", "p95", "p99")
 MOST_TILES, MOST_TERMS = 8, 20
-ROUNDING = 1e-9
 
 
 def summary(experiment: Experiment) -> Html:
@@ -61,7 +60,7 @@ def expected(experiment: Experiment, rows: Sequence[Row], named: Sequence[str] =
         values = [found[name, row.metric] for name in row.sets if (name, row.metric) in found]
         if len(values) == len(row.sets):
             value = fmean(values)
-            difference = f"{round(value - row.value, 4) + 0.0:+.4f}"
+            difference = told_difference(value - row.value)
             wanted, verdict = f"{row.value:.4f} ± {row.tolerance:g}", _verdict(row, value, named)
             shown.append((row.set_name, row.metric, f"{value:.4f}", wanted, verdict, difference, row.model, row.source))
     if not shown:
@@ -74,7 +73,7 @@ def expected(experiment: Experiment, rows: Sequence[Row], named: Sequence[str] =
 def _verdict(row: Row, value: float, named: Sequence[str]) -> Html | str:
     if row.name not in named:
         return "another model" if named else "not judged"
-    same = abs(value - row.value) <= row.tolerance + ROUNDING
+    same = row.matches(value)
     return tag("span", "matches" if same else "differs", class_="good" if same else "bad")
 
 

@@ -5,6 +5,7 @@ import platform
 import subprocess
 import sys
 from datetime import datetime, timezone
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ def conditions(seed: int | None = None, checkout: str | Path | None = None) -> d
     return {
         "command": " ".join(["python -m " + _module(), *sys.argv[1:]]),
         "seed": seed,
-        "revision": revision(checkout or Path(__file__).parent),
+        "revision": _own_revision() if checkout is None else revision(checkout),
         "versions": versions(),
         "machine": machine(),
         "written": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -59,6 +60,12 @@ def revision(folder: str | Path) -> str | None:
         return _git(folder, "rev-parse", "HEAD") + ("+changes" if changed else "")
     except (OSError, subprocess.SubprocessError):
         return None
+
+
+@cache
+def _own_revision() -> str | None:
+    """The revision of the code that this process runs; git is asked once."""
+    return revision(Path(__file__).parent)
 
 
 def _git(folder: str | Path, *arguments: str) -> str:

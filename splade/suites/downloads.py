@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from splade.data.text_files.sources import downloading, downloads_allowed
+from splade.data.text_files.sources import downloading, downloads_allowed, is_of_requests
 from splade.files import PART, InputError
 from splade.progress import progress
 
@@ -77,7 +77,7 @@ def download(archive: Archive) -> None:
             _rest(archive, part)
             break
         except OSError as error:  # requests' errors are of this type
-            if not _of_requests(error):
+            if not is_of_requests(error):
                 raise
             failures = 0 if _size(part) > before else failures + 1
             if failures >= TRIES:
@@ -139,10 +139,6 @@ def _md5(path: Path) -> str:
 
 def _size(path: Path) -> int:
     return path.stat().st_size if path.is_file() else 0
-
-
-def _of_requests(error: OSError) -> bool:
-    return type(error).__module__.startswith(("requests.", "urllib3."))
 
 
 @contextmanager

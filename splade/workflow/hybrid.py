@@ -21,7 +21,7 @@ from splade.records import Run
 from splade.results.cost import sum_of
 from splade.workflow.costs import build, write_conditions
 from splade.workflow.engines import AsTexts, Chosen, FromModel, engine_at, named_engine
-from splade.workflow.searching import answer
+from splade.workflow.searching import answer_sets
 
 ENGINES, DENSE = "hybrid.engines", "hybrid.dense"
 
@@ -69,8 +69,7 @@ def search_part(part: Part, cfg: DictConfig) -> None:
     collection = open_collection(cfg.index.collection)
     opened = build(part.chosen.at(part.index_dir), part.chosen.source.documents(collection), part.index_dir)
     asking = part.chosen.source.queries(opened, cfg.search.force)
-    for name, queries in zip(cfg.retrieve.names, cfg.retrieve.queries, strict=True):
-        answer(opened, asking.encode(open_queries(queries)), part.out_dir / name, cfg)
+    answer_sets(opened, (asking.encode(open_queries(source)) for source in cfg.retrieve.queries), part.out_dir, cfg)
 
 
 def fuse_parts(parts: Sequence[Part], fusion: Fusion, method: str, cfg: DictConfig) -> Path:

@@ -1,7 +1,7 @@
 """Search query sets with any engine: runs, metrics' files and what they rest on. This module starts without torch."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from splade.progress import progress
 from splade.records import Ranking, Run, SparseBatch
 from splade.results.cost import Meter
 from splade.workflow.costs import build_costs, write_conditions
+from splade.workflow.evaluating.conventions import conventions_of
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +82,15 @@ def answer(
     write_conditions(folder, cfg)
     logger.info("%d queries; runs in %s", n_queries, folder)
     return run
+
+
+def answer_sets(
+    opened: Opened, query_sets: Iterable[Queries], out_dir: str | Path, cfg: DictConfig, *, system: str | None = None
+) -> None:
+    """Answer each query set of the config, in its order, into its folder of ``out_dir``, as `answer` does."""
+    policy = conventions_of(cfg.get("conventions")).self_matches
+    for name, queries in zip(cfg.retrieve.names, query_sets, strict=True):
+        answer(opened, queries, Path(out_dir) / name, cfg, system=system, self_matches=SelfMatches(policy, name))
 
 
 def pruned_queries(queries: Queries, settings: Mapping[Any, Any]) -> tuple[Queries, dict[str, Any]]:

@@ -92,6 +92,17 @@ def stamps(place, name="perf.json"):
     return {path.parts[-3]: path.stat().st_mtime_ns for path in (place / "OUT/points").glob(f"*/SET/{name}")}
 
 
+def test_points_are_evaluated_by_the_conventions_of_the_config(place):
+    run({"query_mass": [0.5]}, conventions__ties="trec_eval", conventions__unanswered="left_out")
+    told = {
+        path.parts[-3]: read_json(path)["conventions"] for path in (place / "OUT/points").glob("*/SET/details.json")
+    }
+    assert len(told) == 2
+    for conventions in told.values():
+        assert conventions["ties"].startswith("trec_eval")
+        assert conventions["unanswered"] != "count 0"
+
+
 @pytest.mark.parametrize(
     "axes", [("prune_mass", "query_mass"), pytest.param(tuple(ALL), marks=pytest.mark.slow)], ids=["two", "all"]
 )

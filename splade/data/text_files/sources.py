@@ -147,13 +147,18 @@ def downloading(source: str) -> Iterator[None]:
         ) from error
 
 
+def is_of_requests(error: BaseException) -> bool:
+    """True for an error of requests, or of urllib3 below it; neither need be loaded."""
+    return type(error).__module__.startswith(("requests.", "urllib3."))
+
+
 def _download_problem(error: BaseException) -> str | None:
     """Why a download failed, in a few words; None for an error that is not of a download."""
     if isinstance(error, SwitchedOffError) or (_switched_off and "download sources failed" in str(error)):
         return "downloads are switched off"
     if isinstance(error, RuntimeError):
         return "all its sources failed" if "download sources failed" in str(error) else None
-    if not type(error).__module__.startswith(("requests.", "urllib3.")):
+    if not is_of_requests(error):
         return None
     response = getattr(error, "response", None)
     if response is not None:

@@ -13,10 +13,11 @@ from splade.files import InputError
 from splade.indexing import Index
 from splade.records import SparseBatch, Text
 from splade.reports import HardQuery, hardest
-from splade.reports.hardest import Texts, worst
+from splade.reports.hardest import worst
 from splade.results import Result
 from splade.workflow.given_vectors import given_queries
 from splade.workflow.reporting.reported import CHECKPOINT, Known, index_of, sources_of
+from splade.workflow.reporting.score_terms import text_of
 
 
 def check_asked(results: Sequence[Result], n_queries: Any, metric: str | None) -> None:
@@ -91,18 +92,6 @@ def _encoded(texts: Sequence[Text], index: Index, known: Known) -> SparseBatch:
     encoder = encoder_from(cfg, retriever_from(cfg), "query")
     vectors: SparseBatch = QueryEncoder(encoder, index).vectors(texts, "hardest queries").vectors
     return vectors
-
-
-def text_of(collection: Any) -> Texts:
-    """The lookup of texts by id; it knows none without a collection."""
-    if collection is None:
-        return lambda _: None
-
-    def text(id: str) -> str | None:
-        found: str | None = collection[id] if collection.find([id])[0] >= 0 else None
-        return found
-
-    return text
 
 
 def _tried(make: Callable[[], Any] | None, missing: dict[str, str], about: str, why: str) -> Any:

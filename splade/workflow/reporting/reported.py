@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from splade.config import configure
 from splade.data.collections.opening import open_collection, open_queries
-from splade.data.qrels import read_qrels, split_file
+from splade.data.qrels import read_qrels
 from splade.engines.folders import engines_in
 from splade.expectations import Row
 from splade.files import InputError
@@ -18,6 +19,8 @@ from splade.records import Qrels
 from splade.reports.experiment import Postings, result_folders
 from splade.reports.postings import postings_of, stored_postings
 from splade.results import Result
+from splade.suites import folder_of, index_name, parts_of
+from splade.suites.catalogue import set_of
 
 logger = logging.getLogger(__name__)
 
@@ -92,8 +95,9 @@ class Sources(NamedTuple):
 def sources_of(result: Result, known: Known) -> Sources:
     """The sources of one result: those of its query set in ``known``, or of its BEIR folder."""
     name, index, judged = result.dataset, known.folder(INDEX, "index"), result.fact("qrels")
-    if index is not None and (index / "beir" / name).is_dir():
-        index = index / "beir" / name
+    one, path = set_of(name, result.fact("split")), known.value("beir.dataset_path")
+    if index is not None and (index / "beir" / index_name(one, path)).is_dir():
+        index = index / "beir" / index_name(one, path)
     sets = list(known.value("config.retrieval_name") or [])
     if name in sets:
         asked, collection = known.value("data.Q_COLLECTION_PATH"), known.value("data.COLLECTION_PATH")
@@ -104,31 +108,17 @@ def sources_of(result: Result, known: Known) -> Sources:
             (lambda: read_qrels(judged)) if judged else None,
             index,
         )
-    folder = _beir_folder(result, known)
-    split = str(result.fact("split") or "test")
-    if folder is None:
+    if folder_of(one, path) is None:  # of a set that is not here, nothing is downloaded
         return Sources(None, None, (lambda: read_qrels(judged)) if judged else None, index)
-    return Sources(
-        lambda: open_queries(folder, split=split),
-        lambda: open_collection(folder),
-        lambda: read_qrels(judged or split_file(folder, split)),
-        index,
-    )
+    parts = cache(lambda: parts_of(one, path, titles=result.fact("conventions.titles")))
+    qrels = (lambda: read_qrels(judged)) if judged else lambda: parts().qrels
+    return Sources(lambda: parts().queries, lambda: parts().documents, qrels, index)
 
 
 def _entry(values: Any, sets: Sequence[str], name: str) -> str | None:
     """The entry of the set ``name`` in a list with one for each set."""
     listed = list(values or [])
     return None if len(listed) != len(sets) or listed[sets.index(name)] is None else str(listed[sets.index(name)])
-
-
-def _beir_folder(result: Result, known: Known) -> Path | None:
-    said = known.value("beir.dataset_path")
-    places = [] if said is None else [Path(said) / result.dataset, Path(said)]
-    for folder in places:
-        if any((folder / file).is_file() for file in ("corpus.jsonl", "corpus.jsonl.gz")):
-            return folder
-    return None
 
 
 def index_of(folder: Path | None) -> Index:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from splade.comparing import term_products
 from splade.comparing.comparison import Comparison
 from splade.comparing.moves import Lookup, Products
+from splade.data.collections.collection import Collection
 from splade.data.collections.opening import open_collection, open_queries
 from splade.engines import Bm25
 from splade.engines.bm25 import is_bm25
@@ -24,11 +25,15 @@ INDEX, VECTORS = "compare.index_dir", "compare.queries_vectors"
 def texts_by_id(source: str | None, what: str) -> Lookup:
     """Return the lookup of the texts of ``source``, queries or documents; it knows none without a source."""
     if source is None:
-        return lambda _: None
-    collection = open_queries(source) if what == "queries" else open_collection(source)
+        return text_of(None)
+    return text_of(open_queries(source) if what == "queries" else open_collection(source))
+
+
+def text_of(collection: Collection | None) -> Lookup:
+    """Return the lookup of the texts of an opened collection; it knows none without one."""
 
     def text(id: str) -> str | None:
-        return collection[id] if collection.find([id])[0] >= 0 else None
+        return None if collection is None or collection.find([id])[0] < 0 else collection[id]
 
     return text
 
