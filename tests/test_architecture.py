@@ -64,6 +64,7 @@ SUB_ROOMS = {
         "": {"format", "layout", "index", "building"},
     },
     "search": {"strategies": set(), "": {"strategies"}},
+    "engines": {"": {"places"}, "places": {""}},
     "data": {
         "text_files": set(),
         "": {"text_files"},

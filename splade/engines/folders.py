@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from splade.dense.index import DenseIndex
-from splade.engines import OWN
 from splade.engines.dense import OpenedDense
 from splade.engines.inverted import OpenedInverted
+from splade.engines.own import OWN
 from splade.engines.protocol import Opened
 from splade.indexing import InvertedIndex
 
@@ -21,6 +21,9 @@ def open_folder(folder: str | Path) -> Opened:
 
     Their arrays are not read to verify them.
     """
-    if engines_in(folder) == ["dense"]:
+    found = engines_in(folder)
+    if found == ["dense"]:
         return OpenedDense(DenseIndex.open(folder, verify=False))
+    if len(found) == 1 and found[0] not in ("inverted", "bm25"):
+        return OWN[found[0]](Path(folder)).open()
     return OpenedInverted(InvertedIndex.open(folder, verify=False))
