@@ -78,7 +78,7 @@ def _blaming(cfg: DictConfig, function: Callable[[DictConfig], Result]) -> Resul
 
 def ready(name: str, choice: Any, overrides: Sequence[str]) -> DictConfig:
     """The chosen config with ``overrides``, composed, wired and checked for the command ``name``; or ConfigError."""
-    known: Known = {}
+    known = Known()
     values = compose(choice, overrides)
     cfg = wire(values, named(choice, overrides), known, lambda cfg: "gpu" in needs_of(name, cfg))
     if problems := list(foreign(name, overrides, commands())):

@@ -4,8 +4,9 @@ A value that no selected component reads is a mistake; so is a component whose v
 are found here without building anything: the text of the wiring is walked, catalog choices included.
 """
 
+import functools
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from omegaconf import AnyNode, DictConfig, OmegaConf
@@ -14,15 +15,26 @@ from omegaconf.errors import OmegaConfBaseException
 RESOLVER = re.compile(r"\s*([A-Za-z_][\w.]*)\s*:(.*)", re.DOTALL)
 ABSENT = object()
 
-Known = dict[str, "list[Reference] | str"]
-"""What the texts of one config refer to, by address; several looks at a config share it."""
-
 
 class Reference(NamedTuple):
     """One address that a text refers to; ``optional`` where it has a default."""
 
     address: str
     optional: bool
+
+
+class Known:
+    """What several looks at one config share: its unresolved values, and what its texts refer to, by address."""
+
+    def __init__(self) -> None:
+        self.raw: Any = None
+        self.references: dict[str, list[Reference] | str] = {}
+
+    def raw_of(self, cfg: DictConfig) -> Any:
+        """The unresolved values of ``cfg``, converted once."""
+        if self.raw is None:
+            self.raw = OmegaConf.to_container(cfg, resolve=False)
+        return self.raw
 
 
 class Reads(NamedTuple):
@@ -46,8 +58,8 @@ def reads(cfg: DictConfig, nodes: Iterable[str], wired: Collection[str], known: 
     ``wired`` are the top-level names of the wiring: only what stands elsewhere is a value, and a value
     that is needed must not be null. ``known`` is filled; it holds for as long as ``cfg`` stays as it is.
     """
-    known = {} if known is None else known
-    walk = _Walk(cfg, OmegaConf.to_container(cfg, resolve=False), wired, known, Reads({}, {}))
+    known = Known() if known is None else known
+    walk = _Walk(cfg, known.raw_of(cfg), wired, known, Reads({}, {}))
     for node in nodes:
         walk.follow(node, node, set())
     return walk.result
@@ -64,7 +76,8 @@ def references(text: str, cfg: DictConfig, home: str = "") -> Iterator[Reference
             yield Reference(_absolute(str(evaluate(expression, cfg)), home), optional=False)
 
 
-def interpolations(text: str) -> list[str]:
+@functools.lru_cache(maxsize=4096)  # the texts are those of the wiring, for the most part
+def interpolations(text: str) -> tuple[str, ...]:
     """The insides of the outermost ``${…}`` of ``text``."""
     found, start, position = [], 0, 0
     depth = 0
@@ -80,10 +93,11 @@ def interpolations(text: str) -> list[str]:
             if depth == 0:
                 found.append(text[start:position])
         position += 1
-    return found
+    return tuple(found)
 
 
-def arguments(text: str) -> list[str]:
+@functools.lru_cache(maxsize=4096)
+def arguments(text: str) -> tuple[str, ...]:
     """The arguments of a resolver, split at its own commas."""
     parts, depth, quote = [""], 0, ""
     for letter in text:
@@ -99,7 +113,7 @@ def arguments(text: str) -> list[str]:
             parts.append("")
             continue
         parts[-1] += letter
-    return [part.strip() for part in parts]
+    return tuple(part.strip() for part in parts)
 
 
 def evaluate(text: str, cfg: DictConfig) -> Any:
@@ -149,19 +163,20 @@ class _Walk(NamedTuple):
 
     def _references(self, place: str, text: str) -> list[Reference] | str:
         """Return the references in the text at ``place``, or the address that cannot be resolved."""
-        if place not in self.known:
+        found = self.known.references
+        if place not in found:
             try:
-                self.known[place] = list(references(text, self.cfg, place))
+                found[place] = list(references(text, self.cfg, place))
             except OmegaConfBaseException as error:
-                self.known[place] = _unresolved(error)
-        return self.known[place]
+                found[place] = _unresolved(error)
+        return found[place]
 
     def _lacks(self, address: str) -> bool:
         value = raw_at(self.raw, address)
         return value is ABSENT or (value in (None, "???") and address.split(".")[0] not in self.wired)
 
 
-def _of_call(name: str, given: list[str], cfg: DictConfig, home: str) -> Iterator[Reference]:
+def _of_call(name: str, given: Sequence[str], cfg: DictConfig, home: str) -> Iterator[Reference]:
     """References of a resolver's arguments; ``when`` reads only the branch it takes."""
     if name == "when" and len(given) >= 3:
         yield from references(given[0], cfg, home)

@@ -66,7 +66,8 @@ def wire(
 
 def require(cfg: DictConfig, needs: Sequence[str], known: Known | None = None) -> None:
     """ConfigError unless all that the wired nodes ``needs`` read is there; ``known`` is as `wire` leaves it."""
-    raw = OmegaConf.to_container(cfg, resolve=False)
+    known = Known() if known is None else known
+    raw = known.raw_of(cfg)
     found = reads(cfg, needs, wired_names(), known)
     problems = [
         f"{address} is needed by {', '.join(sorted(readers))} and not set: give {address}=VALUE"
