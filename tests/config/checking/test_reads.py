@@ -12,8 +12,8 @@ def tree(text: str):
 
 
 def test_interpolations_are_found_with_what_is_nested_in_them():
-    assert interpolations("a ${b} ${c.${d}} \\${e}") == ["b", "c.${d}"]
-    assert arguments("a.b,${when:c,1,x,y},[1,2],'p,q'") == ["a.b", "${when:c,1,x,y}", "[1,2]", "'p,q'"]
+    assert list(interpolations("a ${b} ${c.${d}} \\${e}")) == ["b", "c.${d}"]
+    assert list(arguments("a.b,${when:c,1,x,y},[1,2],'p,q'")) == ["a.b", "${when:c,1,x,y}", "[1,2]", "'p,q'"]
 
 
 def test_a_choice_reads_its_name_and_what_is_chosen_but_nothing_else():
