@@ -33,6 +33,7 @@ ROOMS = {
     "encoding": BASE | {"models", "data"},
     "engines": BASE | {"kernels", "indexing", "search", "dense", "data"},
     "grids": BASE | {"kernels", "indexing", "search", "dense", "data", "engines", "evaluation", "results", "comparing"},
+    "hub": BASE | {"kernels", "indexing", "search", "dense", "data", "engines", "evaluation", "results"},
     "exporting": BASE | {"models", "data", "encoding", "kernels", "indexing", "search", "dense", "evaluation"},
     "training": BASE
     | {
@@ -108,6 +109,7 @@ TORCH_FREE = BASE | {
     "grids",
     "expectations",
     "reports",
+    "hub",
     "config",
 }
 ONLY = {
