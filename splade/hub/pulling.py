@@ -98,8 +98,7 @@ def pull(
         partial = target.parent / f".{target.name}.pull{PART}"
         partial.mkdir(parents=True, exist_ok=True)
         fetch = _Fetching(api, repo, kind, commit, partial, waits, sleep)
-        manifest, wanted = _wanted(api, fetch)
-        _seed(target, partial, wanted)
+        manifest, wanted = _wanted(fetch, target)
         fetch.all_of(wanted)
         _clear(partial, wanted)
         _check_contents(partial, repo, kind, manifest)
@@ -121,6 +120,19 @@ class _Fetching(NamedTuple):
     partial: Path
     waits: Sequence[float]
     sleep: Callable[[float], None]
+
+    def listed(self) -> dict[str, Wanted]:
+        """The files of the commit by name; InputError for a name that leads out of the folder."""
+        tree: Any = self.api.list_repo_tree(
+            self.repo, repo_type=REPO_TYPES[self.kind], revision=self.commit, recursive=True
+        )
+        files = [each for each in tree if hasattr(each, "blob_id")]
+        for each in files:
+            if PurePosixPath(each.path).is_absolute() or ".." in PurePosixPath(each.path).parts or "\\" in each.path:
+                raise InputError(
+                    f"{self.repo}: the name {each.path!r} leads out of the folder, and nothing of it is fetched"
+                )
+        return {each.path: Wanted(each.size, each.lfs.sha256 if each.lfs else None, each.blob_id) for each in files}
 
     def one(self, name: str, wanted: Wanted) -> Path:
         """The file ``name``, fetched unless it is there; asked for again after `waits` where the hub is busy."""
@@ -196,19 +208,14 @@ def _is_there(target: Path, repo: str, commit: str) -> bool:
     )
 
 
-def _wanted(api: HfApi, fetch: _Fetching) -> tuple[Manifest | None, dict[str, Wanted]]:
-    """The manifest of the push, None where splade did not push, and the files to fetch."""
+def _wanted(fetch: _Fetching, target: Path) -> tuple[Manifest | None, dict[str, Wanted]]:
+    """The manifest of the push, None where splade did not push, and the files to fetch.
+
+    What is in ``target`` from an earlier pull is taken from there.
+    """
     with in_words(fetch.repo, fetch.kind, fetch.commit):
-        tree: Any = api.list_repo_tree(
-            fetch.repo, repo_type=REPO_TYPES[fetch.kind], revision=fetch.commit, recursive=True
-        )
-        listed = {
-            each.path: Wanted(each.size, each.lfs.sha256 if each.lfs else None, each.blob_id)
-            for each in tree
-            if hasattr(each, "blob_id")
-        }
-        for name in listed:
-            _refuse_outside(fetch.repo, name)
+        listed = fetch.listed()
+        _seed(target, fetch.partial, listed)
         if MANIFEST not in listed:
             return None, _of_foreign(listed)
         manifest = read_manifest(fetch.one(MANIFEST, listed[MANIFEST]))
@@ -233,16 +240,11 @@ def _of_foreign(listed: dict[str, Wanted]) -> dict[str, Wanted]:
     }
 
 
-def _refuse_outside(repo: str, name: str) -> None:
-    if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts or "\\" in name:
-        raise InputError(f"{repo}: the name {name!r} leads out of the folder, and nothing of it is fetched")
-
-
-def _seed(target: Path, partial: Path, wanted: dict[str, Wanted]) -> None:
+def _seed(target: Path, partial: Path, listed: dict[str, Wanted]) -> None:
     """Link what an earlier pull brought into ``partial``: what is unchanged is not fetched again."""
     if not (target / PULLED).is_file():
         return
-    for name, each in wanted.items():
+    for name, each in listed.items():
         old, new = target / name, partial / name
         if not new.exists() and old.is_file() and old.stat().st_size == each.size:
             new.parent.mkdir(parents=True, exist_ok=True)

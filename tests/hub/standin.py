@@ -1,9 +1,9 @@
 """A hub on this machine: the part of its HTTP interface that pushing and pulling use, and strict about it.
 
 It refuses what the hub refuses: requests without the token, commits that are no NDJSON or name contents that were not
-uploaded, bytes with another checksum, a parent that is not the head, front matter with a licence that is none. The token
-must never reach the place of large files, which has another host name. A request that the hub does not know is kept in
-``unknown``, which must stay empty.
+uploaded, bytes with another checksum, a parent that is not the head, front matter with a licence that is none. The
+token must never reach the place of large files, which has another host name. A request that the hub does not know is
+kept in ``unknown``, which must stay empty.
 """
 
 import base64
@@ -198,7 +198,9 @@ class _Handler(BaseHTTPRequestHandler):
         asked = json.loads(body)
         kind, name = asked.get("type", "model"), f"{asked['organization']}/{asked['name']}"
         if asked["organization"] != "me":
-            raise _Refused(403, f"You don't have the rights to create a model under the namespace {asked['organization']}")
+            raise _Refused(
+                403, f"You don't have the rights to create a model under the namespace {asked['organization']}"
+            )
         if (kind, name) in self.standin.repos:
             raise _Refused(409, "You already created this repo")
         private = asked.get("visibility") == "private" or asked.get("private") is True
