@@ -40,6 +40,7 @@ class Model(NamedTuple):
     unsaid: str = ""  # "" where Sentence Transformers makes the same vectors
     recipe: Mapping[str, Any] = {}  # empty where no config of the training is known
     dense: bool = False
+    step: int | None = None  # of the training, that these weights are of
 
 
 def model_card(about: About, model: Model) -> str:
@@ -126,7 +127,7 @@ def _evaluated(results: Sequence[Result]) -> list[EvalResult]:
         EvalResult(
             task_type=TASK,
             task_name=TASK_NAME,
-            dataset_type="unknown",  # of its name on the hub, which a result folder does not have
+            dataset_type="-".join(result.dataset.split()),  # figures of one type are taken for one set's
             dataset_name=result.dataset,
             metric_type=name,
             metric_name=name,
@@ -143,6 +144,7 @@ def _model_in_words(about: About, model: Model) -> str:
     base = f" trained from `{about.base_model}`" if about.base_model else ""
     what = "dense retrieval model" if model.dense else "learned sparse retrieval model"
     fingerprint = about.fingerprints.get("model", "")
+    rows += [("training step", model.step)] if model.step is not None else []
     return f"A {what}{base}.\n\n" + table(["", ""], [*rows, ("fingerprint", fingerprint)])
 
 

@@ -104,10 +104,15 @@ def _model_parcel(chosen: DictConfig, folder: Path, place: Path, temporary: Path
     fingerprint = {"model": model.fingerprint()}
     values, base = recipe_of(folder)
     extra = described.get("extra") or {}
-    values |= {"step of these weights": extra["training_step"]} if "training_step" in extra else {}
     about = _about(chosen, fingerprint, "model", base)
     facts = Model(
-        str(described["kind"]), described["settings"], model.vocab_size, unsaid, values, dense=not model.is_sparse
+        str(described["kind"]),
+        described["settings"],
+        model.vocab_size,
+        unsaid,
+        values,
+        dense=not model.is_sparse,
+        step=extra.get("training_step"),
     )
     files = files_of(place)
     return Parcel(files, model_card(about, facts), manifest_of("model", fingerprint, files))
@@ -129,8 +134,12 @@ def _in_form(place: Path) -> bool:
 
 def _about(chosen: DictConfig, fingerprints: Mapping[str, str], kind: Kind, base: str | None) -> About:
     results = [result for folder in chosen.results for result in _results_in(folder)]
-    for result in results:
+    for number, result in enumerate(results):
         _refuse_other(result, kind, fingerprints)
+        if result.dataset in [each.dataset for each in results[:number]]:
+            raise InputError(
+                f"push.results: two results are of {result.dataset}, {result.folder} is one: name one of them"
+            )
     return About(
         chosen.repo,
         chosen.licence,

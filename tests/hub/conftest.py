@@ -52,6 +52,14 @@ def index_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def small_index(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an index of few files."""
+    folder = tmp_path_factory.mktemp("indexed") / "small"
+    Dense(folder).build(sample_for("dense").as_documents())
+    return folder
+
+
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
     """A hub, which the client of this process speaks to as the user ``me``."""

@@ -150,8 +150,11 @@ class _Handler(BaseHTTPRequestHandler):
                         raise _Refused(400, "the token was sent to the place of large files")
                     answer(self, *found.groups(), body=body, asked=asked, cut=fault.cut if fault else None)
                     return
-            hub.unknown.append(f"{method} {path}")
+            if path not in NOT_HERE:
+                hub.unknown.append(f"{method} {path}")
             raise _Refused(404, "no such address")
+        except (BrokenPipeError, ConnectionResetError):
+            self.close_connection = True  # the other side was killed
         except _Refused as refused:
             headers = {"X-Error-Message": str(refused)} | ({"X-Error-Code": refused.code} if refused.code else {})
             self._answer(refused.status, refused.body or {"error": str(refused)}, **headers)
@@ -220,9 +223,13 @@ class _Handler(BaseHTTPRequestHandler):
         repo.branches[branch] = repo.branches["main"]
         self._answer(200, {})
 
-    def tree(self, kind: str, name: str, revision: str, **_: Any) -> None:
+    def tree(self, kind: str, name: str, revision: str, below: str | None, **_: Any) -> None:
         repo = self._repo(kind, name)
         files = repo.commits[self._commit(repo, revision)]
+        if below:
+            files = {each: octets for each, octets in files.items() if each.startswith(f"{below}/")}
+            if not files:
+                raise _Refused(404, f"{below} does not exist", "EntryNotFound")
         folders = {each.rpartition("/")[0] for each in files} - {""}
         found: list[Any] = [{"type": "directory", "path": each, "oid": "0" * 40, "size": 0} for each in sorted(folders)]
         for each, octets in files.items():
@@ -353,6 +360,8 @@ def is_large(path: str, octets: bytes) -> bool:
     return bool(octets) and path.endswith(LARGE)
 
 
+NOT_HERE = ("/api/agent-harnesses",)
+"""Requests that the hub's library makes for itself, and that may be refused."""
 API = r"/api/(model|dataset)s/([\w.-]+/[\w.-]+)"
 ROUTES: list[tuple[str, str, Callable[..., None]]] = [
     ("/api/repos/create", "POST", _Handler.create),
@@ -360,7 +369,7 @@ ROUTES: list[tuple[str, str, Callable[..., None]]] = [
     (rf"{API}/preupload/(.+)", "POST", _Handler.preupload),
     (rf"{API}/branch/(.+)", "POST", _Handler.branch),
     (rf"{API}/commit/(.+)", "POST", _Handler.commit),
-    (rf"{API}/tree/(.+)", "GET", _Handler.tree),
+    (rf"{API}/tree/([^/]+)(?:/(.+))?", "GET", _Handler.tree),
     (rf"{API}(?:/revision/(.+))?", "GET", _Handler.info),
     (r"/(datasets/)?([\w.-]+/[\w.-]+)\.git/info/lfs/objects/batch", "POST", _Handler.batch),
     (r"/(datasets/)?([\w.-]+/[\w.-]+)/resolve/([^/]+)/(.+)", "GET HEAD", _Handler.resolve),
