@@ -18,6 +18,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
 from splade.files import InputError
 from splade.hub.contents import REPO_TYPES, Kind
@@ -60,6 +61,19 @@ def in_words(repo: str, kind: Kind, revision: str | None = None) -> Iterator[Non
         if told is None:
             raise
         raise InputError(told) from error
+
+
+@contextmanager
+def without_bars(silent: bool) -> Iterator[None]:
+    """Have the hub's library draw no bars inside the block, if ``silent``."""
+    drawn = not are_progress_bars_disabled()
+    if silent and drawn:
+        disable_progress_bars()
+    try:
+        yield
+    finally:
+        if silent and drawn:
+            enable_progress_bars()
 
 
 def is_passing(error: BaseException) -> bool:

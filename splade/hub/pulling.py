@@ -18,7 +18,7 @@ from huggingface_hub.errors import RepositoryNotFoundError
 from splade.engines import OWN
 from splade.engines.folders import engines_in
 from splade.files import PART, InputError, check_replaceable, place_of, read_json, replace_folder, write_json
-from splade.hub.client import in_words, is_passing
+from splade.hub.client import in_words, is_passing, without_bars
 from splade.hub.contents import (
     CARD,
     MANIFEST,
@@ -164,6 +164,7 @@ class _Fetching(NamedTuple):
         total = sum(each.size for each in wanted.values())
         with (
             in_words(self.repo, self.kind, self.commit),
+            without_bars(True),
             progress(desc=f"pull {self.repo}", unit="B", unit_scale=True, total=total) as bar,
         ):
             for name, each in wanted.items():

@@ -3,6 +3,7 @@
 import json
 import logging
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,7 +12,7 @@ from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
 
 from splade.files import InputError, whole_folder
-from splade.hub.client import in_words
+from splade.hub.client import in_words, without_bars
 from splade.hub.contents import CARD, MANIFEST, REPO_TYPES, Manifest, read_manifest
 
 logger = logging.getLogger(__name__)
@@ -67,7 +68,7 @@ def push(api: HfApi, repo: str, parcel: Parcel, *, private: bool | None = None, 
     """
     kind, branch = parcel.manifest.kind, revision or MAIN
     where: dict[str, Any] = {"repo_id": repo, "repo_type": REPO_TYPES[kind]}
-    with in_words(repo, kind, branch):
+    with in_words(repo, kind, branch), without_bars(not sys.stderr.isatty()):
         _make_repo(api, where, private)
         head = _make_branch(api, where, branch)
         there = {each.path for each in api.list_repo_tree(**where, revision=head, recursive=True) if _is_file(each)}

@@ -81,7 +81,7 @@ def recipe_of(folder: str | Path) -> tuple[dict[str, Any], str | None]:
         logger.warning("%s is not used for the card: %s", file, error)
         return {}, None
     trainer = {**trainer, **(trainer.get("trainer") or {})}
-    found = {"loss": _loss_in_words(loss), "training data": str(cfg.kinds.examples)}
+    found: dict[str, Any] = {"loss": _loss_in_words(loss), "training data": str(cfg.kinds.examples)}
     found |= {f"penalty {name}": _penalty_in_words(each) for name, each in _penalties(penalties.get("settings"))}
     found |= {"ramp of the penalties": penalties.get("ramp")} if penalties.get("settings") else {}
     found |= {name: trainer[name] for name in OF_TRAINING if trainer.get(name) not in (None, False)}

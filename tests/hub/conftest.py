@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from huggingface_hub import HfApi, constants
-from huggingface_hub.utils import _http, disable_progress_bars, enable_progress_bars
+from huggingface_hub.utils import _http
 from omegaconf import DictConfig, OmegaConf
 
 from splade.config import configure
@@ -69,12 +69,10 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(_http, "time", NoWaiting())
     monkeypatch.setenv("HF_TOKEN", TOKEN)
-    disable_progress_bars()
     with serving() as standin:
         monkeypatch.setenv("HF_ENDPOINT", standin.endpoint)
         yield standin
         assert standin.unknown == []
-    enable_progress_bars()
     _http.close_session()
 
 

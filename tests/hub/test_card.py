@@ -89,6 +89,7 @@ def test_the_recipe_is_that_of_the_config_of_the_training(push, model_folder, tm
     assert "somebody" not in card
 
 
+@pytest.mark.slow
 def test_a_training_with_many_negatives_has_its_own_names(tmp_path):
     save_config(configure("train", env={"SPLADE_CONFIG_NAME": "config_hf_toy"}), tmp_path / "config.yaml")
     recipe, base = recipe_of(tmp_path)
