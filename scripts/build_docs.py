@@ -66,6 +66,7 @@ TASKS = {
     ),
     "Hand to a search engine": ("export", "create_anserini"),
     "Reproduce and report": ("report", "reproduce"),
+    "Share": ("push", "pull"),
     "Distil": ("mine", "score", "distil"),
     "Rerank": ("hf_train_reranker", "rerank"),
 }  # fmt: skip
@@ -146,7 +147,7 @@ def accepted(kind: str, raw: Mapping[str, Any]) -> str:
     return re.sub(r"one of ((?!`)[\w, ]+)", lambda m: "one of " + ", ".join(f"`{w}`" for w in m[1].split(", ")), words)
 
 
-OF_VALUES = r"(?:config(?!\.yaml)|init_dict|data|hf|compare|fuse|hybrid)"
+OF_VALUES = r"(?:config(?!\.yaml)|init_dict|data|hf|compare|fuse|hybrid|push|pull)"
 ADDRESS = re.compile(rf"(?<![`\w./])(?:{OF_VALUES}\.[\w.*]*[\w*](?:=\w+)?|splade\.\w+)")
 
 

@@ -31,6 +31,7 @@ API = {
     "suites": ("splade.suites",),
     "grids": ("splade.grids",),
     "reports": ("splade.reports", "splade.expectations"),
+    "hub": ("splade.hub",),
     "adapters": (
         "splade.adapters",
         "splade.adapters.mteb",

@@ -34,6 +34,7 @@ ROOMS = {
     "engines": BASE | {"kernels", "indexing", "search", "dense", "data"},
     "grids": BASE | {"kernels", "indexing", "search", "dense", "data", "engines", "evaluation", "results", "comparing"},
     "exporting": BASE | {"data", "kernels", "indexing", "engines"},
+    "hub": BASE | {"kernels", "indexing", "search", "dense", "data", "engines", "evaluation", "results"},
     "training": BASE
     | {
         "losses",
@@ -110,6 +111,7 @@ TORCH_FREE = BASE | {
     "exporting",
     "expectations",
     "reports",
+    "hub",
     "config",
 }
 ONLY = {

@@ -22,6 +22,8 @@ from splade.threads import settle
 logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
+HTTP_CLIENTS = ("httpx", "httpx2")
+"""The packages that speak to a hub, one or the other by version; they log a line for every request."""
 
 
 def command(function: Callable[[DictConfig], Result]) -> Callable[..., Result | None]:
@@ -78,7 +80,8 @@ def _run(
             print(_shown(ready(name, choice, job.overrides), options.resolve), end="")
         return None
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for client in HTTP_CLIENTS:
+        logging.getLogger(client).setLevel(logging.WARNING)
     if one_of_several(env) and not commands().get(name, {}).get("several"):
         if not is_first(env):
             return None
