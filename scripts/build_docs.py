@@ -59,11 +59,12 @@ to the product.
 TASKS = {
     "Train": ("all", "train", "hf_train", "average"),
     "BM25 inside": ("idf", "add_bm25"),
-    "Index": ("index", "encode", "update"),
+    "Index": ("index", "encode", "update", "places"),
     "Search and evaluate": (
         "retrieve", "evaluate", "evaluation.eval", "flops", "utils.index_figure", "beir_eval", "hybrid", "fuse",
-        "compare", "tradeoffs", "create_anserini",
+        "compare", "tradeoffs",
     ),
+    "Hand to a search engine": ("export", "create_anserini"),
     "Reproduce and report": ("report", "reproduce"),
     "Distil": ("mine", "score", "distil"),
     "Rerank": ("hf_train_reranker", "rerank"),

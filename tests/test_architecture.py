@@ -33,7 +33,7 @@ ROOMS = {
     "encoding": BASE | {"models", "data"},
     "engines": BASE | {"kernels", "indexing", "search", "dense", "data"},
     "grids": BASE | {"kernels", "indexing", "search", "dense", "data", "engines", "evaluation", "results", "comparing"},
-    "exporting": BASE | {"models", "data", "encoding", "kernels", "indexing", "search", "dense", "evaluation"},
+    "exporting": BASE | {"data", "kernels", "indexing", "engines"},
     "training": BASE
     | {
         "losses",
@@ -107,6 +107,7 @@ TORCH_FREE = BASE | {
     "comparing",
     "suites",
     "grids",
+    "exporting",
     "expectations",
     "reports",
     "config",

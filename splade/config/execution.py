@@ -14,6 +14,7 @@ from splade.config.checking.blame import addresses, names_a_setting
 from splade.config.checking.reads import Known
 from splade.config.checking.toy_data import toy_by_default
 from splade.config.checking.validate import require, wire
+from splade.config.checking.wiring import NAMED
 from splade.config.composing.choose import choose, conf_dir
 from splade.config.composing.compose import compose, parse_overrides
 from splade.config.composing.errors import ConfigError
@@ -95,7 +96,18 @@ def needs_of(name: str, cfg: DictConfig) -> Sequence[str]:
 
 
 def _holds(condition: str, cfg: DictConfig) -> bool:
-    """True where the value at ``ADDRESS`` is set, or is the one of ``ADDRESS=VALUE``."""
+    """True where each part of ``condition`` holds, parts being divided by commas.
+
+    ``ADDRESS`` holds where a value is set there, ``ADDRESS=VALUE`` where it is that one, ``ADDRESS named`` where the
+    user named it, ``ADDRESS not named`` where not.
+    """
+    return all(_holds_one(part.strip(), cfg) for part in condition.split(","))
+
+
+def _holds_one(condition: str, cfg: DictConfig) -> bool:
+    address, *words = condition.split(" ")
+    if words:
+        return (address in cfg[NAMED]) == (words == ["named"])
     address, _, expected = condition.partition("=")
     value = OmegaConf.select(cfg, address)
     return str(value) == expected if expected else bool(value)

@@ -7,7 +7,8 @@ import numpy as np
 
 from splade.data.collections.opening import open_collection
 from splade.data.collections.readers import Reader
-from splade.exporting.target import ExportTarget, Written
+from splade.exporting.tally import Tally
+from splade.exporting.target import ExportTarget, FileTarget, Observed, Written
 from splade.files import InputError
 from splade.records import SparseBatch, SparseRows
 
@@ -44,6 +45,8 @@ def check_export_target(target: ExportTarget, folder: str | Path) -> None:
     ``folder`` must be empty or absent.
     """
     name, folder = type(target).__name__, Path(folder)
+    if isinstance(target, FileTarget):
+        target.prepare(Observed(n_docs=len(IDS), n_postings=3, vocab_size=len(WORDS), largest=2.0))
     for what, write in (("documents", _documents), ("queries", _queries)):
         broken = folder / f"{what}_broken"
         try:
@@ -62,6 +65,21 @@ def check_export_target(target: ExportTarget, folder: str | Path) -> None:
         first = _content(whole)
         write(target, whole, fail=False)
         assert _content(whole) == first, f"{name} writes other {what} the second time"
+        if isinstance(target, FileTarget):
+            _check_reading(target, whole, what)
+
+
+def _check_reading(target: FileTarget, folder: Path, what: str) -> None:
+    """What is read back is exactly what the target says that its engine keeps."""
+    side = what.removesuffix("s").replace("querie", "query")
+    read = target.read_documents if side == "document" else target.read_queries
+    written, found = Tally(target, side), Tally(target, side)
+    for batch in _batches(fail=False):
+        written.add(batch)
+    for batch in read(folder, WORDS):
+        found.add_kept(batch)
+    told, expected = found.told_kept(), {name: written.told()[name] for name in found.told_kept()}
+    assert told == expected, f"{type(target).__name__} reads back other {what} than it keeps: {told} for {expected}"
 
 
 def _documents(target: ExportTarget, folder: Path, fail: bool) -> Written:

@@ -22,10 +22,10 @@ from splade.records import SparseBatch, SparseRows
 logger = logging.getLogger(__name__)
 
 
-def given_documents(vectors: VectorCollection, vocabulary: Vocabulary | None = None) -> Documents:
+def given_documents(vectors: VectorCollection, vocabulary: Vocabulary | None = None, what: str = "index") -> Documents:
     """The vectors of a file as documents, in the terms of ``vocabulary``, which grows, or in terms of their own.
 
-    Shards that a model wrote are documents of that model.
+    Shards that a model wrote are documents of that model. ``what`` is what a bar of progress is called.
     """
     encoded = vectors.encoded
     if vectors.keys != "tokens":
@@ -34,7 +34,7 @@ def given_documents(vectors: VectorCollection, vocabulary: Vocabulary | None = N
         vocabulary = Vocabulary()
 
     def batches(start: int) -> Iterable[SparseBatch]:
-        with progress(desc="index", unit="doc", initial=start) as bar:
+        with progress(desc=what, unit="doc", initial=start) as bar:
             for batch in vectors.batches(vocabulary, start):
                 yield batch
                 bar.update(len(batch.ids))

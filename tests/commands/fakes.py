@@ -34,7 +34,7 @@ class FakeEncoder:
     """Two texts a batch; reads one batch ahead, as encoders may."""
 
     model = FakeModel()
-    n_cut = 0
+    n_cut, max_length, precision = 0, 64, "float32"
 
     def tell_cut(self, name: str, before: int, n_texts: int) -> int:
         return self.n_cut - before

@@ -8,9 +8,9 @@ import pytest
 from splade.exporting.anserini import (
     NO_DOCUMENT_TERMS,
     NO_QUERY_TERMS,
+    Anserini,
     impacts,
     term_words,
-    write_documents,
     write_queries,
 )
 from splade.files import InputError
@@ -41,8 +41,8 @@ def test_a_factor_must_be_a_positive_number(factor):
 
 def test_documents_are_json_lines_and_empty_ones_keep_their_id(tmp_path):
     batches = [(batch(("1", {0: 0.5, 2: 2.0})), ["a “cat”"]), (batch(("2", {1: 0.001}), ("3", {})), ["", "x"])]
-    assert write_documents(tmp_path / "docs.jsonl", batches, WORDS, 10) == (3, 2)
-    lines = [json.loads(line) for line in (tmp_path / "docs.jsonl").read_text().splitlines()]
+    assert Anserini(10, 10).write_documents(tmp_path, batches, WORDS) == (3, 2)
+    lines = [json.loads(line) for line in (tmp_path / "docs_anserini.jsonl").read_text().splitlines()]
     assert lines == [
         {"id": "1", "content": "a “cat”", "vector": {"cat": 5, "dog": 20}},
         {"id": "2", "content": "", "vector": {NO_DOCUMENT_TERMS: 1}},
@@ -60,12 +60,12 @@ def test_pseudo_documents_score_as_the_impacts_do(tmp_path):
     rng = np.random.default_rng(0)
     draw = rng.random((4, 3)).astype(np.float32)
     vectors = [(str(row), dict(enumerate(weights.tolist()))) for row, weights in enumerate(draw)]
-    write_documents(tmp_path / "d", [(batch(*vectors), [""] * 4)], WORDS, 100)
+    Anserini().write_documents(tmp_path, [(batch(*vectors), [""] * 4)], WORDS)
     write_queries(tmp_path / "q", [batch(("q", {0: 0.25, 2: 0.5}))], WORDS, 100)
     query = (tmp_path / "q").read_text().rstrip("\n").split("\t")[1].split(" ")
     scores = [
         sum(json.loads(line)["vector"].get(word, 0) for word in query)
-        for line in (tmp_path / "d").read_text().splitlines()
+        for line in (tmp_path / "docs_anserini.jsonl").read_text().splitlines()
     ]
     assert scores == (np.rint(draw * 100) @ [25, 0, 50]).tolist()
 
@@ -76,7 +76,7 @@ def test_a_failure_midway_leaves_no_file(tmp_path):
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
-        write_documents(tmp_path / "docs.jsonl", broken(), WORDS, 100)
+        Anserini().write_documents(tmp_path, broken(), WORDS)
     assert list(tmp_path.iterdir()) == []
 
 

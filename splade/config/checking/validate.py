@@ -51,6 +51,7 @@ def wire(
     """
     settings = Settings.shipped()
     cfg = join(values)
+    cfg[NAMED] = sorted(named)
     _refuse(unknown_keys(cfg, settings))
     _refuse(wrong_values(cfg, settings))
     name_readers(cfg, settings)
@@ -60,7 +61,6 @@ def wire(
     _refuse(unread_keys(cfg, known, import_parts))
     _refuse(unknown_arguments(cfg))
     _refuse(conflicts(cfg, import_parts))
-    cfg[NAMED] = sorted(named)
     return cfg
 
 

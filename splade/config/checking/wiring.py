@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 PATCHES = "patches"
 NAMED = "named"
+SPELT = {"export.target": "config.export", "export.check": "config.export_check"}
+"""Other addresses of values, within a wired node, whose arguments they are none of."""
 
 
 def components() -> DictConfig:
@@ -42,7 +44,7 @@ def join(values: DictConfig) -> DictConfig:
     What the user changed of wired nodes waits under ``patches`` for ``patch``; no component has been
     looked up yet.
     """
-    cfg, own = components(), _raw(values)
+    cfg, own = components(), _respelt(_raw(values))
     if own.pop("traits", None):
         logger.warning("traits: no longer read; a class says itself what it needs, as docs/extending.md tells")
     patches = {name: own.pop(name) for name in list(own) if name in cfg and name != PATCHES}
@@ -110,6 +112,19 @@ def _copied(directory: Path) -> bytes:
 @lru_cache(maxsize=2)
 def _names(directory: Path) -> frozenset[str]:
     return frozenset(str(name) for name in loaded(directory))
+
+
+def _respelt(own: dict[str, Any]) -> dict[str, Any]:
+    """``own`` with the values of `SPELT` at the addresses that they stand for; these win over what is there."""
+    for address, stands_for in SPELT.items():
+        name, _, key = address.partition(".")
+        if isinstance(own.get(name), dict) and key in own[name]:
+            value = own[name].pop(key)
+            home, _, leaf = stands_for.partition(".")
+            own[home] = {**(own.get(home) or {}), leaf: value}
+            if not own[name]:
+                del own[name]
+    return own
 
 
 def _entries(own: Mapping[str, Any]) -> dict[str, Any]:

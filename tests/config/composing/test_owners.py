@@ -17,10 +17,15 @@ def test_the_rule_about_self_matches_is_refused_where_it_would_not_be_applied(co
 
 @pytest.mark.parametrize(
     ("override", "owner"),
-    [("changes.merge=true", "update"), ("anserini.quantization_factor_query=2", "create_anserini")],
+    [("changes.merge=true", "update"), ("compare.n_queries=2", "compare")],
 )
 def test_other_nodes_of_single_commands_are_refused_in_the_same_way(override, owner):
     assert f"only splade.{owner} reads" in refusal(override, command="index")
+
+
+def test_nodes_of_two_commands_are_refused_to_others_by_both_names():
+    told = refusal("anserini.quantization_factor_query=2", command="index")
+    assert "only splade.create_anserini and splade.export read anserini" in told
 
 
 def test_the_command_itself_takes_its_settings():

@@ -7,6 +7,8 @@ from splade.engines.places.retries import Retries
 from splade.engines.places.secrets import refuse_secret_in, secret
 from splade.engines.places.store import Found
 from splade.files import InputError
+from splade.places import places
+from tests.config.support import configured
 from tests.engines.places.memory_store import SYSTEMS, Memory
 
 
@@ -130,3 +132,15 @@ def test_an_address_with_a_password_is_refused_without_repeating_it():
         refuse_secret_in("https://me:hidden@host:9200", "engine.uri", "OPENSEARCH_PASSWORD")
     assert "hidden" not in str(raised.value)
     refuse_secret_in("https://host:9200", "engine.uri", "OPENSEARCH_PASSWORD")
+
+
+def test_the_command_lists_places_and_drops_those_of_its_folder_alone(tmp_path, capsys):
+    system = SYSTEMS.setdefault(str(tmp_path / "memory"), {})
+    Memory(tmp_path).build(sample_for("sparse").as_documents())
+    system["of others"] = {"about": {}, "rows": {}, "finished": True}
+    own = ("engine._target_=tests.engines.places.memory_store.Memory", f"config.index_dir={tmp_path}")
+    assert places(configured(*own, command="places")) == sorted(system)
+    assert "(of config.index_dir)" in capsys.readouterr().out
+    assert places(configured(*own, "places.drop=true", command="places")) == ["of others"]
+    with pytest.raises(InputError, match="remove the folder"):
+        places(configured("engine=inverted", f"config.index_dir={tmp_path}", command="places"))
