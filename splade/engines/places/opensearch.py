@@ -8,19 +8,6 @@ from splade.engines.places.rest.forms import Form, RankFeatures, Seismic
 from splade.engines.places.rest.server import Server
 from splade.files import InputError
 
-SEISMIC = {
-    "method_engine": None,
-    "ceiling_ingest": None,
-    "ceiling_search": 16.0,
-    "approximate_threshold": None,
-    "n_postings": None,
-    "cluster_ratio": None,
-    "summary_prune_ratio": None,
-    "top_n": None,
-    "heap_factor": 1.0,
-}
-"""The settings of ``sparse_vector`` alone, with their defaults."""
-
 
 class OpenSearchServer(Server):
     """The store of :class:`OpenSearch`."""
@@ -40,19 +27,43 @@ class OpenSearch(OnServer):
     administrator: ClassVar[str] = "admin"
     server: ClassVar[type[Server]] = OpenSearchServer
 
-    def __init__(self, folder: str | Path | None, *, form: str = "rank_features", **settings: Any) -> None:
-        own = {name: settings.pop(name) for name in SEISMIC if name in settings}
-        super().__init__(folder, form_of(form, own), **settings)
+    def __init__(
+        self,
+        folder: str | Path | None,
+        *,
+        form: str = "rank_features",
+        method_engine: str | None = None,
+        ceiling_ingest: float | None = None,
+        ceiling_search: float | None = None,
+        approximate_threshold: int | None = None,
+        n_postings: int | None = None,
+        cluster_ratio: float | None = None,
+        summary_prune_ratio: float | None = None,
+        top_n: int | None = None,
+        heap_factor: float | None = None,
+        **server: Any,
+    ) -> None:
+        seismic = {
+            "method_engine": method_engine,
+            "ceiling_ingest": ceiling_ingest,
+            "ceiling_search": ceiling_search,
+            "approximate_threshold": approximate_threshold,
+            "n_postings": n_postings,
+            "cluster_ratio": cluster_ratio,
+            "summary_prune_ratio": summary_prune_ratio,
+            "top_n": top_n,
+            "heap_factor": heap_factor,
+        }
+        super().__init__(folder, form_of(form, seismic), **server)
 
 
-def form_of(form: str, settings: dict[str, Any]) -> Form:
-    """The kind of field called ``form``; InputError for settings that it does not take."""
+def form_of(form: str, seismic: dict[str, Any]) -> Form:
+    """The kind of field called ``form``; InputError for settings, other than None, that it does not take."""
+    given = {name: value for name, value in seismic.items() if value is not None}
     if form == "sparse_vector":
-        named = {"engine" if name == "method_engine" else name: value for name, value in settings.items()}
-        return Seismic(**named)
+        return Seismic(**given)
     if form != "rank_features":
         raise InputError(f"engine.form={form}: accepted are rank_features and sparse_vector")
-    for name, value in settings.items():
-        if value != SEISMIC[name]:
-            raise InputError(f"engine.{name}={value}: rank_features has none. Use engine.form=sparse_vector")
+    for name, value in given.items():
+        raise InputError(f"engine.{name}={value}: rank_features has none. Use engine.form=sparse_vector")
     return RankFeatures()

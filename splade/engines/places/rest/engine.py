@@ -1,7 +1,7 @@
 """The engine of an index on a server: the settings that OpenSearch and Elasticsearch have in common."""
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from splade.engines.places.kept import Kept
 from splade.engines.places.rest.connection import Connection, basic, checked_access
@@ -37,7 +37,10 @@ class OnServer(Kept):
         ca_file: str | None = None,
         verify: bool = True,
         timeout: float = 120,
-        **sizes: Any,
+        shards: int = 1,
+        replicas: int = 0,
+        merge: bool = False,
+        bulk_mb: float = 8,
     ) -> None:
         super().__init__(folder, self.server.name)
         if url is not None:
@@ -45,7 +48,7 @@ class OnServer(Kept):
         if not timeout > 0:
             raise InputError(f"engine.timeout={timeout}: expected seconds above 0")
         self.form, self.url, self.timeout = form, url, timeout
-        self.prefix, self.sizes = checked_prefix(index), checked_sizes(**sizes)
+        self.prefix, self.sizes = checked_prefix(index), checked_sizes(shards, replicas, merge, bulk_mb)
         self.user, self.password_file, self.ca_file, self.verify = user, password_file, ca_file, verify
 
     def store(self, folder: Path) -> Server:

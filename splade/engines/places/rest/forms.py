@@ -101,9 +101,9 @@ class Seismic:
 
     A segment of at least ``approximate_threshold`` documents (1,000,000 where None) is searched by SEISMIC over 8-bit
     weights; a smaller one as ``rank_features`` is. Documents' weights are quantised up to ``ceiling_ingest``: None for
-    the largest observed. A query is brought to ``ceiling_search`` by a power of two. ``engine`` is OpenSearch 3.9's
-    ``method.engine``, "lucene" or "native"; None sends none, for older servers. ``top_n`` query terms open postings,
-    all where None.
+    the largest observed. A query is brought to ``ceiling_search`` by a power of two. ``method_engine`` is the
+    ``method.engine`` of OpenSearch 3.9, "lucene" or "native"; None sends none, for older servers. ``top_n`` query terms
+    open postings, all where None.
     """
 
     name: ClassVar[str] = "sparse_vector"
@@ -111,7 +111,7 @@ class Seismic:
     def __init__(
         self,
         *,
-        engine: str | None = None,
+        method_engine: str | None = None,
         ceiling_ingest: float | None = None,
         ceiling_search: float = 16.0,
         approximate_threshold: int | None = None,
@@ -121,13 +121,15 @@ class Seismic:
         top_n: int | None = None,
         heap_factor: float = 1.0,
     ) -> None:
-        if engine not in (None, "lucene", "native"):
-            raise InputError(f"engine.method_engine={engine}: accepted are lucene and native (OpenSearch 3.9), or null")
+        if method_engine not in (None, "lucene", "native"):
+            raise InputError(
+                f"engine.method_engine={method_engine}: accepted are lucene and native (OpenSearch 3.9), or null"
+            )
         if not 0 < ceiling_search <= LARGEST_QUERY:
             raise InputError(f"engine.ceiling_search={ceiling_search}: expected above 0 and at most {LARGEST_QUERY:g}")
         if ceiling_ingest is not None and not ceiling_ingest > 0:
             raise InputError(f"engine.ceiling_ingest={ceiling_ingest}: expected a weight above 0, or null")
-        self.engine, self.ceiling_ingest, self.ceiling_search = engine, ceiling_ingest, float(ceiling_search)
+        self.engine, self.ceiling_ingest, self.ceiling_search = method_engine, ceiling_ingest, float(ceiling_search)
         self.top_n, self.heap_factor = top_n, heap_factor
         given: dict[str, float | None] = {"approximate_threshold": approximate_threshold, "n_postings": n_postings}
         given |= {"cluster_ratio": cluster_ratio, "summary_prune_ratio": summary_prune_ratio}

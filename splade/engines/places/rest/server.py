@@ -31,7 +31,7 @@ class Sizes(NamedTuple):
     bulk_mb: float  # MiB of one request
 
 
-def checked_sizes(shards: int = 1, replicas: int = 0, merge: bool = False, bulk_mb: float = 8.0) -> Sizes:
+def checked_sizes(shards: int, replicas: int, merge: bool, bulk_mb: float) -> Sizes:
     """The sizes; InputError for those out of range."""
     for name, value, least in (("shards", shards, 1), ("replicas", replicas, 0), ("bulk_mb", bulk_mb, 0.001)):
         if isinstance(value, bool) or not isinstance(value, int | float) or value < least:
