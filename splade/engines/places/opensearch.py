@@ -57,13 +57,16 @@ class OpenSearch(OnServer):
         super().__init__(folder, form_of(form, seismic), **server)
 
 
-def form_of(form: str, seismic: dict[str, Any]) -> Form:
-    """The kind of field called ``form``; InputError for settings, other than None, that it does not take."""
+def form_of(form: str, seismic: dict[str, Any], owner: str = "engine") -> Form:
+    """The kind of field called ``form``; InputError for settings, other than None, that it does not take.
+
+    ``owner`` begins the names of these settings.
+    """
     given = {name: value for name, value in seismic.items() if value is not None}
     if form == "sparse_vector":
-        return Seismic(**given)
+        return Seismic(**given, owner=owner)
     if form != "rank_features":
-        raise InputError(f"engine.form={form}: accepted are rank_features and sparse_vector")
+        raise InputError(f"{owner}.form={form}: accepted are rank_features and sparse_vector")
     for name, value in given.items():
-        raise InputError(f"engine.{name}={value}: rank_features has none. Use engine.form=sparse_vector")
+        raise InputError(f"{owner}.{name}={value}: rank_features has none. Use {owner}.form=sparse_vector")
     return RankFeatures()

@@ -21,11 +21,15 @@ def index_body(form: Form, settings: dict[str, Any], about: dict[str, Any], **fi
 
 
 def vectors(rows: SparseRows) -> Iterator[str]:
-    """The rows as JSON objects from term id to weight; nine digits hold a float32 exactly."""
+    """The rows as `json_object`."""
     columns, weights = rows.columns.tolist(), rows.weights.tolist()
     for start, stop in zip(rows.offsets[:-1].tolist(), rows.offsets[1:].tolist(), strict=True):
-        pairs = zip(columns[start:stop], weights[start:stop], strict=True)
-        yield "{" + ",".join([f'"{term}":{weight:.9g}' for term, weight in pairs]) + "}"
+        yield json_object(columns[start:stop], weights[start:stop])
+
+
+def json_object(columns: list[int], weights: list[float]) -> str:
+    """A vector as a JSON object from term id to weight; nine digits hold a float32 exactly."""
+    return "{" + ",".join([f'"{term}":{weight:.9g}' for term, weight in zip(columns, weights, strict=True)]) + "}"
 
 
 def document_lines(first: int, batch: SparseBatch, *, with_ids: bool = False) -> Iterator[tuple[int, bytes]]:

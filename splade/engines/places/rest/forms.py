@@ -103,7 +103,7 @@ class Seismic:
     weights; a smaller one as ``rank_features`` is. Documents' weights are quantised up to ``ceiling_ingest``: None for
     the largest observed. A query is brought to ``ceiling_search`` by a power of two. ``method_engine`` is the
     ``method.engine`` of OpenSearch 3.9, "lucene" or "native"; None sends none, for older servers. ``top_n`` query terms
-    open postings, all where None.
+    open postings, all where None. ``owner`` begins the names of these settings in messages.
     """
 
     name: ClassVar[str] = "sparse_vector"
@@ -120,15 +120,16 @@ class Seismic:
         summary_prune_ratio: float | None = None,
         top_n: int | None = None,
         heap_factor: float = 1.0,
+        owner: str = "engine",
     ) -> None:
         if method_engine not in (None, "lucene", "native"):
             raise InputError(
-                f"engine.method_engine={method_engine}: accepted are lucene and native (OpenSearch 3.9), or null"
+                f"{owner}.method_engine={method_engine}: accepted are lucene and native (OpenSearch 3.9), or null"
             )
         if not 0 < ceiling_search <= LARGEST_QUERY:
-            raise InputError(f"engine.ceiling_search={ceiling_search}: expected above 0 and at most {LARGEST_QUERY:g}")
+            raise InputError(f"{owner}.ceiling_search={ceiling_search}: expected above 0 and at most {LARGEST_QUERY:g}")
         if ceiling_ingest is not None and not ceiling_ingest > 0:
-            raise InputError(f"engine.ceiling_ingest={ceiling_ingest}: expected a weight above 0, or null")
+            raise InputError(f"{owner}.ceiling_ingest={ceiling_ingest}: expected a weight above 0, or null")
         self.engine, self.ceiling_ingest, self.ceiling_search = method_engine, ceiling_ingest, float(ceiling_search)
         self.top_n, self.heap_factor = top_n, heap_factor
         given: dict[str, float | None] = {"approximate_threshold": approximate_threshold, "n_postings": n_postings}
@@ -166,7 +167,7 @@ class Seismic:
         if columns.size and (largest := int(columns.max())) >= MOST_SEISMIC:
             raise InputError(
                 f"a document has the term id {largest}; OpenSearch's sparse_vector folds ids of {MOST_SEISMIC} and "
-                "more onto smaller ones, so that two terms become one. Use rank_features (engine.form=rank_features)"
+                "more onto smaller ones, so that two terms become one. Use form=rank_features"
             )
         check_weights(batch)
 

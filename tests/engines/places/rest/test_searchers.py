@@ -305,7 +305,7 @@ def test_documents_that_a_field_cannot_hold_are_refused_by_name(opensearch, tmp_
     with pytest.raises(InputError, match="'d1' has a weight of 1e-40"):
         engine(opensearch, tmp_path).build(documents({1: 1.0}, {1: 1e-40}))
     wide = Documents(lambda start: [batch(["a"], [{40_000: 1.0}], 50_000)], 50_000, None, "encoder", {})
-    with pytest.raises(InputError, match=r"term id 40000.*engine.form=rank_features"):
+    with pytest.raises(InputError, match=r"term id 40000.*form=rank_features"):
         engine(opensearch, tmp_path / "vectors", form="sparse_vector").build(wide)
     assert engine(opensearch, tmp_path / "features").build(wide).n_docs == 1
 
