@@ -7,10 +7,23 @@ from typing import Any
 from splade.engines.bm25 import Bm25
 from splade.engines.dense import Dense
 from splade.engines.inverted import Inverted
+from splade.engines.places.elasticsearch import Elasticsearch
+from splade.engines.places.opensearch import OpenSearch
 from splade.engines.protocol import Engine, Kind
 
-OWN: dict[str, Callable[[Path | None], Engine]] = {"inverted": Inverted, "dense": Dense, "bm25": Bm25}
-"""The engines that keep a folder on this machine, by the name that ``config.engine`` has for them."""
+OWN: dict[str, Callable[[Path | None], Engine]] = {
+    "inverted": Inverted,
+    "dense": Dense,
+    "bm25": Bm25,
+    "opensearch": OpenSearch,
+    "elasticsearch": Elasticsearch,
+}
+"""The engines by the name that ``config.engine`` has for them.
+
+Each keeps something in a folder on this machine; those on a server have ids and terms there.
+"""
+ON_SERVERS = ("opensearch", "elasticsearch")
+"""Those that need the address of a server."""
 
 
 def engine_of(model: Any) -> str:

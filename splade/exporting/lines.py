@@ -1,8 +1,9 @@
 """Lines of many texts in one file or several, packed or not: written whole, gone on with, read back."""
 
 import json
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain, islice
+from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,7 +41,23 @@ class Layout(NamedTuple):
         lines: Callable[[Any], Iterable[str]],
         resuming: bool = False,
     ) -> int:
-        """Write what ``lines`` makes of each of ``texts``, line ends added; the number of texts.
+        """Write what ``lines`` makes of each of ``texts``, line ends added; the number of texts. As `write_files`."""
+
+        def content(own: Iterator[Any]) -> Iterator[str]:
+            return (f"{line}\n" for text in own for line in lines(text))
+
+        return self.write_files(folder, stem, ending, texts, content, resuming)
+
+    def write_files(
+        self,
+        folder: Path,
+        stem: str,
+        ending: str,
+        texts: Iterable[Any],
+        content: Callable[[Iterator[Any]], Iterable[str]],
+        resuming: bool = False,
+    ) -> int:
+        """Write what ``content`` makes of the texts of each file, all of which it takes; the number of texts.
 
         Where ``resuming``, a file that is in ``folder`` already was written from the same texts: they are passed over,
         and nothing is made of them.
@@ -51,14 +68,14 @@ class Layout(NamedTuple):
             if first is None and number:
                 break
             own = chain(() if first is None else (first,), coming if self.shard_docs is None else _some(coming, self))
-            path = folder / self.name(stem, ending, number)
+            path, counted = folder / self.name(stem, ending, number), count()
+            passing = (text for text, _ in zip(own, counted, strict=False))
             if resuming and path.is_file():
-                n_texts += sum(1 for _ in own)
+                deque(passing, 0)
             else:
                 with whole_file(path) as stream:
-                    for text in own:
-                        n_texts += 1
-                        stream.writelines(f"{line}\n" for line in lines(text))
+                    stream.writelines(content(passing))
+            n_texts += next(counted)
             if self.shard_docs is None:
                 break
         return n_texts

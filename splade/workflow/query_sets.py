@@ -6,8 +6,7 @@ from typing import NamedTuple
 
 from omegaconf import DictConfig
 
-from splade.engines.folders import open_folder
-from splade.engines.protocol import Opened
+from splade.engines.folders import Known, open_folder
 from splade.evaluation.coverage import unknown_documents
 from splade.evaluation.metrics import check_metrics
 from splade.files import InputError
@@ -59,7 +58,7 @@ def count_unknown(name: str, qrels: Qrels, index_dir: str | Path | None) -> int 
     return None if opened is None else count_unknown_of(name, qrels, opened)
 
 
-def count_unknown_of(name: str, qrels: Qrels, opened: Opened) -> int:
+def count_unknown_of(name: str, qrels: Qrels, opened: Known) -> int:
     """Count the judged documents that no search of the index can find, with a warning.
 
     These are the documents that the index does not hold, and those that were deleted from it.

@@ -4,6 +4,7 @@ import pytest
 
 from splade.engines import OWN
 from splade.engines.conformance import sample_for
+from splade.engines.own import ON_SERVERS
 from splade.files import read_json
 from splade.results import read_result
 from splade.workflow.costs import add_costs, build, build_costs
@@ -12,7 +13,7 @@ from tests.commands.test_engine_choice import QUERIES, TEXTS, where
 MODEL = ("init_dict.model_type_or_dir=MODEL", "config.pretrained_no_yamlconfig=true")
 
 
-@pytest.mark.parametrize("name", list(OWN))
+@pytest.mark.parametrize("name", [name for name in OWN if name not in ON_SERVERS])
 def test_what_a_build_cost_is_known_of_what_it_built_and_stays(name, tmp_path):
     engine = OWN[name](tmp_path / "index")
     documents = sample_for(engine.takes).as_documents()
