@@ -24,7 +24,7 @@ from splade.models.retrievers.sparse import SparseRetriever
 from splade.models.retrievers.splade import Splade, SpladeLexical, SpladeTopK
 from splade.models.saving.dense_folders import read_dense
 from splade.models.saving.modules_json import MODULES
-from splade.models.saving.sentence_transformers import is_sparse_encoder, read_sparse_encoder
+from splade.models.saving.sentence_transformers import is_sparse_encoder, read_sparse_encoder, remark_on
 from splade.models.saving.sparse_encoder_files import obstacle, save_token_table, write_sparse_encoder
 
 logger = logging.getLogger(__name__)
@@ -116,7 +116,7 @@ def description_of(path: str | Path) -> Description:
         kind, settings, extra = _read_description(folder)
     elif (folder / MODULES).is_file() and is_sparse_encoder(folder):
         name, settings = read_sparse_encoder(folder)
-        kind, extra = KINDS[name], {}
+        kind, extra, remark = KINDS[name], {}, remark_on(folder)
     elif (folder / MODULES).is_file():
         settings, remark = read_dense(folder)
         kind, extra = Dense, {}

@@ -50,6 +50,14 @@ def read_sparse_encoder(folder: Path) -> tuple[str, dict[str, Any]]:
     return "SpladeTopK" if kind == "Splade" else kind, settings | {"top_d": int(most), "top_q": int(most)}
 
 
+def remark_on(folder: Path) -> str:
+    """A sentence for the user where the folder compares its vectors by another number than their inner product."""
+    name = settings_in(folder / CONFIG).get("similarity_fn_name")
+    if name in (None, "dot"):
+        return ""
+    return f"{folder} names the similarity_fn_name {name!r}: its sparse vectors are compared by inner product here"
+
+
 def is_sparse_encoder(folder: Path) -> bool:
     """True where the modules of a Sentence Transformers folder give sparse vectors, and are not a dense model's."""
     return any(module.kind in SPARSE for module in modules_of(folder))
