@@ -10,17 +10,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from splade.dense.index import DenseIndex, in_matrix
-from splade.encoding import Encoder
 from splade.evaluation.conventions import Conventions, SelfMatches
 from splade.evaluation.fusion import ReciprocalRank
 from splade.evaluation.measured import measured
-from splade.evaluation.runs import cut_run, keep_run, run_at, write_run
-from splade.models.retrievers.dense import Dense
-from splade.records import Ranking
+from splade.evaluation.runs import cut_run, keep_run, run_at
 from splade.results import read_result, write_result
 from splade.suites import parts_of, sets_of
 
@@ -28,8 +21,8 @@ SETS = {"test": ("adi", "cacm", "cranfield", "scifact", "vaswani"), "dev": ("squ
 METRICS = ("ndcg_cut_10", "recall_100", "mrr_10")
 FUSIONS = {
     "splade+bm25": ("splade", "bm25"),
-    "cosine+bm25": ("cosine", "bm25"),
-    "all three": ("splade", "bm25", "cosine"),
+    "dense+bm25": ("dense", "bm25"),
+    "all three": ("splade", "bm25", "dense"),
 }
 TOP_K = 100
 
@@ -46,13 +39,11 @@ def main() -> None:
     for name, settings in systems.items():
         for split, sets in SETS.items():
             evaluate(asked, name, [*settings, f"+beir.dataset=[{','.join(sets)}]", f"+beir.split={split}"])
-    model = Dense(asked.dense, max_length=asked.length, max_length_q=asked.length)
     for split, sets in SETS.items():
         for one in sets:
-            cosine(asked, model, one, split)
             for name, parts in FUSIONS.items():
                 fuse(asked, name, parts, one, split)
-    compared = ("bm25", "splade", "cosine", *FUSIONS)
+    compared = (*systems, *FUSIONS)
     folders = [str(asked.out / "out" / name / "beir") for name in compared]
     splade(
         "compare", f"compare.runs=[{','.join(folders)}]", f"compare.metrics=[{METRICS[0]}]",
@@ -67,30 +58,6 @@ def evaluate(asked: argparse.Namespace, system: str, settings: list[str]) -> Non
         f"+beir.metrics=[{','.join(METRICS)}]", f"config.system_name={system}",
         f"config.index_dir={asked.out / 'index' / system}", f"config.out_dir={asked.out / 'out' / system}",
     )  # fmt: skip
-
-
-def cosine(asked: argparse.Namespace, model: Dense, one: str, split: str) -> None:
-    """Write the result of ranking the indexed dense vectors by cosine, as the folder of the model asks for.
-
-    The engine of dense vectors ranks by inner product. The vectors of documents are those of its index.
-    """
-    parts = parts_of(sets_of(one, split)[0], str(asked.data), alone=False)
-    folder = asked.out / "out" / "cosine" / "beir" / one
-    index = DenseIndex.open(asked.out / "index" / "dense" / "beir" / one)
-    queries = in_matrix(Encoder(model, "query", batch_size=32).encode_all(parts.queries))
-    documents, asking = (_unit(np.asarray(each, np.float32)) for each in (index.vectors, queries.matrix))
-    rankings = []
-    for query_id, query in zip(queries.ids, asking, strict=True):
-        scores = documents @ query
-        best = np.argsort(-scores, kind="stable")[:TOP_K]
-        rankings.append(Ranking(query_id, [index.doc_ids[int(number)] for number in best], scores[best]))
-    run = write_run(folder, rankings)
-    found = measured(run, parts.qrels, METRICS, Conventions(), SelfMatches("off", one))
-    write_result(folder, found.metrics, {"dataset": one, "system": "cosine", **found.details}, found.per_query)
-
-
-def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
 
 
 def fuse(asked: argparse.Namespace, name: str, systems: tuple[str, ...], one: str, split: str) -> None:

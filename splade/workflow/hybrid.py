@@ -24,6 +24,8 @@ from splade.workflow.engines import AsTexts, Chosen, FromModel, engine_at, named
 from splade.workflow.searching import answer_sets
 
 ENGINES, DENSE = "hybrid.engines", "hybrid.dense"
+LENGTHS = ("config.max_length", "config.max_length_q")
+"""Settings of the config's own model that a dense model beside it reads too, where the user names them."""
 
 
 class Part(NamedTuple):
@@ -110,7 +112,7 @@ def _dense_model(cfg: DictConfig) -> FromModel | None:
         "config.tokenizer_type": None,
         "hf.data": None,
         "model": "${catalog.model.${kinds.model}}",
-        "named": ["config.matching_type", "init_dict.model_type_or_dir"],
+        "named": ["config.matching_type", "init_dict.model_type_or_dir", *sorted({*LENGTHS} & {*cfg.named})],
     }
     OmegaConf.set_struct(own, False)
     for address, value in values.items():

@@ -16,6 +16,7 @@ from splade.files import InputError
 from splade.models import Dense, Retriever, Splade, SpladeBm25, SpladeTopK
 from splade.models.backbones.loading import folder_of
 from splade.models.saving.checkpoint import Description, description_of
+from splade.models.saving.dense_folders import read_dense
 from splade.models.saving.sentence_transformers import is_sparse_encoder, module_names
 from splade.workflow.model_settings import (
     ADDRESSES,
@@ -128,13 +129,17 @@ def _described_source(cfg: DictConfig) -> Path | None:
     starts_anew = OmegaConf.select(cfg, "init_dict.head") in ("tied_identity", "new")  # a head is made, none is there
     if not (folder / THEIRS).is_file() or starts_anew:
         return None
-    if is_sparse_encoder(folder) or (cfg.checkpoint.pretrained and _target(cfg) is not Dense):
+    if cfg.checkpoint.pretrained or is_sparse_encoder(folder):
         return folder
-    logger.warning(
-        "%s: of its modules (%s) the language model alone is taken; pooling, lengths and prompts are the config's",
-        folder,
-        module_names(folder),
-    )
+    told = f"{folder}: of its modules ({module_names(folder)})"
+    if issubclass(_target(cfg) or Retriever, Dense):
+        try:
+            read_dense(folder)
+        except InputError as error:
+            told = f"{error}. In this training"
+        else:
+            return folder
+    logger.warning("%s the language model alone is taken; pooling, lengths and prompts are the config's", told)
     return None
 
 
@@ -158,8 +163,8 @@ def _made(
     settled = settle(described, asked, kind=kind, changeable=changeable, remedy=_remedy(folder, "{instead}"))
     if _target(cfg) not in (kind, None):
         settled.unread.insert(0, f"a {kind.__name__} ({_kind(cfg)} is not read)")
-    sentence = settled.sentence(folder)
-    if sentence:
+    remark = "" if "normalize" in asked and asked["normalize"].counts else described.remark
+    for sentence in filter(None, (settled.sentence(folder), remark)):
         logger.warning("%s", sentence)
     try:
         model: Retriever = kind(described.source, **settled.arguments)

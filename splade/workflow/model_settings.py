@@ -19,9 +19,9 @@ ADDRESSES = {
     **{
         name: f"init_dict.{name}"
         for name in (
-            "agg", "activation", "agg_q", "activation_q", "pool_special_tokens", "pooling", "attention", "lower_case",
-            "lexical_type", "top_d", "top_q", "k1", "b", "mean_length", "expansion", "idf", "idf_floor", "train_idf",
-            "model_type_or_dir_q", "freeze_d_model", "head", "head_bias", "lora",
+            "agg", "activation", "agg_q", "activation_q", "pool_special_tokens", "pooling", "normalize", "attention",
+            "lower_case", "lexical_type", "top_d", "top_q", "k1", "b", "mean_length", "expansion", "idf", "idf_floor",
+            "train_idf", "model_type_or_dir_q", "freeze_d_model", "head", "head_bias", "lora",
         )
     },
     "max_length": "config.max_length",
@@ -36,7 +36,7 @@ MADE_OF = ("model_type_or_dir_q", "tokenizer", "idf", "idf_floor")
 """What a model is made of; a trained model has it in its folder."""
 FOR_TRAINING = ("freeze_d_model", "head", "head_bias", "lora", "train_idf")
 """What changes no vector of a trained model."""
-AT_USE = ("max_length", "max_length_q", "prompt_q", "prompt_d", "top_q", "expansion", *MADE_OF)
+AT_USE = ("max_length", "max_length_q", "prompt_q", "prompt_d", "normalize", "top_q", "expansion", *MADE_OF)
 """What may be another when a trained model is used; the other settings decide what its weights were trained for."""
 OF_THE_RECIPE = ("max_length", "max_length_q", *MADE_OF, *FOR_TRAINING)
 """What a shipped config says of the model that it names itself."""

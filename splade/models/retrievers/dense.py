@@ -17,7 +17,8 @@ class DenseRetriever(Retriever):
 class Dense(DenseRetriever):
     """A bi-encoder of dense vectors, compared by dot product; trains with the same losses as sparse ones.
 
-    ``pooling``: "mean" over the text's tokens, or "cls", the first.
+    ``pooling``: "mean" over the text's tokens, or "cls", the first. ``normalize``: vectors of both sides have unit
+    length (L2, in float32; a zero vector stays zero), so that the dot product is their cosine, within -1..1.
     """
 
     def __init__(
@@ -26,6 +27,7 @@ class Dense(DenseRetriever):
         *,
         model_type_or_dir_q: str | Path | None = None,
         pooling: str = "mean",
+        normalize: bool = False,
         tokenizer: str | Path | None = None,
         max_length: int = 256,
         max_length_q: int | None = None,
@@ -33,8 +35,10 @@ class Dense(DenseRetriever):
         prompt_d: str | None = None,
     ) -> None:
         own = tokenizer_for(model_type_or_dir, tokenizer, model_type_or_dir_q)
-        document = DenseEncoder(model_type_or_dir, pooling=pooling)
-        query = DenseEncoder(model_type_or_dir_q, pooling=pooling) if model_type_or_dir_q else None
+        document = DenseEncoder(model_type_or_dir, pooling=pooling, normalize=normalize)
+        query = None
+        if model_type_or_dir_q:
+            query = DenseEncoder(model_type_or_dir_q, pooling=pooling, normalize=normalize)
         super().__init__(
             document,
             query,
@@ -44,10 +48,11 @@ class Dense(DenseRetriever):
             prompt_q=prompt_q,
             prompt_d=prompt_d,
         )
-        self.pooling = pooling
+        self.pooling, self.normalize = pooling, normalize
 
     def settings(self) -> dict[str, Any]:
-        return {**super().settings(), "pooling": self.pooling}
+        return {**super().settings(), "pooling": self.pooling, "normalize": self.normalize}
 
     def document_settings(self) -> dict[str, Any]:
-        return {**super().document_settings(), "pooling": self.pooling}
+        length = {"normalize": True} if self.normalize else {}  # left out where it changes nothing
+        return {**super().document_settings(), "pooling": self.pooling, **length}

@@ -1,4 +1,4 @@
-"""Model folders: written by us, plain masked language models, and Sentence Transformers' sparse encoders.
+"""Model folders: written by us, plain masked language models, and those of Sentence Transformers.
 
 A folder of ours holds the document model and the tokenizer at its root, where any program finds a
 plain masked language model. A query side of its own is in a folder below it. ``splade.json`` says how the
@@ -6,6 +6,7 @@ vectors are made of them. Where Sentence Transformers can make the same vectors,
 a ``SparseEncoder``.
 """
 
+import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,8 +22,12 @@ from splade.models.retrievers.inference_free import SpladeDoc, SpladeIdf, Splade
 from splade.models.retrievers.mlp_queries import SpladeMlp
 from splade.models.retrievers.sparse import SparseRetriever
 from splade.models.retrievers.splade import Splade, SpladeLexical, SpladeTopK
-from splade.models.saving.sentence_transformers import read_sparse_encoder
+from splade.models.saving.dense_folders import read_dense
+from splade.models.saving.modules_json import MODULES
+from splade.models.saving.sentence_transformers import is_sparse_encoder, read_sparse_encoder, remark_on
 from splade.models.saving.sparse_encoder_files import obstacle, save_token_table, write_sparse_encoder
+
+logger = logging.getLogger(__name__)
 
 DESCRIPTION = "splade.json"
 FORMAT_VERSION = 1
@@ -76,47 +81,56 @@ def check_replaceable(folder: Path, description: str = DESCRIPTION) -> None:
 def load_retriever(path: str | Path, **overrides: Any) -> Retriever:
     """The retriever of a folder or hub name, in evaluation mode on the CPU.
 
-    Folders of ours are rebuilt as they were saved; Sentence Transformers' ``SparseEncoder`` folders are
-    read with their pooling, activation and length, and their Routers; a masked language model with an ``idf.json``
-    becomes a :class:`SpladeIdf`, any other a :class:`Splade`, with default settings. ``overrides`` replace keyword
-    arguments of the constructor.
+    Folders of ours are rebuilt as they were saved; those of Sentence Transformers are read with their pooling, length
+    and prompts, a ``SparseEncoder`` with its activation and Router, a dense ``SentenceTransformer`` with its unit
+    length; a masked language model with an ``idf.json`` becomes a :class:`SpladeIdf`, any other a :class:`Splade`, with
+    default settings. ``overrides`` replace keyword arguments of the constructor.
     A class from outside this package must have been imported before its folder is loaded.
     Raises InputError where the folder cannot be used.
     """
     described = description_of(path)
+    if described.remark and "normalize" not in overrides:
+        logger.warning("%s", described.remark)
     model = described.kind(described.source, **{**described.settings, **overrides})  # type: ignore[arg-type]
     model.extra = described.extra
     return model
 
 
 class Description(NamedTuple):
-    """The parts of a saved retriever: its class, the first and the other arguments, and the values saved beside."""
+    """The parts of a saved retriever: its class, the first and the other arguments, and the values saved beside.
+
+    ``remark``: a sentence for the user on how its vectors are compared, where the folder leaves that to be said.
+    """
 
     kind: type[Retriever]
     source: str | Path
     settings: dict[str, Any]
     extra: dict[str, Any]
+    remark: str = ""
 
 
 def description_of(path: str | Path) -> Description:
     """Describe how the retriever of a folder or hub name is made; InputError where its description is unknown here."""
-    folder = folder_of(path)
+    folder, remark = folder_of(path), ""
     if (folder / DESCRIPTION).is_file():
         kind, settings, extra = _read_description(folder)
-    elif (folder / "modules.json").is_file():
+    elif (folder / MODULES).is_file() and is_sparse_encoder(folder):
         name, settings = read_sparse_encoder(folder)
-        kind, extra = KINDS[name], {}
+        kind, extra, remark = KINDS[name], {}, remark_on(folder)
+    elif (folder / MODULES).is_file():
+        settings, remark = read_dense(folder)
+        kind, extra = Dense, {}
     elif (folder / IDF).is_file():
         kind, settings, extra = SpladeIdf, {"idf": folder / IDF}, {}
     else:
         kind, settings, extra = Splade, {}, {}
-    return Description(kind, settings.pop("model_type_or_dir", folder), settings, extra)
+    return Description(kind, settings.pop("model_type_or_dir", folder), settings, extra, remark)
 
 
 def described_tokenizer(path: str | Path) -> str | Path:
     """The folder or hub name whose tokenizer reads the documents of a model; of a Router, that of its document side."""
     folder = folder_of(path)
-    if has_tokenizer(folder) or not (folder / "modules.json").is_file():
+    if has_tokenizer(folder) or not (folder / MODULES).is_file():
         return path
     return description_of(folder).source
 

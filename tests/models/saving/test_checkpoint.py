@@ -37,6 +37,7 @@ VARIANTS = {
     "lexical": (SpladeLexical, {"lexical_type": "both"}),
     "top k": (SpladeTopK, {"top_d": 7, "top_q": 3}),
     "dense": (Dense, {"pooling": "cls"}),
+    "dense of unit length": (Dense, {"normalize": True, "prompt_q": "find "}),
     "by side": (Splade, {"agg_q": "sum", "activation_q": "relu", "top_q": 9, "prompt_d": "a ", "max_length_q": 8}),
     "idf": (SpladeIdf, {"idf": {"bee": 2.0, "king": 0.5}, "top_d": 6}),
     "trained idf": (SpladeIdf, {"idf": {"bee": 2.0, "king": 0.5}, "train_idf": True, "max_length_q": 9}),

@@ -74,6 +74,13 @@ def test_prompts_of_the_sides_are_read(folder):
     assert (model.prompt("query"), model.prompt("document")) == ("find the ", "")
 
 
+@pytest.mark.parametrize(("name", "said"), [("dot", False), (None, False), ("cosine", True)])
+def test_a_comparison_that_is_no_inner_product_is_said(folder, caplog, name, said):
+    write(folder, "config_sentence_transformers.json", {"similarity_fn_name": name})
+    load_retriever(folder)
+    assert ("'cosine': its sparse vectors are compared by inner product here" in caplog.text) == said
+
+
 def test_a_limit_on_active_terms_becomes_a_top_k(folder):
     write(folder, "config_sentence_transformers.json", {"model_type": "SparseEncoder", "max_active_dims": 6})
     model = load_retriever(folder)
