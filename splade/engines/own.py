@@ -7,9 +7,17 @@ from typing import Any
 from splade.engines.bm25 import Bm25
 from splade.engines.dense import Dense
 from splade.engines.inverted import Inverted
+from splade.engines.places.milvus import Milvus
+from splade.engines.places.qdrant import Qdrant
 from splade.engines.protocol import Engine, Kind
 
-OWN: dict[str, Callable[[Path | None], Engine]] = {"inverted": Inverted, "dense": Dense, "bm25": Bm25}
+OWN: dict[str, Callable[[Path | None], Engine]] = {
+    "inverted": Inverted,
+    "dense": Dense,
+    "bm25": Bm25,
+    "milvus": Milvus,
+    "qdrant": Qdrant,
+}
 """The engines that keep a folder on this machine, by the name that ``config.engine`` has for them."""
 
 
