@@ -1,5 +1,6 @@
 """A client of Milvus whose calls come through, or fail in words; and milvus-lite behind it, as long as it is used."""
 
+import logging
 import re
 import weakref
 from pathlib import Path
@@ -11,10 +12,10 @@ from splade.files import InputError
 
 BUSY = {2, 4, 8, 11}  # not available, too many requests, over the rate limit, behind: error codes of a server
 PASSING = {"UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "ABORTED"}  # of gRPC
-REFUSED = {"UNAUTHENTICATED", "PERMISSION_DENIED"}
-CODES_REFUSED = {1400, 1401}  # a wrong token, or one without the right
+REFUSED = {"UNAUTHENTICATED", "PERMISSION_DENIED", 1400, 1401}  # a wrong token, or one without the right
 QUOTA = 9  # writing is denied: the disk or memory of the server is at its limit
-LOGGERS = ("milvus_lite.server_manager", "milvus_lite.adapter.grpc.servicer", "pymilvus.decorators")
+LOGGERS = ("milvus_lite.server_manager", "milvus_lite.adapter.grpc.servicer", "grpc._server", "pymilvus.decorators")
+CHATTY = ("milvus_lite", "faiss")  # which tell of each start and stop
 RETRIES = Retries(attempts=5)  # on top of the client's own, which go on until a call's time is over
 FIRST = 10.0  # seconds to connect
 
@@ -47,6 +48,8 @@ class Connection:
             package("milvus_lite", "milvus")
         self.client_version = f"pymilvus {self.module.__version__}"
         heard, *_ = [hear(name) for name in LOGGERS]
+        for name in CHATTY:
+            logging.getLogger(name).setLevel(logging.WARNING)
         heard.last = ""
         try:
             self.client = self.module.MilvusClient(self.address, token=token or "", timeout=min(timeout, FIRST))
@@ -81,7 +84,7 @@ class Connection:
     def _in_words(self, error: Exception, what: str, heard: str = "") -> str:
         where = f"engine=milvus, {self.address}" if self.is_embedded else f"engine.uri={self.address}"
         code, told = _code(error), heard or _message(error)
-        if code in REFUSED or code in CODES_REFUSED:
+        if {code, _code(error.__cause__)} & REFUSED:
             return f"{where}: the token is refused. Set the environment's MILVUS_TOKEN, or engine.token_file"
         if self.is_embedded and "holds the lock" in told:
             return f"{where}: another process has it open. Wait for it, or stop it"
@@ -94,7 +97,7 @@ class Connection:
         return f"{where}: {what} failed: {told}"
 
 
-def _code(error: Exception) -> Any:
+def _code(error: BaseException | None) -> Any:
     """The number of an error of Milvus, or the name of one of gRPC."""
     code = getattr(error, "code", None)
     code = code() if callable(code) else code
