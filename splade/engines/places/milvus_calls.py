@@ -43,13 +43,13 @@ class Connection:
     def __init__(self, address: str | Path, token: str | None, timeout: float) -> None:
         self.address, self.timeout = str(address), timeout
         self.is_embedded = not isinstance(address, str)
+        for name in CHATTY:
+            logging.getLogger(name).setLevel(logging.WARNING)
         self.module = package("pymilvus", "milvus")
         if self.is_embedded:
             package("milvus_lite", "milvus")
         self.client_version = f"pymilvus {self.module.__version__}"
         heard, *_ = [hear(name) for name in LOGGERS]
-        for name in CHATTY:
-            logging.getLogger(name).setLevel(logging.WARNING)
         heard.last = ""
         try:
             self.client = self.module.MilvusClient(self.address, token=token or "", timeout=min(timeout, FIRST))

@@ -24,6 +24,7 @@ STORES = {
     "milvus": Stored(Milvus, ("pymilvus", "milvus_lite")),
     "qdrant": Stored(Qdrant, ("qdrant_edge",)),
     "qdrant float16": Stored(lambda folder: Qdrant(folder, datatype="float16"), ("qdrant_edge",), 1e-3),
+    "qdrant uint8": Stored(lambda folder: Qdrant(folder, datatype="uint8"), ("qdrant_edge",), 5e-3),
     "qdrant on disk": Stored(lambda folder: Qdrant(folder, on_disk=True), ("qdrant_edge",)),
 }
 EACH = ("milvus", "qdrant")  # one of each system

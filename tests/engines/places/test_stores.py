@@ -9,7 +9,7 @@ from splade.engines.protocol import slice_of
 from splade.files import InputError
 from tests.engines.places.stores import EACH, STORES, stored
 
-SLOW = ("qdrant float16", "qdrant on disk")
+SLOW = ("qdrant float16", "qdrant uint8", "qdrant on disk")
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in STORES])
