@@ -8,13 +8,17 @@ from splade.engines.bm25 import Bm25
 from splade.engines.dense import Dense
 from splade.engines.inverted import Inverted
 from splade.engines.places.elasticsearch import Elasticsearch
+from splade.engines.places.milvus import Milvus
 from splade.engines.places.opensearch import OpenSearch
+from splade.engines.places.qdrant import Qdrant
 from splade.engines.protocol import Engine, Kind
 
 OWN: dict[str, Callable[[Path | None], Engine]] = {
     "inverted": Inverted,
     "dense": Dense,
     "bm25": Bm25,
+    "milvus": Milvus,
+    "qdrant": Qdrant,
     "opensearch": OpenSearch,
     "elasticsearch": Elasticsearch,
 }

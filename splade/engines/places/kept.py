@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from splade.engines.places.ledger import STATE, Ledger, State, read_contents, read_state
+from splade.engines.places.ledger import STATE, Ledger, State, forget, places_noted, read_contents, read_state
 from splade.engines.places.store import Found, Searching, Store
 from splade.engines.protocol import Documents, Kind, Queries, refuse_other_kind, slice_of, unknown_in
 from splade.files import InputError
@@ -49,6 +49,11 @@ class Kept:
         """Return the system, whose own files, if it has any, are in ``folder``."""
         raise NotImplementedError
 
+    @cached_property
+    def _store(self) -> Store:
+        """The system, one for all that is done with this object: some take long to open."""
+        return self.store(self._folder)
+
     def build(self, documents: Documents) -> "OpenedKept":
         """Put ``documents`` there; as :meth:`splade.engines.protocol.Engine.build`.
 
@@ -69,7 +74,7 @@ class Kept:
     def open(self) -> "OpenedKept":
         """Open what is there; InputError where there is nothing, or the place has changed since."""
         folder = self._folder
-        return OpenedKept(self.name, folder, read_state(folder), self.store(folder))
+        return OpenedKept(self.name, folder, read_state(folder), self._store)
 
     def exists(self) -> bool:
         """True where a complete build is noted in the folder."""
@@ -81,7 +86,7 @@ class Kept:
             return False
         folder = self._folder
         try:
-            state, store = read_state(folder), self.store(folder)
+            state, store = read_state(folder), self._store
             same = (state.fingerprint, state.origin) == (documents.fingerprint, documents.origin)
             if not same or state.identity != store.identity():
                 return False
@@ -92,17 +97,22 @@ class Kept:
         return True
 
     def drop(self) -> None:
-        """Remove the documents, from the system and from the folder."""
-        folder = self._folder
-        state, store = read_state(folder), self.store(folder)
+        """Remove the documents from the system and from the folder, also those of an interrupted build."""
+        folder, store = self._folder, self._store
         lock = Lock(folder / "lock", "Wait for it, or stop it")
-        (folder / STATE).unlink()
-        store.drop(state.place)
-        lock.release()
+        try:
+            places = places_noted(folder)
+            if not places:
+                read_state(folder)  # which says that there is nothing
+            for place in places:
+                store.drop(place)
+            forget(folder)
+        finally:
+            lock.release()
 
     def places(self) -> list[str]:
         """The names of all places that the system has."""
-        return self.store(self._folder).places()
+        return self._store.places()
 
     @property
     def _folder(self) -> Path:
@@ -111,7 +121,7 @@ class Kept:
         return self.folder
 
     def _built(self, folder: Path, documents: Documents) -> "OpenedKept":
-        store = self.store(folder)
+        store = self._store
         key = {"fingerprint": documents.fingerprint, "origin": documents.origin, "identity": store.identity()}
         key = json.loads(json.dumps(key))
         ledger = Ledger(folder, key, documents.vocabulary)
@@ -148,12 +158,11 @@ class Kept:
             if ledger.n_noted:
                 logger.info("engine=%s: continuing after %d documents", self.name, ledger.n_noted)
             return
-        if ledger.place and not ledger.build:
-            store.drop(ledger.place)  # of an interrupted build of other documents
+        if ledger.place and (before is None or ledger.place != before.place):
+            store.drop(ledger.place)  # of an interrupted build of other documents, or not whole any more
         digest = zlib.crc32(json.dumps(key, sort_keys=True).encode())
-        place, build = f"splade_{digest:08x}", f"{time.time_ns():x}"
-        if before is not None and before.place == place:
-            place += "_b"
+        build = f"{time.time_ns():x}"
+        place = f"splade_{digest:08x}_{build}"  # no other's: two folders may have the same documents on one server
         ledger.start(place, build)
         store.create(place, {"build": build, "fingerprint": key["fingerprint"]})
 

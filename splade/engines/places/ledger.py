@@ -61,6 +61,21 @@ def read_contents(folder: Path, build: str) -> Contents:
     return Contents(DocIds.from_arrays(arrays), Vocabulary.from_arrays(arrays), arrays["counts"])
 
 
+def places_noted(folder: Path) -> list[str]:
+    """The places of the complete build in ``folder`` and of an interrupted one, those that are there."""
+    noted = [_progress(folder / BUILDING).get("place")]
+    if (folder / STATE).is_file():
+        noted.insert(0, read_state(folder).place)
+    return [str(place) for place in dict.fromkeys(noted) if place]
+
+
+def forget(folder: Path) -> None:
+    """Remove all that is noted in ``folder``; the state first, so that nothing opens any more."""
+    (folder / STATE).unlink(missing_ok=True)
+    for other in [folder / BUILDING, *folder.glob(f"{TABLE}-*")]:
+        shutil.rmtree(other, ignore_errors=True)
+
+
 class Ledger:
     """How far a build has come: ids, terms and counts of what its place has for certain.
 

@@ -36,7 +36,8 @@ class Retries(NamedTuple):
                 if asked is None or attempt == self.attempts:
                     raise
                 wait = max(asked, pause * (0.5 + random.random() / 2))
-                logger.warning("%s: %s; again in %.1f s (%d of %d)", what, error, wait, attempt + 1, self.attempts)
+                told = " ".join(str(error).split())[:200]  # some have lines of what a server sent
+                logger.warning("%s: %s; again in %.1f s (%d of %d)", what, told, wait, attempt + 1, self.attempts)
                 self.sleep(wait)
                 pause = min(2 * pause, self.longest)
         raise AssertionError("unreachable: the last attempt returns or raises")

@@ -7,7 +7,17 @@ from omegaconf import DictConfig
 
 from splade.workflow.engines import engine_settings
 
-UNSAID = {"strategy": "auto", "analyzer": "english", "engine": None}  # settings that go without saying, by their value
+UNSAID = {  # settings that go without saying, by their value
+    "strategy": "auto",
+    "analyzer": "english",
+    "engine": None,
+    "algorithm": "auto",
+    "consistency": "Strong",
+    "datatype": "float32",
+    "drop_ratio_search": 0,
+    "full_scan_threshold": 0,
+    "on_disk": False,
+}
 
 
 def system_of(cfg: DictConfig, engine: str, of: str | None = None) -> str:
