@@ -93,7 +93,8 @@ def pull(
     if _is_there(target, repo, commit):
         told = read_manifest(target / MANIFEST) if (target / MANIFEST).is_file() else None
         return Pulled(commit, told.fingerprints if told else {}, *_size(target), was_there=True)
-    lock = Lock(target.parent / f".{target.name}.pull.lock", "Wait for it to end, then run the same command", "folder")
+    place = target.parent / f".{target.name}.pull.lock"
+    lock = Lock(place, "Wait for it to end, then run the same command", "folder")
     try:
         partial = target.parent / f".{target.name}.pull{PART}"
         partial.mkdir(parents=True, exist_ok=True)
@@ -106,6 +107,7 @@ def pull(
         write_json(partial / PULLED, {"repo": repo, "kind": kind, "revision": revision or "main", "commit": commit})
         replace_folder(partial, target)
     finally:
+        place.unlink(missing_ok=True)
         lock.release()
     return Pulled(commit, manifest.fingerprints if manifest else {}, *size)
 
