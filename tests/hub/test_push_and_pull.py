@@ -54,6 +54,9 @@ def test_a_model_comes_back_with_the_same_bytes_fingerprint_and_vectors(hub, pus
     for side in SIDES:
         np.testing.assert_array_equal(vectors_of(there, side), vectors_of(here, side))
     kept = json.loads((there / "pulled_from.json").read_text())
+    assert kept.pop("files").keys() == {path.relative_to(there).as_posix() for path in there.rglob("*.*")} - {
+        "pulled_from.json"
+    }
     assert kept == {"repo": "me/small", "kind": "model", "revision": "main", "commit": pushed.commit}
 
 
@@ -198,6 +201,18 @@ def test_a_folder_that_was_not_pulled_is_not_replaced(hub, push, pull, small_ind
     with pytest.raises(InputError, match="holds something that was not pulled, and it is not replaced"):
         pull(f"config.index_dir={small_index}")
     assert octets_of(small_index) == before
+
+
+def test_what_was_changed_after_it_was_pulled_is_not_replaced(hub, push, api, tmp_path, small_index):
+    push(f"config.index_dir={small_index}")
+    impatient(api, "me/small", "index", tmp_path / "pulled")
+    (tmp_path / "pulled/index_stats.json").unlink()
+    impatient(api, "me/small", "index", tmp_path / "pulled")
+    assert octets_of(tmp_path / "pulled") == octets_of(small_index)
+    stats = tmp_path / "pulled/index_stats.json"
+    stats.write_bytes(stats.read_bytes().replace(b"2", b"3"))
+    with pytest.raises(InputError, match=r"index_stats.json was changed since it was pulled, and it is not replaced"):
+        impatient(api, "me/small", "index", tmp_path / "pulled")
 
 
 @pytest.mark.parametrize("name", ["header.json", "vectors.bin"])
