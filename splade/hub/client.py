@@ -78,6 +78,8 @@ def without_bars(silent: bool) -> Iterator[None]:
 
 def is_passing(error: BaseException) -> bool:
     """True for a refusal that may be over soon: the hub is busy or down, or the connection broke."""
+    if _of_disk(error):
+        return False
     refused = _of_hub(error)
     if refused is not None:
         return refused.response is not None and refused.response.status_code in (408, 429, 500, 502, 503, 504)
@@ -98,6 +100,8 @@ def _token(token_file: str | Path | None) -> str | None:
 
 def _told(error: Exception, what: str, revision: str | None) -> str | None:
     """The sentence for ``error``; None where it is none of the hub's, nor of the connection."""
+    if _of_disk(error):
+        return None
     if any(isinstance(each, OfflineModeIsEnabled) for each in _chain(error)):
         return OFFLINE
     refused = _of_hub(error)
@@ -143,6 +147,11 @@ def _of_hub(error: BaseException) -> HfHubHTTPError | None:
     """The answer of the hub that caused ``error``; None where there was none."""
     found: Any = next((each for each in _chain(error) if isinstance(each, HfHubHTTPError)), None)
     return found if found is not None and found.response is not None else None
+
+
+def _of_disk(error: BaseException) -> bool:
+    """True for a refusal of the operating system, such as a full disk, whatever happened before it."""
+    return isinstance(error, OSError) and error.errno is not None
 
 
 def _of_connection(error: BaseException) -> bool:

@@ -4,7 +4,6 @@ Files gather in a hidden folder beside the target. A pull that was interrupted g
 right is not fetched again.
 """
 
-import logging
 import os
 import shutil
 import time
@@ -18,7 +17,7 @@ from huggingface_hub.errors import RepositoryNotFoundError
 from splade.engines import OWN
 from splade.engines.folders import engines_in
 from splade.files import PART, InputError, check_replaceable, place_of, read_json, replace_folder, write_json
-from splade.hub.client import in_words, is_passing, without_bars
+from splade.hub.client import in_words
 from splade.hub.contents import (
     CARD,
     MANIFEST,
@@ -27,20 +26,18 @@ from splade.hub.contents import (
     Entry,
     Kind,
     Manifest,
-    blob_of,
+    files_of,
     model_in,
     read_manifest,
     sha256_of,
 )
+from splade.hub.fetching import WAITS, Fetching, Wanted
 from splade.locks import Lock
-from splade.progress import progress
 
-logger = logging.getLogger(__name__)
-
-WAITS = (1.0, 4.0, 16.0)
-"""Seconds before a file is asked for again that the hub did not give."""
 OTHER_FORMS = ("*.h5", "*.msgpack", "*.ot", "*.onnx", "onnx/*", "openvino/*", "*.gguf", ".*")
 """The weights of other programs, and hidden files: not fetched of a repository that splade did not push."""
+SMALL = 1 << 20
+"""Bytes up to which a file is read to see whether it was changed since it was pulled."""
 PICKLES = "*.bin"
 """Weights in torch's old form, not fetched where there are safetensors."""
 
@@ -53,20 +50,6 @@ class Pulled(NamedTuple):
     n_files: int
     n_bytes: int
     was_there: bool = False  # nothing was fetched
-
-
-class Wanted(NamedTuple):
-    """A file of the repository: its bytes, and a checksum by SHA-256 or, where that is unknown, git's name for it."""
-
-    size: int
-    sha256: str | None
-    blob: str
-
-    def is_at(self, path: Path) -> bool:
-        """True where ``path`` holds exactly this file."""
-        if not path.is_file() or path.stat().st_size != self.size:
-            return False
-        return sha256_of(path) == self.sha256 if self.sha256 else blob_of(path) == self.blob
 
 
 def pull(
@@ -88,95 +71,74 @@ def pull(
     """
     target = place_of(Path(target))
     check_replaceable(target)
-    _refuse_own(target)
+    there = _pulled(target) or {}
     commit = _commit_of(api, repo, kind, revision)
-    if _is_there(target, repo, commit):
+    if (there.get("repo"), there.get("commit")) == (repo, commit) and all(
+        (target / name).is_file() for name in there["files"]
+    ):
         told = read_manifest(target / MANIFEST) if (target / MANIFEST).is_file() else None
         return Pulled(commit, told.fingerprints if told else {}, *_size(target), was_there=True)
-    lock = Lock(target.parent / f".{target.name}.pull.lock", "Wait for it to end, then run the same command", "folder")
+    place = target.parent / f".{target.name}.pull.lock"
+    lock = Lock(place, "Wait for it to end, then run the same command", "folder")
     try:
         partial = target.parent / f".{target.name}.pull{PART}"
         partial.mkdir(parents=True, exist_ok=True)
-        fetch = _Fetching(api, repo, kind, commit, partial, waits, sleep)
+        fetch = Fetching(api, repo, kind, commit, partial, waits, sleep)
         manifest, wanted = _wanted(fetch, target)
         fetch.all_of(wanted)
         _clear(partial, wanted)
         _check_contents(partial, repo, kind, manifest)
         size = _size(partial)
-        write_json(partial / PULLED, {"repo": repo, "kind": kind, "revision": revision or "main", "commit": commit})
+        write_json(partial / PULLED, _record(fetch, revision, wanted))
         replace_folder(partial, target)
     finally:
+        place.unlink(missing_ok=True)
         lock.release()
     return Pulled(commit, manifest.fingerprints if manifest else {}, *size)
 
 
-class _Fetching(NamedTuple):
-    """Fetches files of one commit into ``partial``."""
-
-    api: HfApi
-    repo: str
-    kind: Kind
-    commit: str
-    partial: Path
-    waits: Sequence[float]
-    sleep: Callable[[float], None]
-
-    def listed(self) -> dict[str, Wanted]:
-        """The files of the commit by name; InputError for a name that leads out of the folder."""
-        tree: Any = self.api.list_repo_tree(
-            self.repo, repo_type=REPO_TYPES[self.kind], revision=self.commit, recursive=True
-        )
-        files = [each for each in tree if hasattr(each, "blob_id")]
-        for each in files:
-            if PurePosixPath(each.path).is_absolute() or ".." in PurePosixPath(each.path).parts or "\\" in each.path:
-                raise InputError(
-                    f"{self.repo}: the name {each.path!r} leads out of the folder, and nothing of it is fetched"
-                )
-        return {each.path: Wanted(each.size, each.lfs.sha256 if each.lfs else None, each.blob_id) for each in files}
-
-    def one(self, name: str, wanted: Wanted) -> Path:
-        """The file ``name``, fetched unless it is there; asked for again after `waits` where the hub is busy."""
-        path = self.partial / name
-        if wanted.is_at(path):
-            return path
-        path.unlink(missing_ok=True)  # it may share its bytes with a folder that stands
-        for wait in (*self.waits, None):
-            try:
-                self.api.hf_hub_download(
-                    self.repo, name, repo_type=REPO_TYPES[self.kind], revision=self.commit, local_dir=self.partial
-                )
-                break
-            except Exception as error:
-                if wait is None or not is_passing(error):
-                    raise
-                logger.info("%s: %s; asked for again", name, str(error).splitlines()[0])
-                self.sleep(wait)
-        if not wanted.is_at(path):
-            path.unlink(missing_ok=True)
-            raise InputError(
-                f"{self.repo}: {name} came with another checksum than was pushed, and is removed. Run the same command "
-                "again; if it comes so once more, the repository is damaged: push again"
-            )
-        return path
-
-    def all_of(self, wanted: dict[str, Wanted]) -> None:
-        """All of ``wanted``; a bar shows the bytes."""
-        total = sum(each.size for each in wanted.values())
-        with (
-            in_words(self.repo, self.kind, self.commit),
-            without_bars(True),
-            progress(desc=f"pull {self.repo}", unit="B", unit_scale=True, total=total) as bar,
-        ):
-            for name, each in wanted.items():
-                self.one(name, each)
-                bar.update(each.size)
+def _record(fetch: Fetching, revision: str | None, wanted: dict[str, Wanted]) -> dict[str, Any]:
+    """The content of ``pulled_from.json``: where the files are from, and their bytes."""
+    sizes = {name: each.size for name, each in wanted.items()}
+    return {
+        "repo": fetch.repo,
+        "kind": fetch.kind,
+        "revision": revision or "main",
+        "commit": fetch.commit,
+        "files": sizes,
+    }
 
 
-def _refuse_own(target: Path) -> None:
-    if target.exists() and not (target / PULLED).is_file() and not (target.is_dir() and not any(target.iterdir())):
+def _pulled(target: Path) -> dict[str, Any] | None:
+    """The record of an earlier pull into ``target``; None where nothing is there.
+
+    InputError where something else is there, or what was pulled is not the same any more.
+    """
+    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
+        return None
+    own = f"{target}: holds something that was not pulled, and it is not replaced. Name another folder, or remove it"
+    if not (target / PULLED).is_file():
+        raise InputError(own)
+    about = read_json(target / PULLED)
+    if not isinstance(about, dict) or not isinstance(about.get("files"), dict):
+        raise InputError(own)
+    changed = next((name for name in files_of(target) if not _is_same(target, name, about["files"])), None)
+    if changed is not None:
         raise InputError(
-            f"{target}: holds something that was not pulled, and it is not replaced. Name another folder, or remove it"
+            f"{target}: {changed} was changed since it was pulled, and it is not replaced. Name another folder, or "
+            "remove it"
         )
+    return about
+
+
+def _is_same(target: Path, name: str, sizes: dict[str, int]) -> bool:
+    """True where a file has the bytes that were pulled; of large ones their number is compared alone."""
+    path = target / name
+    if path.stat().st_size != sizes.get(name):
+        return False
+    if path.stat().st_size > SMALL or not (target / MANIFEST).is_file():
+        return True
+    return sha256_of(path) == read_manifest(target / MANIFEST).files[name].sha256
 
 
 def _commit_of(api: HfApi, repo: str, kind: Kind, revision: str | None) -> str:
@@ -194,22 +156,7 @@ def _commit_of(api: HfApi, repo: str, kind: Kind, revision: str | None) -> str:
             raise
 
 
-def _is_there(target: Path, repo: str, commit: str) -> bool:
-    """True where ``target`` was pulled from this commit, and has the files that it should have."""
-    if not (target / PULLED).is_file():
-        return False
-    about = read_json(target / PULLED)
-    if not isinstance(about, dict) or (about.get("repo"), about.get("commit")) != (repo, commit):
-        return False
-    if not (target / MANIFEST).is_file():
-        return True
-    files = read_manifest(target / MANIFEST).files
-    return all(
-        (target / name).is_file() and (target / name).stat().st_size == each.size for name, each in files.items()
-    )
-
-
-def _wanted(fetch: _Fetching, target: Path) -> tuple[Manifest | None, dict[str, Wanted]]:
+def _wanted(fetch: Fetching, target: Path) -> tuple[Manifest | None, dict[str, Wanted]]:
     """The manifest of the push, None where splade did not push, and the files to fetch.
 
     What is in ``target`` from an earlier pull is taken from there.

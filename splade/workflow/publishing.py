@@ -1,12 +1,14 @@
 """A model or an index made ready for a hub, with a card of what the config and the result folders say."""
 
 import logging
+import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from huggingface_hub import try_to_load_from_cache
 from omegaconf import DictConfig, OmegaConf
 
 from splade.config import configure
@@ -26,6 +28,7 @@ OF_TRAINING = (
     "num_train_epochs", "train_batch_size", "per_device_train_batch_size", "gradient_accumulation_steps",
     "max_grad_norm", "ema_decay", "teacher_temperature", "in_batch_negatives", "mask_answers", "fp16", "bf16", "seed",
 )  # fmt: skip
+HUB_NAME = re.compile(r"\w[\w.-]*(/[\w.-]+)?")
 OF_PENALTY = {"lambda_q": "λ_q", "lambda_d": "λ_d", "T": "T", "target_q": "target L0_q", "target_d": "target L0_d"}
 
 
@@ -202,11 +205,17 @@ def _penalty_in_words(each: Mapping[str, Any]) -> str:
 
 
 def _hub_name(source: Any) -> str | None:
-    """``source`` where it is a name on the hub, OWNER/NAME, and no folder here."""
+    """``source`` where it is the name of a model that was loaded from the hub on this machine; else None.
+
+    A path of another machine can look like such a name.
+    """
     text = str(source or "")
-    if text.count("/") != 1 or text.startswith((".", "/", "~")) or Path(text).exists():
+    if Path(text).exists() or not HUB_NAME.fullmatch(text):
         return None
-    return text
+    if isinstance(try_to_load_from_cache(text, "config.json"), str):
+        return text
+    logger.warning("the training began from %s: if that is a model on the hub, push.base_model=%s says so", text, text)
+    return None
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,15 +1,17 @@
 """Cards: the header that the hub reads, and figures that are those of the result folders."""
 
+import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 import yaml
-from huggingface_hub import DatasetCard, ModelCard
+from huggingface_hub import DatasetCard, ModelCard, constants
 
 from splade.config import configure, save_config
 from splade.files import InputError, write_json
-from splade.models import SpladeLexical, load_retriever, save_retriever
+from splade.models import SpladeDoc, SpladeLexical, load_retriever, save_retriever
 from splade.workflow.publishing import recipe_of
 from tests.hub.conftest import METRICS, write_sample_result
 
@@ -71,7 +73,8 @@ def test_conventions_versions_and_machine_are_told_and_no_path_of_the_machine(ca
     assert "/tmp" not in card
 
 
-def test_the_recipe_is_that_of_the_config_of_the_training(push, model_folder, tmp_path):
+def test_the_recipe_is_that_of_the_config_of_the_training(push, model_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     cfg = configure(
         "train", ["loss=kl", "init_dict.model_type_or_dir=owner/base", "config.lr=3e-4", "config.seed=7",
                   "config.train_batch_size=24", "data.type=triplets_with_distil",
@@ -85,8 +88,13 @@ def test_the_recipe_is_that_of_the_config_of_the_training(push, model_folder, tm
     assert (recipe["lr"], recipe["seed"], recipe["train_batch_size"]) == ("0.0003", "7", "24")
     assert re.fullmatch(r"λ_q [\d.]+, λ_d [\d.]+, T \d+", recipe["penalty FLOPS"])
     assert "| training step | 12 |" in card
-    assert ModelCard(card).data.base_model == "owner/base"
     assert "somebody" not in card
+    assert ModelCard(card).data.base_model is None  # it may be a folder of another machine
+    for name, text in {"refs/main": "0" * 40, f"snapshots/{'0' * 40}/config.json": "{}"}.items():
+        path = tmp_path / "cache/models--owner--base" / name
+        path.parent.mkdir(parents=True)
+        path.write_text(text)
+    assert recipe_of(tmp_path / "trained")[1] == "owner/base"
 
 
 @pytest.mark.slow
@@ -142,6 +150,33 @@ def test_a_model_that_sentence_transformers_cannot_make_is_pushed_in_our_form_an
     assert "cannot make these vectors: it has nothing like SpladeLexical" in caplog.text
     assert not (tmp_path / "card/modules.json").exists()
     assert load_retriever(tmp_path / "card").fingerprint() == model.fingerprint()
+
+
+def test_a_folder_of_version_6_is_pushed_in_the_form_of_version_5(push, model_folder, tmp_path):
+    place = tmp_path / "theirs/model"
+    shutil.copytree(model_folder / "model", place)
+    (place / "splade.json").unlink()
+    native = ("base.modules.transformer.Transformer", "sparse_encoder.modules.splade_pooling.SpladePooling")
+    modules = json.loads((place / "modules.json").read_text())
+    for module, kind in zip(modules, native, strict=True):
+        module["type"] = f"sentence_transformers.{kind}"
+    write_json(place / "modules.json", modules)
+    pooling = (place / "1_SpladePooling/config.json").read_text()
+    (place / "1_SpladePooling/config.json").write_text(pooling.replace("word_embedding_d", "embedding_d"))
+    carded(push, tmp_path / "card", f"config.checkpoint_dir={place.parent}")
+    for name in ("modules.json", "1_SpladePooling/config.json"):
+        assert (tmp_path / "card" / name).read_text() == (model_folder / "model" / name).read_text()
+    assert load_retriever(tmp_path / "card").fingerprint() == load_retriever(place).fingerprint()
+
+
+def test_a_query_side_of_its_own_goes_along(push, model_folder, tmp_path):
+    model = SpladeDoc(model_folder.parent / "mlm", max_length=16)
+    save_retriever(model, tmp_path / "doc/model")
+    carded(push, tmp_path / "card", f"config.checkpoint_dir={tmp_path}/doc")
+    again = load_retriever(tmp_path / "card")
+    assert (type(again), again.fingerprint()) == (SpladeDoc, model.fingerprint())
+    assert (tmp_path / "card/router_config.json").is_file()
+    assert (tmp_path / "card/query_0_SparseStaticEmbedding/model.safetensors").is_file()
 
 
 def test_the_card_of_an_index_names_its_engines_and_is_read_by_the_hubs_library(push, index_folder, tmp_path):

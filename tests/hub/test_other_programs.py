@@ -69,6 +69,7 @@ def test_a_pull_that_is_killed_leaves_nothing_that_opens_and_the_same_command_en
 IN_OTHERS = """
 import json, sys
 from sentence_transformers import SparseEncoder
+from splade.models import load_retriever
 from transformers import AutoModelForMaskedLM
 
 texts = json.loads(sys.argv[1])
@@ -76,6 +77,7 @@ model = SparseEncoder("me/small", device="cpu")
 print(json.dumps({
     "document": model.encode_document(texts, convert_to_sparse_tensor=False).tolist(),
     "query": model.encode_query(texts, convert_to_sparse_tensor=False).tolist(),
+    "fingerprint": load_retriever("me/small").fingerprint(),
     "architecture": type(AutoModelForMaskedLM.from_pretrained("me/small")).__name__,
 }))
 """
@@ -92,6 +94,7 @@ def test_a_pushed_model_loads_by_its_name_in_sentence_transformers_and_transform
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout.splitlines()[-1])
     assert told["architecture"] == "BertForMaskedLM"
+    assert told["fingerprint"] == load_retriever(model_folder / "model").fingerprint()
     for side in ("query", "document"):
         batch = Encoder(load_retriever(model_folder / "model"), side, device="cpu").encode_all(
             [Text(str(number), text) for number, text in enumerate(texts)]

@@ -1,5 +1,6 @@
 """Pushed and pulled: the same bytes, fingerprints and vectors; whole or absent; refusals in words."""
 
+import errno
 import json
 import logging
 from pathlib import Path
@@ -7,15 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from huggingface_hub import HfApi, constants, file_download
+from huggingface_hub.utils import _http
 
 from splade.encoding import Encoder
 from splade.engines import OWN, Inverted
 from splade.engines.conformance import sample_for
 from splade.files import InputError
-from splade.hub import connect, files_of, read_manifest
+from splade.hub import connect, files_of, in_words, read_manifest
 from splade.hub import pull as pull_from
 from splade.hub.pulling import OTHER_FORMS
 from splade.kernels.sparse import to_dense
+from splade.locks import Lock
 from splade.models import load_retriever
 from splade.records import SIDES, Text
 from tests.hub.conftest import NoWaiting
@@ -51,6 +54,9 @@ def test_a_model_comes_back_with_the_same_bytes_fingerprint_and_vectors(hub, pus
     for side in SIDES:
         np.testing.assert_array_equal(vectors_of(there, side), vectors_of(here, side))
     kept = json.loads((there / "pulled_from.json").read_text())
+    assert kept.pop("files").keys() == {path.relative_to(there).as_posix() for path in there.rglob("*.*")} - {
+        "pulled_from.json"
+    }
     assert kept == {"repo": "me/small", "kind": "model", "revision": "main", "commit": pushed.commit}
 
 
@@ -197,6 +203,18 @@ def test_a_folder_that_was_not_pulled_is_not_replaced(hub, push, pull, small_ind
     assert octets_of(small_index) == before
 
 
+def test_what_was_changed_after_it_was_pulled_is_not_replaced(hub, push, api, tmp_path, small_index):
+    push(f"config.index_dir={small_index}")
+    impatient(api, "me/small", "index", tmp_path / "pulled")
+    (tmp_path / "pulled/index_stats.json").unlink()
+    impatient(api, "me/small", "index", tmp_path / "pulled")
+    assert octets_of(tmp_path / "pulled") == octets_of(small_index)
+    stats = tmp_path / "pulled/index_stats.json"
+    stats.write_bytes(stats.read_bytes().replace(b"2", b"3"))
+    with pytest.raises(InputError, match=r"index_stats.json was changed since it was pulled, and it is not replaced"):
+        impatient(api, "me/small", "index", tmp_path / "pulled")
+
+
 @pytest.mark.parametrize("name", ["header.json", "vectors.bin"])
 def test_a_file_that_is_not_the_one_that_was_pushed_is_refused(hub, push, api, tmp_path, small_index, name):
     push(f"config.index_dir={small_index}")
@@ -272,6 +290,8 @@ def test_a_missing_or_wrong_token_is_told_and_never_shown(hub, push, pull, monke
     with pytest.raises(InputError, match="refuses the token, or there is none: set HF_TOKEN") as wrong:
         push()
     monkeypatch.delenv("HF_TOKEN")
+    with pytest.raises(InputError, match="refuses the token, or there is none: set HF_TOKEN"):
+        push()
     with pytest.raises(InputError, match="none of this name, or shows it to no one with this token"):
         pull(f"config.checkpoint_dir={tmp_path}/pulled")
     assert "hf_wrong" not in str(wrong.value)
@@ -304,7 +324,32 @@ def test_a_commit_of_somebody_else_meanwhile_is_told(hub, push):
         InputError, match=r"it was changed meanwhile.*Nothing was changed by this command; run it again"
     ):
         push()
+    sent = len(hub.of("PUT", "/large/"))
+    assert hub.files("model", "me/small") == {}
     push()
+    assert len(hub.of("PUT", "/large/")) == sent > 0
+
+
+def test_two_pulls_into_one_folder_do_not_meet(hub, push, pull, tmp_path):
+    push()
+    lock = Lock(tmp_path / "pulled/.model.pull.lock", "")
+    with pytest.raises(InputError, match="this process is writing this folder already"):
+        pull(f"config.checkpoint_dir={tmp_path}/pulled")
+    lock.release()
+    pull(f"config.checkpoint_dir={tmp_path}/pulled")
+    assert [path.name for path in (tmp_path / "pulled").iterdir()] == ["model"]
+
+
+def test_a_full_disk_is_not_taken_for_a_broken_connection():
+    def fill_the_disk() -> None:
+        try:
+            raise _http.httpx2.ReadTimeout("slow")
+        except _http.httpx2.TimeoutException as error:
+            raise OSError(errno.ENOSPC, "No space left on device", "pulled/model") from error
+
+    with pytest.raises(OSError, match="No space left") as full, in_words("me/small", "model"):
+        fill_the_disk()
+    assert not isinstance(full.value, InputError)
 
 
 def test_a_public_repository_is_not_taken_for_a_private_one(hub, push):
