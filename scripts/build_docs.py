@@ -145,7 +145,7 @@ def accepted(kind: str, raw: Mapping[str, Any]) -> str:
     return re.sub(r"one of ((?!`)[\w, ]+)", lambda m: "one of " + ", ".join(f"`{w}`" for w in m[1].split(", ")), words)
 
 
-OF_VALUES = r"(?:config(?!\.yaml)|init_dict|data|hf|compare|fuse|hybrid)"
+OF_VALUES = r"(?:config(?!\.yaml)|init_dict|data|hf|compare|fuse|hybrid|encoding|plan)"
 ADDRESS = re.compile(rf"(?<![`\w./])(?:{OF_VALUES}\.[\w.*]*[\w*](?:=\w+)?|splade\.\w+)")
 
 
