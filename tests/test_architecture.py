@@ -25,6 +25,7 @@ ROOMS = {
     "results": BASE | {"data", "evaluation"},
     "comparing": BASE | {"kernels", "indexing", "data", "evaluation", "results"},
     "suites": BASE | {"data", "evaluation"},
+    "planning": BASE | {"kernels", "indexing", "exporting"},
     "expectations": BASE | {"evaluation"},
     "reports": BASE | {"kernels", "indexing", "data", "evaluation", "results", "expectations", "comparing"},
     "losses": BASE,
@@ -107,6 +108,7 @@ TORCH_FREE = BASE | {
     "suites",
     "grids",
     "expectations",
+    "planning",
     "reports",
     "config",
 }
