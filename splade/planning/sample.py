@@ -34,8 +34,9 @@ class Sample(NamedTuple):
         return len(self.vectors.ids)
 
     def first(self, n_docs: int, encoding: Encoding | None = None) -> "Sample":
-        """The first ``n_docs`` of them, whose encoding cost ``encoding``."""
+        """The first ``n_docs`` of them, or all, whose encoding cost ``encoding``."""
         ids, rows, width = self.vectors
+        n_docs = min(n_docs, len(ids))
         vectors = SparseBatch(ids[:n_docs], slice_rows(rows, 0, n_docs), width)
         return self._replace(vectors=vectors, texts=self.texts[:n_docs], encoding=encoding)
 
