@@ -63,8 +63,8 @@ def plan(overrides: Sequence[str], writes: Sequence[str], compose: Compose, part
         folder = folder or Path(os.path.commonpath([Path(place).absolute() for place in places]))
         if len(set(places)) < len(places):
             for job, place in zip(combined, places, strict=True):
-                if own := _named({key: value for key, value in job.varied.items() if key not in parts}):
-                    job.overrides.append(f"{address}={_quoted(str(Path(place) / own))}")
+                if name := _named({key: value for key, value in job.varied.items() if key not in parts}):
+                    job.overrides.append(f"{address}={_quoted(str(Path(place) / name))}")
     for job in combined:
         compose(job.overrides)
     return Sweep(combined, launcher, folder)

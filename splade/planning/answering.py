@@ -21,8 +21,14 @@ class Question(NamedTuple):
 
     def foresee(self, measured: Measured, documents: int) -> Estimate:
         """The estimate for a number of documents."""
-        ways = {"workers": self.workers, "shard_hours": self.shard_hours}
-        return estimate(measured, documents, **ways, memory_mb=self.memory_mb, threads=self.threads)
+        return estimate(
+            measured,
+            documents,
+            workers=self.workers,
+            shard_hours=self.shard_hours,
+            memory_mb=self.memory_mb,
+            threads=self.threads,
+        )
 
 
 def answered(
