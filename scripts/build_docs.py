@@ -59,7 +59,7 @@ to the product.
 TASKS = {
     "Train": ("all", "train", "hf_train", "average"),
     "BM25 inside": ("idf", "add_bm25"),
-    "Index": ("index", "encode", "update", "places"),
+    "Index": ("index", "encode", "plan", "update", "places"),
     "Search and evaluate": (
         "retrieve", "evaluate", "evaluation.eval", "flops", "utils.index_figure", "beir_eval", "hybrid", "fuse",
         "compare", "tradeoffs",
@@ -147,7 +147,7 @@ def accepted(kind: str, raw: Mapping[str, Any]) -> str:
     return re.sub(r"one of ((?!`)[\w, ]+)", lambda m: "one of " + ", ".join(f"`{w}`" for w in m[1].split(", ")), words)
 
 
-OF_VALUES = r"(?:config(?!\.yaml)|init_dict|data|hf|compare|fuse|hybrid|push|pull)"
+OF_VALUES = r"(?:config(?!\.yaml)|init_dict|data|hf|compare|fuse|hybrid|push|pull|encoding|plan|places)"
 ADDRESS = re.compile(rf"(?<![`\w./])(?:{OF_VALUES}\.[\w.*]*[\w*](?:=\w+)?|splade\.\w+)")
 
 

@@ -30,6 +30,7 @@ API = {
     "comparing": ("splade.comparing", "splade.evaluation.fusion"),
     "suites": ("splade.suites",),
     "grids": ("splade.grids",),
+    "planning": ("splade.planning",),
     "reports": ("splade.reports", "splade.expectations"),
     "hub": ("splade.hub",),
     "adapters": (

@@ -73,8 +73,9 @@ def _run(
     choice = choose(env, options.config_name, options.config_dir)
     sweep = Sweep([Job("", {}, options.overrides)], [], None)
     if options.multirun:
-        writes = commands().get(name, {}).get("writes", [])
-        sweep = plan(options.overrides, writes, lambda overrides: ready(name, choice, overrides))
+        row = commands().get(name, {})
+        writes, parts = row.get("writes", []), row.get("parts", [])
+        sweep = plan(options.overrides, writes, lambda overrides: ready(name, choice, overrides), parts)
     if options.cfg:
         for job in sweep.jobs:
             print(_shown(ready(name, choice, job.overrides), options.resolve), end="")

@@ -44,8 +44,11 @@ class Sweep(NamedTuple):
     folder: Path | None  # of the table; None where the command writes nothing
 
 
-def plan(overrides: Sequence[str], writes: Sequence[str], compose: Compose) -> Sweep:
-    """The jobs that ``overrides`` ask for, each complete and checked; ``writes`` are addresses of written folders."""
+def plan(overrides: Sequence[str], writes: Sequence[str], compose: Compose, parts: Sequence[str] = ()) -> Sweep:
+    """The jobs that ``overrides`` ask for, each complete and checked; ``writes`` are addresses of written folders.
+
+    Jobs that differ in ``parts`` alone do parts of one piece of work, and write into one folder.
+    """
     launcher = [text for text in overrides if text.lstrip("+").startswith(("hydra/", "hydra."))]
     own = [text for text in overrides if text not in launcher]
     varied = [each.key_or_group for each in parse_overrides(own) if each.is_sweep_override()]
@@ -60,7 +63,8 @@ def plan(overrides: Sequence[str], writes: Sequence[str], compose: Compose) -> S
         folder = folder or Path(os.path.commonpath([Path(place).absolute() for place in places]))
         if len(set(places)) < len(places):
             for job, place in zip(combined, places, strict=True):
-                job.overrides.append(f"{address}={_quoted(str(Path(place) / job.name))}")
+                if name := _named({key: value for key, value in job.varied.items() if key not in parts}):
+                    job.overrides.append(f"{address}={_quoted(str(Path(place) / name))}")
     for job in combined:
         compose(job.overrides)
     return Sweep(combined, launcher, folder)
@@ -199,12 +203,17 @@ def _combinations(overrides: Sequence[str]) -> list[list[str]]:
 def _job(overrides: list[str], varied: Sequence[str]) -> Job:
     values = {each.key_or_group: each.get_value_element_as_str() for each in parse_overrides(overrides)}
     chosen = {key: values[key] for key in varied}
-    short = Counter(key.rpartition(".")[2] for key in varied)
+    return Job(_named(chosen), chosen, overrides)
+
+
+def _named(chosen: Mapping[str, str]) -> str:
+    """The name of a folder that says which values were chosen, by the last words of their addresses."""
+    short = Counter(key.rpartition(".")[2] for key in chosen)
     named = (
         f"{key if short[key.rpartition('.')[2]] > 1 else key.rpartition('.')[2]}={value}"
         for key, value in chosen.items()
     )
-    return Job("".join(_safe(",".join(named))), chosen, overrides)
+    return "".join(_safe(",".join(named)))
 
 
 def _check_names(jobs: Sequence[Job]) -> None:

@@ -86,10 +86,16 @@ def origin_of(encoder: Encoder, collection: Collection) -> dict[str, Any]:
     return origin
 
 
-def encode_shard(encoder: Encoder, collection: Collection, shard: Shard, folder: Path) -> Path:
-    """The folder of ``shard`` of ``collection``'s vectors, in ``folder``; what is there of it already is kept."""
-    documents = shard.range_of(len(collection))
-    writer = ShardWriter(folder, shard, about_vectors(encoder, collection), model_terms(encoder.model))
+def encode_shard(
+    encoder: Encoder, collection: Collection, shard: Shard, folder: Path, about: Mapping[str, Any] | None = None
+) -> Path:
+    """The folder of ``shard`` of ``collection``'s vectors, in ``folder``; what is there of it already is kept.
+
+    ``about`` is what `about_vectors` says of them, for a caller that knows it: it reads the whole collection.
+    """
+    documents, cut_before = shard.range_of(len(collection)), encoder.n_cut
+    about = about_vectors(encoder, collection) if about is None else about
+    writer = ShardWriter(folder, shard, about, model_terms(encoder.model))
     if writer.finished:
         logger.info("%s holds these vectors already: %d", writer.path, writer.n_docs)
         return writer.path
@@ -103,7 +109,7 @@ def encode_shard(encoder: Encoder, collection: Collection, shard: Shard, folder:
         raise KeyboardInterrupt(
             f"encoding interrupted after {writer.n_docs} documents of shard {shard}; the same command continues there"
         ) from error
-    encoder.tell_cut(f"{collection.source}, {shard}", 0, len(left))
+    encoder.tell_cut(f"{collection.source}, {shard}", cut_before, len(left))
     writer.finish()
     logger.info("%d documents in %s", writer.n_docs, writer.path)
     return writer.path

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from splade.files import InputError
 from splade.indexing.format.choices import Layout, Shape
 from splade.indexing.format.pruning import Pruned, Pruning, prune_postings
 from splade.indexing.format.weights import Codec
@@ -21,6 +22,7 @@ from splade.records import SparseRows
 MOST_POSTINGS, FEWEST_POSTINGS = 8 << 20, 1 << 16  # laid out at a time by a thread
 MOST_TERMS = 4096
 BYTES = 40  # held per posting while it is laid out
+MOST_SLOTS = (1 << 32) - 1  # of all skip tables: a run says in 32 bits where its own begins
 MIB = 1 << 20
 PREFIX = "block_"  # of the names of the stored arrays
 CLUSTERED = 8192  # documents from which on neighbours are made alike, unless told otherwise
@@ -131,6 +133,7 @@ def lay_out(source: Source, codec: Codec, layout: Layout, write: Write, *, memor
     most = memory_mb * MIB // BYTES // (layout.threads + 1)
     ranges = list(_term_ranges(source.offsets, min(max(most, FEWEST_POSTINGS), MOST_POSTINGS))) or [(0, 0)]
     for (first, last), part in _ahead(lay, ranges, layout.threads):
+        _refuse_slots(skips + len(part.skips), n_docs)
         run_lengths = part.runs[:, 1:, 0] - part.runs[:, :-1, 0]
         part.runs[:, :-1, 1] += np.where(run_lengths > SHORT, np.uint32(skips), np.uint32(0))
         skips += len(part.skips)
@@ -149,6 +152,15 @@ def lay_out(source: Source, codec: Codec, layout: Layout, write: Write, *, memor
     write(PREFIX + "scale", np.array([codec.scale], np.float32))
     n_left = int(seen.sum()) if seen.size else -1
     return Account(int(lengths.sum()), int(np.count_nonzero(lengths)), n_left, pruned, drawn)
+
+
+def _refuse_slots(n_slots: int, n_docs: int) -> None:
+    """InputError where the places of skip tables would not fit into their type."""
+    if n_slots > MOST_SLOTS:
+        raise InputError(
+            f"the postings of {n_docs} documents need more than {MOST_SLOTS} slots of skip tables, which is all that "
+            "an index can number: make several indexes of them (python -m splade.plan says how many)"
+        )
 
 
 def _ahead(

@@ -1,0 +1,1 @@
+"""Encoding that scales out: shards shared among processes, whoever starts them, and a collection planned ahead."""
