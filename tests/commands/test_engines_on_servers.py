@@ -1,15 +1,25 @@
 """The commands search on a server as they do in a folder; the server is a strict fake of the documented interface."""
 
 import base64
+import signal
 
 import pytest
 
 from splade.files import read_json
 from tests.commands.test_vectors_command import ASKED, DOCS, assert_same_run, dot_products, retrieve_arguments
+from tests.cutting import Cut, outcomes
 from tests.data.writing import jsonl
 from tests.engines.places.rest.fake_searcher import FakeSearcher
 
 SECRET = "s3cret-Pass"
+KILLS = [
+    Cut(signal.SIGKILL, "*/progress.json", 1, "before"),
+    Cut(signal.SIGKILL, "*/progress.json", 1),  # the build has a name, and no index yet
+    Cut(signal.SIGKILL, "*/progress.json", 2, "before"),  # all is put, and none of it noted
+    Cut(signal.SIGKILL, "*/progress.json", 1),
+    Cut(signal.SIGKILL, "*/state.json", 1, "before"),
+    Cut(signal.SIGKILL, "*/state.json", 1),
+]
 
 
 @pytest.fixture
@@ -48,3 +58,16 @@ def test_a_folder_of_a_server_asks_for_its_address(splade, place, capsys):
         splade("index", "engine=opensearch", "data.VECTORS_PATH=docs.jsonl", "config.index_dir=DIR", cwd=place)
     assert ended.value.code == 2
     assert "engine=opensearch needs engine.url" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_kills_in_the_middle_of_an_ingest_leave_what_one_run_leaves(splade, place):
+    with FakeSearcher("opensearch", "3.9.0") as fake:
+        own = ("engine=opensearch", f"engine.url={fake.url}", "data.VECTORS_PATH=docs.jsonl", "config.index_dir=DIR")
+        ended = outcomes(place, [(("index", *own), kill) for kill in KILLS])
+        assert [outcome.status for outcome in ended] == [-signal.SIGKILL] * len(KILLS), ended
+        splade("index", *own, cwd=place)
+        splade("retrieve", *own[:2], *retrieve_arguments(), cwd=place)
+        (index,) = fake.indices.values()
+        assert sorted(index.seen) == ["0", "1", "3"]  # the third has no terms
+    assert_same_run(read_json(place / "OUT" / "NAME" / "run.json"), dot_products(DOCS, ASKED))

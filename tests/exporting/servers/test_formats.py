@@ -277,3 +277,16 @@ def test_documents_that_a_server_cannot_hold_are_refused(tmp_path):
         write(tmp_path / "out", "vespa", docs=[("x", {1: 1e9})])
     with pytest.raises(InputError, match="at most 65535 bytes"):
         write(tmp_path / "out", "milvus", docs=[("x" * 70_000, {1: 1.0})])
+
+
+@pytest.mark.slow  # their import takes seconds
+def test_qdrants_own_types_take_the_points_and_the_searches(tmp_path):
+    models = pytest.importorskip("qdrant_client.models")
+    write(tmp_path / "out", "qdrant", batch=5)
+    for request in lines(tmp_path / "out" / "points.ndjson"):
+        for point in models.PointsList(**request).points:
+            assert point.id < len(DOCS)
+            assert not point.vector or isinstance(point.vector["splade"], models.SparseVector)
+    searches = [record["search"] for record in lines(tmp_path / "out" / "queries.jsonl") if record["search"]]
+    assert all(isinstance(models.QueryRequest(**search).query, models.SparseVector) for search in searches)
+    models.CreateCollection(**json.loads((tmp_path / "out" / "collection.json").read_text()))

@@ -1,6 +1,5 @@
 """The store of vectors in an index of OpenSearch or Elasticsearch; the two differ in `Form` alone."""
 
-import json
 import logging
 import re
 from collections.abc import Iterator
@@ -8,16 +7,15 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from splade.engines.places.rest.bodies import document_lines, index_body, search_body
+from splade.engines.places.rest.bodies import document_lines, index_body
 from splade.engines.places.rest.connection import Answer, Busy, Connection, Refused, reason
-from splade.engines.places.rest.forms import FIELD, HEADROOM, NUMBER, Form
-from splade.engines.places.store import Found
+from splade.engines.places.rest.forms import FIELD, HEADROOM, Form
+from splade.engines.places.rest.searching import OpenIndex, version_of
 from splade.files import InputError
-from splade.records import SparseBatch, SparseRows
+from splade.records import SparseBatch
 
 logger = logging.getLogger(__name__)
 
-WINDOW = 10_000  # documents that a search returns at most: index.max_result_window
 TOO_LARGE = 413
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
@@ -118,18 +116,11 @@ class Server:
 
     def open(self, place: str) -> "OpenIndex":
         """Open the index for searching."""
-        return OpenIndex(self, self.prefix + place)
+        return OpenIndex(self.connection, self.form, self.prefix + place)
 
     def identity(self) -> dict[str, Any]:
         """The form of the field, and the number of shards."""
         return {**self.form.identity(), "shards": self.sizes.shards}
-
-    def version(self) -> str:
-        """The server's name and version; "" where it does not tell this user."""
-        answer = self.connection.call("GET", "/", accepted=(403,))
-        told = answer.body.get("version", {}) if answer.status != 403 and isinstance(answer.body, dict) else {}
-        product = "OpenSearch" if told.get("distribution") == "opensearch" else "Elasticsearch"
-        return f"{product} {told['number']}" if told.get("number") else ""
 
     def _on(self, method: str, place: str, path: str, body: Any = None, **how: Any) -> Answer:
         index = self.prefix + place
@@ -154,7 +145,7 @@ class Server:
         """Make the index of a place that has none yet."""
         if (about := self._waiting.get(place)) is None:
             return
-        form = self.form.fitted(self.version(), ceiling)
+        form = self.form.fitted(version_of(self.connection), ceiling)
         settings = {"number_of_shards": self.sizes.shards, "number_of_replicas": 0, "refresh_interval": "-1"}
         answer = self._on("PUT", place, "", index_body(form, settings, about), accepted=(400,))
         # An earlier attempt of this call, whose answer was lost, may have made it.
@@ -215,63 +206,3 @@ class Server:
                     f"{told['status']} {reason(told)}"
                 )
         return later
-
-
-class OpenIndex:
-    """An index as `Searching` has it."""
-
-    most: int | None = WINDOW
-    concurrent = True
-
-    def __init__(self, server: Server, index: str) -> None:
-        self.server, self.index = server, index
-
-    def search(self, rows: SparseRows, limit: int) -> list[Found]:
-        """One request for all rows; those that the server has no room for are asked again."""
-        bodies = {row: search_body(self.server.form, rows, row, limit) for row in range(len(rows.offsets) - 1)}
-        found: dict[int, Found] = {}
-        connection, asking = self.server.connection, list(bodies)
-
-        def ask() -> None:
-            answers = self._answers([bodies[row][0] for row in asking])
-            later = ""
-            for row, answer in list(zip(asking, answers, strict=True)):
-                if answer.get("status", 200) in (429, 503):
-                    later = reason(answer)
-                else:
-                    found[row] = self._found(answer, bodies[row][1])
-                    asking.remove(row)
-            if later:
-                raise Busy(f"{len(asking)} of {len(bodies)} searches were refused for now ({later})")
-
-        connection.again(ask, f"{connection.name} search in {self.index}")
-        return [found[row] for row in bodies]
-
-    def _answers(self, bodies: list[Any]) -> list[dict[str, Any]]:
-        once = self.server.connection.once
-        if len(bodies) == 1:
-            path = f"/{self.index}/_search?allow_partial_search_results=false"
-            return [once("POST", path, bodies[0]).body]
-        header = b'{"allow_partial_search_results":false}\n'
-        lines = b"".join(header + json.dumps(body).encode() + b"\n" for body in bodies)
-        return list(once("POST", f"/{self.index}/_msearch", lines).body["responses"])
-
-    def _found(self, answer: dict[str, Any], scale: float) -> Found:
-        name = self.server.name
-        if "error" in answer:
-            raise InputError(f"engine={name}: search in {self.index}: {answer.get('status')} {reason(answer)}")
-        failed = answer.get("_shards", {}).get("failed", 0)
-        if failed or answer.get("timed_out"):
-            raise Busy(f"the search was not whole ({failed} shards failed, timed out: {answer.get('timed_out')})")
-        hits = answer["hits"]["hits"]
-        scores = np.array([hit["_score"] for hit in hits], np.float32) / np.float32(scale)
-        numbers = np.array([hit["fields"][NUMBER][0] for hit in hits], np.int64)
-        return Found(numbers[scores > 0], scores[scores > 0])
-
-    def facts(self) -> dict[str, Any]:
-        """The form's own, the server's version, and the bytes of the primary shards."""
-        answer = self.server.connection.call("GET", f"/{self.index}/_stats/store", accepted=(403,))
-        told = {**self.server.form.facts(), "version": self.server.version()}
-        if answer.status != 403:
-            told["bytes"] = answer.body["_all"]["primaries"]["store"]["size_in_bytes"]
-        return told
