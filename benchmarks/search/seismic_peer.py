@@ -9,7 +9,7 @@ import scipy.sparse as sp
 
 from benchmarks.search.engine import Answer, Engine, one_by_one, shared
 from benchmarks.search.vectors import Vectors
-from splade.engines.places.seismic import packed
+from splade.engines.places.batches import counted
 
 POINTS = [(3, 0.9), (4, 0.9), (5, 0.9), (8, 0.9), (12, 0.9)]  # query_cut, heap_factor
 
@@ -33,7 +33,7 @@ class Seismic(Engine):
         with (inputs / "documents.bin").open("wb") as stream:
             np.array([vectors.n_docs], np.uint32).tofile(stream)
             for _, rows in vectors.parts():
-                packed(rows).tofile(stream)
+                _packed(rows).tofile(stream)
 
     def build(self, vectors: Vectors, inputs: Path, folder: Path, n_threads: int) -> None:
         import seismic
@@ -67,7 +67,7 @@ class Seismic(Engine):
         path = self.folder / "queries.bin"
         with path.open("wb") as stream:
             np.array([queries.shape[0]], np.uint32).tofile(stream)
-            packed(queries).tofile(stream)
+            _packed(queries).tofile(stream)
         start = self.clock()
         answers = self.made.batch_search(str(path), k, self.cut, self.heap_factor, 0, True, self.threads)
         spent = self.clock() - start
@@ -76,3 +76,8 @@ class Seismic(Engine):
         for q, found in enumerate(answers):
             docs[q, : len(found)] = [doc for _, doc in found]
         return docs, shared(spent, queries.shape[0])
+
+
+def _packed(rows: sp.csr_matrix) -> np.ndarray:
+    """Rows of its files."""
+    return counted(rows.indptr.astype(np.int64), rows.indices, rows.data.astype(np.float32))

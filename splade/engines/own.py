@@ -7,9 +7,21 @@ from typing import Any
 from splade.engines.bm25 import Bm25
 from splade.engines.dense import Dense
 from splade.engines.inverted import Inverted
+from splade.engines.places.bmp import Bmp
+from splade.engines.places.lucene import Lucene
+from splade.engines.places.pisa import Pisa
+from splade.engines.places.seismic import Seismic
 from splade.engines.protocol import Engine, Kind
 
-OWN: dict[str, Callable[[Path | None], Engine]] = {"inverted": Inverted, "dense": Dense, "bm25": Bm25}
+OWN: dict[str, Callable[[Path | None], Engine]] = {
+    "inverted": Inverted,
+    "dense": Dense,
+    "bm25": Bm25,
+    "lucene": Lucene,
+    "pisa": Pisa,
+    "seismic": Seismic,
+    "bmp": Bmp,
+}
 """The engines that keep a folder on this machine, by the name that ``config.engine`` has for them."""
 
 
