@@ -182,22 +182,23 @@ class BmpSearching:
     def query_weights(self, weights: NDArray[Any], largest: NDArray[Any]) -> tuple[NDArray[np.float64], float]:
         """Whole numbers up to 32 for the weights of a query, and their factor; no document's sum is too large.
 
-        Whole numbers stay as they are where they can. For others the heaviest becomes 32, or less where a sum could be
+        Whole numbers stay as they are where they can. Otherwise the heaviest becomes 32, or less where a sum could be
         too large; the lightest terms are left out where that is not enough.
         """
-        kept = are_whole(weights) and weights.max() <= LARGEST_WEIGHT
-        factor = 1.0 if kept else LARGEST_WEIGHT / float(weights.max())
-        whole = rint(weights, factor)
-        while self._bound(whole, largest) > LARGEST_SCORE:
-            if whole.max() > 1:
-                factor *= min(0.95, LARGEST_SCORE / self._bound(whole, largest))
-                factor = max(factor, 1 / float(weights.max()))
-                whole = rint(weights, factor)
-            else:
-                whole[np.argmin(np.where(whole > 0, weights, np.inf))] = 0
-        return whole, factor
+        heaviest = float(weights.max())
+        if are_whole(weights) and heaviest <= LARGEST_WEIGHT and self._bound(weights, largest) <= LARGEST_SCORE:
+            return weights.astype(np.float64), 1.0
+        for level in range(LARGEST_WEIGHT, 0, -1):
+            whole = rint(weights, level / heaviest)
+            if self._bound(whole, largest) <= LARGEST_SCORE:
+                return whole, level / heaviest
+        for lightest in np.argsort(weights, kind="stable"):
+            whole[lightest] = 0
+            if self._bound(whole, largest) <= LARGEST_SCORE:
+                break
+        return whole, 1 / heaviest
 
-    def _bound(self, whole: NDArray[np.float64], largest: NDArray[Any]) -> float:
+    def _bound(self, whole: NDArray[Any], largest: NDArray[Any]) -> float:
         """More than which no document scores: by its terms, by lengths (Cauchy and Schwarz), or by its sum."""
         by_length = float(np.sqrt((whole**2).sum())) * self._facts["largest_norm"]
         return min(float(whole @ largest), by_length, float(whole.max()) * self._facts["largest_sum"])
