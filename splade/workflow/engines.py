@@ -19,7 +19,7 @@ from splade.records import Text
 if TYPE_CHECKING:
     from splade.models import Retriever
 
-BUILDING = ("memory_mb", "layout", "dtype")
+BUILDING = ("memory_mb", "layout", "dtype", "threads", "heap", "java", "jar")
 BATCH = 256  # texts that an engine is given at a time
 
 
