@@ -26,7 +26,11 @@ BY_HAND = sorted({path.name for path in ROOT.glob("docs/*.md")} - {"recipes.md",
 LINES = {"extending-search.md": 170}
 """Lines that a page may have: a whole engine and two classes, of which a reader needs one at a time."""
 
-EXTRAS = {"docs/adapters.md": ("mteb", "ir_measures")}
+EXTRAS = {
+    "docs/adapters.md": ("mteb", "ir_measures"),
+    "docs/engines/seismic.md": ("seismic",),
+    "docs/engines/bmp.md": ("bmp",),
+}
 """Packages that the blocks of a page import, of extras that the tests do without."""
 
 

@@ -18,7 +18,7 @@ from splade.files import InputError
 from splade.kernels.sparse import transpose_parts
 from splade.records import SparseBatch, SparseRows
 
-ALGORITHMS = ("block_max_wand", "block_max_maxscore", "maxscore", "wand", "ranked_or")
+ALGORITHMS = ("maxscore", "block_max_maxscore", "block_max_wand", "wand", "ranked_or")
 ENCODINGS = (
     "block_simdbp",
     "block_streamvbyte",
@@ -48,7 +48,7 @@ class Pisa(Kept):
         self,
         folder: str | Path | None,
         *,
-        algorithm: str = "block_max_wand",
+        algorithm: str = "maxscore",
         encoding: str = "block_simdbp",
         quantization_factor_document: float | None = None,
         quantization_factor_query: float | None = None,

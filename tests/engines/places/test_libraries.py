@@ -47,7 +47,7 @@ ENGINES = {
     "bmp compressed, as given": (lambda f: Bmp(f, block_size=4, compress_range=True, order="given", **WHOLE), {}),
     "bmp rounded": (lambda folder: Bmp(folder, block_size=16), {"tolerance": 0.03}),
     "pisa": (lambda folder: Pisa(folder, **WHOLE), {}),
-    "pisa maxscore": (lambda f: Pisa(f, algorithm="maxscore", encoding="block_optpfor", **WHOLE), {}),
+    "pisa block_max_wand": (lambda f: Pisa(f, algorithm="block_max_wand", encoding="block_optpfor", **WHOLE), {}),
     "pisa rounded": (lambda folder: Pisa(folder, quantization_factor_document=3), {"tolerance": 0.2}),
     "lucene": (lambda folder: Lucene(folder, **WHOLE), {}),
 }
@@ -61,7 +61,7 @@ ENGINES = {
         of("bmp compressed, as given", pytest.mark.slow),
         of("bmp rounded", pytest.mark.slow),
         of("pisa", pytest.mark.engine),
-        of("pisa maxscore", pytest.mark.engine),
+        of("pisa block_max_wand", pytest.mark.engine),
         of("pisa rounded", pytest.mark.engine),
         of("lucene", pytest.mark.engine),
     ],
