@@ -1,14 +1,16 @@
 # make quickstart   train, index, search and evaluate on the toy data, in an environment of its own
 # make test         the fast tests          make test-slow   those that take minutes
+# make test-engines the tests that need Lucene, PISA and ciff-toolkit, in an environment of their own; Java 17 is yours
 # make check        ruff and mypy           make docs        the site of docs/ and its API reference, into site/
 # make clean        remove what these made, but for results
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
+ENGINES ?= .venv-engines
 OUT    ?= experiments/quickstart
 PYTEST_ARGS ?= -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: quickstart test test-slow check docs format clean
+.PHONY: quickstart test test-slow test-engines check docs format clean
 
 $(VENV)/.runtime: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -34,6 +36,20 @@ test: $(VENV)/.tests
 test-slow: $(VENV)/.tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m slow --timeout 1800 $(PYTEST_ARGS)
 
+# PyTerrier and Pyserini are not needed, only what lies in their packages; ciff-toolkit wants another protobuf.
+$(ENGINES)/.engines: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(ENGINES)
+	$(ENGINES)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	$(ENGINES)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,pisa]'
+	$(ENGINES)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps pyterrier-pisa==0.4.9 pyserini==0.25.0
+	$(PYTHON) -m venv $(ENGINES)/ciff
+	$(ENGINES)/ciff/bin/python -m pip install --quiet --disable-pip-version-check ciff-toolkit==0.2.2
+	touch $@
+
+test-engines: $(ENGINES)/.engines
+	CIFF_TOOLKIT_PYTHON=$(abspath $(ENGINES)/ciff/bin/python) PISA_PYTHON=$(abspath $(ENGINES)/bin/python) OMP_NUM_THREADS=1 \
+		$(ENGINES)/bin/python -m pytest -q -rs -m engine tests/engines tests/exporting
+
 check: $(VENV)/.tests
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
@@ -45,4 +61,4 @@ format: $(VENV)/.tests
 	$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(ENGINES) build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ import scipy.sparse as sp
 from benchmarks.search.engine import Answer, Engine
 from benchmarks.search.impacts import write_documents, write_queries
 from benchmarks.search.vectors import Vectors
+from splade.engines.places.lucene import jar
 
 HEAP = "-Xmx8g"
 
@@ -64,14 +64,4 @@ class Lucene(Engine):
 
 def _java(n_threads: int) -> list[str]:
     source = Path(__file__).with_name("LuceneServer.java")
-    return ["java", HEAP, f"-XX:ActiveProcessorCount={n_threads}", "-cp", _jar(), str(source)]
-
-
-def _jar() -> str:
-    """Anserini's jar: the one that ANSERINI_JAR names, or else the one that pyserini brings."""
-    if "ANSERINI_JAR" in os.environ:
-        return os.environ["ANSERINI_JAR"]
-    found = find_spec("pyserini")
-    if found is None or not found.submodule_search_locations:
-        raise ImportError("neither ANSERINI_JAR is set nor pyserini installed")
-    return str(next((Path(found.submodule_search_locations[0]) / "resources" / "jars").glob("anserini-*-fatjar.jar")))
+    return ["java", HEAP, f"-XX:ActiveProcessorCount={n_threads}", "-cp", jar(), str(source)]

@@ -1,10 +1,6 @@
 """PISA in C++, by the compiled module of pyterrier-pisa: impacts as whole numbers, one retrieval algorithm each."""
 
-import ctypes
-import sys
 import time
-from importlib.machinery import ExtensionFileLoader
-from importlib.util import find_spec, module_from_spec, spec_from_loader
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +10,7 @@ import scipy.sparse as sp
 from benchmarks.search.engine import Answer, Engine, shared
 from benchmarks.search.impacts import impacts
 from benchmarks.search.vectors import Vectors
+from splade.engines.places.pisa import native
 
 ENCODING = "block_simdbp"  # its default, the fastest to decode
 COLLECTION = "inv.*"  # what the index is made of and a search does not need
@@ -29,14 +26,14 @@ class Pisa(Engine):
         self.algorithm, self.threads, self.name = algorithm, threads, f"PISA {algorithm}"
 
     def build(self, vectors: Vectors, inputs: Path, folder: Path, n_threads: int) -> None:
-        native = _native()
-        _write_collection(vectors, folder, native)
-        _context(native, folder)
+        module = native()
+        _write_collection(vectors, folder, module)
+        _context(module, folder)
         for file in folder.glob(COLLECTION):
             file.unlink()
 
     def open(self, folder: Path) -> float:
-        self.native = _native()
+        self.native = native()
         start = time.perf_counter()
         self.context = _context(self.native, folder)
         return time.perf_counter() - start
@@ -60,34 +57,14 @@ class Pisa(Engine):
         return docs, shared(spent, n)
 
 
-def _native() -> Any:
-    """The compiled module alone: the package around it wants all of PyTerrier."""
-    if "_pisathon" in sys.modules:
-        return sys.modules["_pisathon"]
-    found = find_spec("pyterrier_pisa")
-    if found is None or not found.submodule_search_locations:
-        raise ImportError("pyterrier-pisa is not installed")
-    threading_library = Path(sys.prefix) / "lib" / "libtbb.so.2"  # where the package tbb puts it
-    if threading_library.exists():
-        ctypes.CDLL(str(threading_library))
-    path = next(Path(found.submodule_search_locations[0]).glob("_pisathon*.so"))
-    loader = ExtensionFileLoader("_pisathon", str(path))
-    spec = spec_from_loader("_pisathon", loader)
-    assert spec
-    module = module_from_spec(spec)
-    loader.exec_module(module)
-    sys.modules["_pisathon"] = module
-    return module
-
-
-def _context(native: Any, folder: Path) -> Any:
+def _context(module: Any, folder: Path) -> Any:
     """An index ready to search; its bounds and compressed lists are made where they are not there."""
-    context = native.RetrievalContext()
-    native.prepare_index(context, str(folder), ENCODING, "quantized", "", quantize=0, stop_fname="")
+    context = module.RetrievalContext()
+    module.prepare_index(context, str(folder), ENCODING, "quantized", "", quantize=0, stop_fname="")
     return context
 
 
-def _write_collection(vectors: Vectors, folder: Path, native: Any) -> None:
+def _write_collection(vectors: Vectors, folder: Path, module: Any) -> None:
     """PISA's plain binary collection: lists of documents and impacts by term, then names and lexicons."""
     documents = vectors.matrix()
     n_docs = vectors.n_docs
@@ -108,4 +85,4 @@ def _write_collection(vectors: Vectors, folder: Path, native: Any) -> None:
     (folder / "fwd.terms").write_text("".join(f"t{term:05d}\n" for term in terms))
     (folder / "fwd.documents").write_text("".join(f"{doc}\n" for doc in range(n_docs)))
     for name, lexicon in (("documents", "doclex"), ("terms", "termlex")):
-        native.build_binlex(str(folder / f"fwd.{name}"), str(folder / f"fwd.{lexicon}"))
+        module.build_binlex(str(folder / f"fwd.{name}"), str(folder / f"fwd.{lexicon}"))

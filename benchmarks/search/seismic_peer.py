@@ -9,6 +9,7 @@ import scipy.sparse as sp
 
 from benchmarks.search.engine import Answer, Engine, one_by_one, shared
 from benchmarks.search.vectors import Vectors
+from splade.engines.places.batches import counted
 
 POINTS = [(3, 0.9), (4, 0.9), (5, 0.9), (8, 0.9), (12, 0.9)]  # query_cut, heap_factor
 
@@ -32,7 +33,7 @@ class Seismic(Engine):
         with (inputs / "documents.bin").open("wb") as stream:
             np.array([vectors.n_docs], np.uint32).tofile(stream)
             for _, rows in vectors.parts():
-                _rows(rows).tofile(stream)
+                _packed(rows).tofile(stream)
 
     def build(self, vectors: Vectors, inputs: Path, folder: Path, n_threads: int) -> None:
         import seismic
@@ -66,7 +67,7 @@ class Seismic(Engine):
         path = self.folder / "queries.bin"
         with path.open("wb") as stream:
             np.array([queries.shape[0]], np.uint32).tofile(stream)
-            _rows(queries).tofile(stream)
+            _packed(queries).tofile(stream)
         start = self.clock()
         answers = self.made.batch_search(str(path), k, self.cut, self.heap_factor, 0, True, self.threads)
         spent = self.clock() - start
@@ -77,14 +78,6 @@ class Seismic(Engine):
         return docs, shared(spent, queries.shape[0])
 
 
-def _rows(rows: sp.csr_matrix) -> np.ndarray:
-    """Its file's rows: how many, the terms, the weights, four bytes each."""
-    lengths = np.diff(rows.indptr)
-    written = np.empty(rows.shape[0] + 2 * rows.nnz, np.uint32)
-    heads = np.arange(rows.shape[0]) + 2 * rows.indptr[:-1].astype(np.int64)
-    written[heads] = lengths
-    row_of = np.repeat(np.arange(rows.shape[0]), lengths)
-    places = heads[row_of] + 1 + np.arange(rows.nnz) - rows.indptr[row_of]
-    written[places] = rows.indices
-    written[places + lengths[row_of]] = rows.data.astype(np.float32).view(np.uint32)
-    return written
+def _packed(rows: sp.csr_matrix) -> np.ndarray:
+    """Rows of its files."""
+    return counted(rows.indptr.astype(np.int64), rows.indices, rows.data.astype(np.float32))

@@ -7,10 +7,14 @@ from typing import Any
 from splade.engines.bm25 import Bm25
 from splade.engines.dense import Dense
 from splade.engines.inverted import Inverted
+from splade.engines.places.bmp import Bmp
 from splade.engines.places.elasticsearch import Elasticsearch
+from splade.engines.places.lucene import Lucene
 from splade.engines.places.milvus import Milvus
 from splade.engines.places.opensearch import OpenSearch
+from splade.engines.places.pisa import Pisa
 from splade.engines.places.qdrant import Qdrant
+from splade.engines.places.seismic import Seismic
 from splade.engines.protocol import Engine, Kind
 
 OWN: dict[str, Callable[[Path | None], Engine]] = {
@@ -21,6 +25,10 @@ OWN: dict[str, Callable[[Path | None], Engine]] = {
     "qdrant": Qdrant,
     "opensearch": OpenSearch,
     "elasticsearch": Elasticsearch,
+    "lucene": Lucene,
+    "pisa": Pisa,
+    "seismic": Seismic,
+    "bmp": Bmp,
 }
 """The engines by the name that ``config.engine`` has for them.
 

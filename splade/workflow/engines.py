@@ -19,7 +19,10 @@ from splade.records import Text
 if TYPE_CHECKING:
     from splade.models import Retriever
 
-BUILDING = ("memory_mb", "layout", "dtype", "batch", "timeout", "token_file", "api_key_file")
+BUILDING = ("memory_mb", "layout", "dtype", "batch", "bulk_mb", "timeout", "threads", "heap", "java", "jar", "merge")
+PLACE = ("uri", "url", "index", "user", "token_file", "api_key_file", "password_file", "ca_file", "verify", "replicas")
+NOT_RANKING = BUILDING + PLACE
+"""Settings of an engine on which no ranking depends: how it is built, and where it is."""
 BATCH = 256  # texts that an engine is given at a time
 
 
@@ -144,7 +147,7 @@ def _node(cfg: DictConfig, name: str) -> Any:
 def engine_settings(cfg: DictConfig, name: str) -> dict[str, Any]:
     """The settings of the engine called ``name`` that rankings depend on: all but those of how it is built."""
     node = dict(OmegaConf.to_container(_node(cfg, name), resolve=True))  # type: ignore[arg-type]
-    own = {str(key): value for key, value in node.items() if not str(key).startswith("_") and key not in BUILDING}
+    own = {str(key): value for key, value in node.items() if not str(key).startswith("_") and key not in NOT_RANKING}
     return own if name == "inverted" else own | {"engine": name}
 
 

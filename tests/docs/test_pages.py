@@ -30,6 +30,8 @@ EXTRAS = {
     "docs/adapters.md": ("mteb", "ir_measures"),
     "docs/engines/milvus.md": ("pymilvus", "milvus_lite"),
     "docs/engines/qdrant.md": ("qdrant_edge",),
+    "docs/engines/seismic.md": ("seismic",),
+    "docs/engines/bmp.md": ("bmp",),
 }
 """Packages that the blocks of a page import, of extras that the tests do without."""
 

@@ -3,36 +3,34 @@
 from collections.abc import Mapping
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from splade.workflow.engines import engine_settings
 
-UNSAID = {  # settings that go without saying, by their value
-    "strategy": "auto",
-    "analyzer": "english",
-    "engine": None,
-    "algorithm": "auto",
-    "consistency": "Strong",
-    "datatype": "float32",
-    "drop_ratio_search": 0,
-    "full_scan_threshold": 0,
-    "on_disk": False,
-}
+UNSAID = {"strategy": "auto", "analyzer": "english", "engine": None}  # settings that go without saying, by their value
+SAID = ("k1", "b")  # settings that are said whatever their value
 
 
 def system_of(cfg: DictConfig, engine: str, of: str | None = None) -> str:
-    """``config.system_name``, or else the engine with its own settings, and what its vectors are of.
+    """``config.system_name``, or else the engine with the settings that are not its defaults, and whose vectors it has.
 
     ``engine`` is a name as `splade.workflow.engines.Chosen` has it. ``of`` names the vectors; None stands for the
     model of the config, and "" for an engine that weighs words itself.
     """
     if cfg.retrieve.system is not None:
         return str(cfg.retrieve.system)
+    unsaid = {name: value for name, value in _shipped(cfg, engine).items() if name not in SAID} | UNSAID
     settings = engine_settings(cfg, engine)
     own = ", ".join(
-        f"{name}={value}" for name, value in settings.items() if name != "engine" and value != UNSAID.get(name)
+        f"{name}={value}" for name, value in settings.items() if name != "engine" and value != unsaid.get(name)
     )
     return f"{engine}{f'({own})' if own else ''} {model_name(cfg) if of is None else of}".strip()
+
+
+def _shipped(cfg: DictConfig, engine: str) -> dict[str, Any]:
+    """The settings of an engine of the catalog as they are written there; none for one of the user's own."""
+    node = cfg.catalog.engine.get(engine)
+    return {} if not isinstance(node, DictConfig) else dict(OmegaConf.to_container(node))  # type: ignore[arg-type]
 
 
 def model_name(cfg: DictConfig) -> str:
