@@ -77,9 +77,11 @@ def export(chosen: Named, given: Given, queries: QuerySets, folder: str | Path) 
         before = _before(folder)
         if before is not None and before["key"] == key and are_there(folder, before["documents"]["files"]):
             logger.info("%s holds these documents already: %d", folder, before["documents"]["n_texts"])
-            documents = before["documents"]
+            documents, place = before["documents"], folder
         else:
-            documents = _documents(target, given, words, staged, key)
+            documents, place = _documents(target, given, words, staged, key), staged / DOCUMENTS
+        if isinstance(target, FileTarget):
+            target.documents_in = place
         manifest = {
             "magic": MAGIC,
             "format_version": FORMAT_VERSION,
