@@ -62,8 +62,9 @@ TASKS = {
     "Index": ("index", "encode", "update"),
     "Search and evaluate": (
         "retrieve", "evaluate", "evaluation.eval", "flops", "utils.index_figure", "beir_eval", "hybrid", "fuse",
-        "compare", "tradeoffs", "create_anserini",
+        "compare", "tradeoffs",
     ),
+    "Export": ("export", "create_anserini"),
     "Reproduce and report": ("report", "reproduce"),
     "Distil": ("mine", "score", "distil"),
     "Rerank": ("hf_train_reranker", "rerank"),

@@ -101,7 +101,7 @@ class Seismic(FileTarget):
             for token, weight in vector.items():
                 if token not in numbers:
                     raise InputError.at(path, line, f"{token!r} is no word of terms.txt")
-                if type(weight) is not float or not 0 < weight:
+                if type(weight) is not float or not weight > 0:
                     raise InputError.at(path, line, f"the weight of {token!r} is {weight!r}, not a number above 0")
             weights = self.kept(side, np.array(list(vector.values()), np.float32))
             yield record["id"], [numbers[token] for token in vector], weights.tolist()

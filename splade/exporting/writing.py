@@ -24,7 +24,7 @@ from splade.exporting.manifest import (
 )
 from splade.exporting.tally import Tally
 from splade.exporting.target import ExportTarget, FileTarget, Observed, Written
-from splade.files import InputError, check_writable, make_folder, read_json, whole_file, write_json
+from splade.files import PART, InputError, check_writable, make_folder, read_json, whole_file, write_json
 from splade.locks import Lock
 from splade.records import SparseBatch
 
@@ -134,6 +134,9 @@ def _documents(
         return dict(read_json(staged / DONE))
     tally = Tally(target, "document") if isinstance(target, FileTarget) else None
     make_folder(staged / DOCUMENTS)
+    for half in (staged / DOCUMENTS).rglob(f".*{PART}"):  # of a process that was killed
+        if half.is_file():
+            half.unlink()
     if isinstance(target, FileTarget):
         target.resuming = True
     written = target.write_documents(staged / DOCUMENTS, _with_texts(_counted(given.batches(), tally), given), words)

@@ -68,7 +68,7 @@ class Bmp(FileTarget):
         return write_documents(folder / DOCUMENTS, impacts, words, self.resuming, self.cluster)
 
     def write_queries(self, folder: Path, queries: Iterable[SparseBatch], words: Sequence[str]) -> Written:
-        """Write ``queries.jsonl`` and ``queries.txt`` into ``folder``; InputError for an id with a colon or line end."""
+        """Write ``queries.jsonl`` and ``queries.txt`` into ``folder``; InputError for an id that BMP would cut."""
         assert self.documents_in is not None, "documents are written before queries"
         with CiffReader(self.documents_in / DOCUMENTS) as reader:
             reader.header()

@@ -48,7 +48,7 @@ def write_ciff(stream: IO[bytes], postings: Postings, words: Sequence[str], desc
 
 
 def list_octets(docs: NDArray[np.integer], impacts: NDArray[np.integer], before: int = 0) -> NDArray[np.uint8]:
-    """The fields of postings, in order: increasing documents, counted on from ``before``, with impacts of at least 1."""
+    """The fields of postings, in order: increasing documents, counted on from ``before``, with impacts above 0."""
     gaps = np.diff(docs.astype(np.int64), prepend=before)
     parts = np.empty((len(docs), 6), np.uint64)
     sizes, there = sizes_of(gaps), gaps > 0

@@ -27,7 +27,9 @@ class Impacts:
         if bits is not None and (isinstance(bits, bool) or not isinstance(bits, int) or not 1 <= bits <= MOST_BITS):
             raise InputError(f"export.bits={bits!r}: expected null, or a whole number from 1 to {MOST_BITS}")
         self.bits = bits
-        self.given = None if factor_document is None else checked_factor("quantization_factor_document", factor_document)
+        self.given = (
+            None if factor_document is None else checked_factor("quantization_factor_document", factor_document)
+        )
         self.document = self.given or FACTOR
         self.query = checked_factor("quantization_factor_query", factor_query)
 

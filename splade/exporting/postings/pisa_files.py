@@ -7,6 +7,7 @@ The formats are those of https://pisa-engine.github.io/pisa/book.
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -87,7 +88,7 @@ def read_names(folder: Path) -> Collection:
             raise InputError(f"{folder / lexicon}: not the lexicon of {lines}. Export again")
         found.append(names)
     terms, documents = found
-    for number, (one, other) in enumerate(zip(terms, terms[1:], strict=False), 2):
+    for number, (one, other) in enumerate(pairwise(terms), 2):
         if one >= other:
             raise InputError.at(folder / TERMS, number, f"{other!r} comes after {one!r}: terms must be in order")
     return Collection(terms, documents)

@@ -1,6 +1,6 @@
 """Varints: whole numbers in as few bytes as they need, seven bits in each, the lowest first.
 
-All but a number's last byte have their eighth bit set. Tags, lengths and fields of Protocol Buffers are varints, so that
+All but a number's last byte have their eighth bit set. Tags, lengths and whole numbers of Protocol Buffers are varints:
 a message without strings is nothing else.
 """
 
