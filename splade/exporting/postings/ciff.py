@@ -22,7 +22,7 @@ DESCRIPTION = "learned sparse vectors as impacts, exported by splade"
 class Ciff(FileTarget):
     """The `FileTarget` of ``docs.ciff`` (``docs.ciff.gz`` where ``gzip`` is set) and ``queries.jsonl``.
 
-    Factors and ``bits`` are those of `Impacts`. Memory as in `splade.exporting.postings.transposed`; a check takes 150
+    Factors and ``bits`` are those of `Impacts`. Memory as in `splade.exporting.postings.transposed`; a check takes 100
     bytes for each posting of the most frequent term besides.
     """
 

@@ -6,7 +6,7 @@ before. Terms are in the order of their UTF-8 bytes.
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, NamedTuple
 
 import numpy as np
@@ -16,7 +16,7 @@ from splade.exporting.postings.transposed import PostingList, Postings
 from splade.exporting.postings.varints import encode, sizes_of, varint
 from splade.files import InputError
 
-POSTINGS_AT_ONCE = 1 << 20  # that are made bytes of at a time, 150 bytes of memory each
+POSTINGS_AT_ONCE = 1 << 16  # that are made bytes of at a time: what fits into the cache
 RECORDS_AT_ONCE = 1 << 16
 POSTING, DOCUMENT, IMPACT = 0x22, 0x08, 0x10  # tags: field 4 of a list; fields 1 and 2 of a posting
 LARGEST = 2**31 - 1
@@ -40,26 +40,31 @@ def write_ciff(stream: IO[bytes], postings: Postings, words: Sequence[str], desc
     n_lists = int((postings.sizes > 0).sum())
     header = Header(n_lists, postings.n_docs, int(postings.lengths.sum()), description)
     stream.write(_delimited(_header(header)))
-    for one in postings.lists(sorted(range(len(words)), key=words.__getitem__)):
-        _write_list(stream, words[one.term], one)
+    for group in _groups(postings.lists(sorted(range(len(words)), key=words.__getitem__))):
+        _write_lists(stream, group, words)
     for start in range(0, postings.n_docs, RECORDS_AT_ONCE):
         stop = min(start + RECORDS_AT_ONCE, postings.n_docs)
         stream.write(records(start, postings.ids(start, stop), postings.lengths[start:stop]).tobytes())
 
 
-def list_octets(docs: NDArray[np.integer], impacts: NDArray[np.integer], before: int = 0) -> NDArray[np.uint8]:
-    """The fields of postings, in order: increasing documents, counted on from ``before``, with impacts above 0."""
-    gaps = np.diff(docs.astype(np.int64), prepend=before)
-    parts = np.empty((len(docs), 6), np.uint64)
-    sizes, there = sizes_of(gaps), gaps > 0
+def posting_octets(
+    gaps: NDArray[np.integer], impacts: NDArray[np.integer]
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """The fields of postings one after the other, and the size of each [n].
+
+    ``gaps`` [n] tell by how much a document's number exceeds the one before, ``impacts`` [n] are at least 1.
+    """
+    parts = np.empty((len(gaps), 6), np.uint64)
+    there = gaps > 0
     parts[:, 0], parts[:, 2], parts[:, 4] = POSTING, DOCUMENT, IMPACT
-    parts[:, 1] = 1 + sizes_of(impacts) + there * (1 + sizes)
+    parts[:, 1] = 1 + sizes_of(impacts) + there * (1 + sizes_of(gaps))
     parts[:, 3], parts[:, 5] = gaps, impacts
+    sizes = 2 + parts[:, 1].astype(np.int64)
     if there.all():
-        return encode(parts.ravel())
+        return encode(parts.ravel()), sizes
     kept = np.ones(parts.shape, bool)
     kept[:, 2] = kept[:, 3] = there
-    return encode(parts[kept])
+    return encode(parts[kept]), sizes
 
 
 def records(first: int, ids: Sequence[str], lengths: NDArray[np.integer]) -> NDArray[np.uint8]:
@@ -105,26 +110,38 @@ def _header(header: Header) -> bytes:
     return b"".join([*fields, b"\x39" + struct.pack("<d", mean) if mean else b"", b"\x42" + varint(len(told)) + told])
 
 
-def _write_list(stream: IO[bytes], word: str, one: PostingList) -> None:
-    """Write a postings list; its length is known before its bytes are made."""
-    text = word.encode()
-    head = b"\x0a" + varint(len(text)) + text
-    head += b"\x10" + varint(len(one.docs)) + b"\x18" + varint(int(one.impacts.sum()))
-    starts = range(0, len(one.docs), POSTINGS_AT_ONCE)
-    size = len(head) + sum(_n_octets(*_piece(one, start)) for start in starts)
-    stream.write(varint(size) + head)
-    for start in starts:
-        stream.write(list_octets(*_piece(one, start)).tobytes())
+def _groups(lists: Iterable[PostingList]) -> Iterator[list[PostingList]]:
+    """Lists of together about `POSTINGS_AT_ONCE` postings, or one of more."""
+    held: list[PostingList] = []
+    n = 0
+    for one in lists:
+        if held and n + len(one.docs) > POSTINGS_AT_ONCE:
+            yield held
+            held, n = [], 0
+        held.append(one)
+        n += len(one.docs)
+    if held:
+        yield held
 
 
-def _piece(one: PostingList, start: int) -> tuple[NDArray[np.int32], NDArray[np.int64], int]:
-    part = slice(start, start + POSTINGS_AT_ONCE)
-    return one.docs[part], one.impacts[part], int(one.docs[start - 1]) if start else 0
-
-
-def _n_octets(docs: NDArray[np.integer], impacts: NDArray[np.integer], before: int) -> int:
-    gaps = np.diff(docs.astype(np.int64), prepend=before)
-    return int(3 * len(docs) + sizes_of(impacts).sum() + ((gaps > 0) * (1 + sizes_of(gaps))).sum())
+def _write_lists(stream: IO[bytes], group: Sequence[PostingList], words: Sequence[str]) -> None:
+    """Write postings lists; the length of each is known before its bytes are written."""
+    docs = np.concatenate([one.docs for one in group]).astype(np.int64)
+    impacts = np.concatenate([one.impacts for one in group])
+    ends = np.cumsum([len(one.docs) for one in group])
+    starts = np.concatenate([[0], ends[:-1]])
+    gaps = np.diff(docs, prepend=0)
+    gaps[starts] = docs[starts]
+    pieces = range(0, len(docs), POSTINGS_AT_ONCE)
+    made = [posting_octets(*(each[at : at + POSTINGS_AT_ONCE] for each in (gaps, impacts))) for at in pieces]
+    octets = np.concatenate([own for own, _ in made]).tobytes()
+    places = np.concatenate([[0], np.cumsum(np.concatenate([sizes for _, sizes in made]))])
+    sums = np.add.reduceat(impacts, starts).tolist()
+    for one, total, first, last in zip(group, sums, places[starts].tolist(), places[ends].tolist(), strict=True):
+        text = words[one.term].encode()
+        head = b"\x0a" + varint(len(text)) + text + b"\x10" + varint(len(one.docs)) + b"\x18" + varint(total)
+        stream.write(varint(len(head) + last - first) + head)
+        stream.write(memoryview(octets)[first:last])
 
 
 def _delimited(message: bytes) -> bytes:

@@ -24,6 +24,7 @@ from splade.records import SparseBatch, SparseRows
 MEMORY_MB = 1024
 PLACE = ".postings"
 AT_ONCE = 4096  # documents that are read back at a time
+POSTINGS_AT_ONCE = 1 << 18  # that are gathered at a time
 
 
 class PostingList(NamedTuple):
@@ -87,13 +88,17 @@ def transposed(
             shutil.rmtree(left, ignore_errors=True)
 
 
+Read = tuple[int, NDArray[np.int32], NDArray[np.float32]]
+"""A term, the numbers of its documents, and its weight in each."""
+
+
 def documents_of(
-    lists: Iterable[tuple[int, NDArray[np.int32], NDArray[np.float32]]],
+    lists: Iterable[Read],
     n_docs: int,
     names: Callable[[], Sequence[str]],
     vocab_size: int,
 ) -> Iterator[SparseBatch]:
-    """The ``n_docs`` documents of postings ``(term, documents, weights)``, each term once.
+    """The ``n_docs`` documents of the postings of all terms, each once.
 
     ``names`` gives their ids, once the last list was taken.
     """
@@ -101,10 +106,13 @@ def documents_of(
     with tempfile.TemporaryDirectory(prefix="splade-check-") as folder:
         builder = IndexBuilder(Path(folder) / "documents", max(n_docs, 1), memory_mb=MEMORY_MB, cluster=False)
         try:
-            for term, docs, weights in lists:
-                rows = SparseRows(np.array([0, len(docs)], np.int64), docs, weights)
-                builder.add(SparseBatch((str(term),), rows, max(n_docs, 1)))
-                terms.append(term)
+            for group in _groups(lists):
+                own = [term for term, _, _ in group]
+                offsets = np.cumsum([0, *(len(docs) for _, docs, _ in group)]).astype(np.int64)
+                docs, weights = (np.concatenate([each[part] for each in group]) for part in (1, 2))
+                rows = SparseRows(offsets, docs, weights)
+                builder.add(SparseBatch(tuple(map(str, own)), rows, max(n_docs, 1)))
+                terms += own
             index = builder.finish()
         finally:
             builder.abandon()
@@ -116,6 +124,20 @@ def documents_of(
             rows = postings_of(index.blocks, start, stop, rank)
             rows = rows._replace(columns=by_rank[rows.columns])
             yield SparseBatch(tuple(ids[start:stop]), rows, vocab_size)
+
+
+def _groups(lists: Iterable[Read]) -> Iterator[list[Read]]:
+    """Lists of together at least `POSTINGS_AT_ONCE` postings, but for the last."""
+    held: list[Read] = []
+    n = 0
+    for one in lists:
+        held.append(one)
+        n += len(one[1])
+        if n >= POSTINGS_AT_ONCE:
+            yield held
+            held, n = [], 0
+    if held:
+        yield held
 
 
 def _sums(rows: SparseRows) -> NDArray[np.int64]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 LONGEST = 10  # bytes of a number of 64 bits
+AT_ONCE = 1 << 18  # bytes that are decoded at a time: what fits into the cache
 
 
 def varint(number: int) -> bytes:
@@ -48,17 +49,27 @@ def encode(numbers: ArrayLike) -> NDArray[np.uint8]:
 
 def decode(octets: NDArray[np.uint8]) -> NDArray[np.uint64]:
     """The numbers of varints one after the other; ValueError where the last one is cut off, or one is too long."""
-    ends = np.flatnonzero(octets < 128)
-    if len(octets) and (not len(ends) or ends[-1] != len(octets) - 1):
+    if len(octets) and octets[-1] > 127:
         raise ValueError("the last varint is cut off")
-    starts = np.concatenate([[0], ends[:-1] + 1]).astype(np.int64) if len(ends) else ends
+    numbers = np.zeros(int(np.count_nonzero(octets < 128)), np.uint64)
+    start = n = 0
+    while start < len(octets):
+        ends = np.flatnonzero(octets[start : start + AT_ONCE] < 128)
+        if not len(ends):
+            raise ValueError(f"a varint of over {LONGEST} bytes")
+        _decode(octets[start : start + ends[-1] + 1], ends, numbers[n : n + len(ends)])
+        start, n = start + int(ends[-1]) + 1, n + len(ends)
+    return numbers
+
+
+def _decode(octets: NDArray[np.uint8], ends: NDArray[np.int64], numbers: NDArray[np.uint64]) -> None:
+    """Add the numbers of varints that end at ``ends`` to ``numbers``, which are 0."""
+    starts = np.concatenate([[0], ends[:-1] + 1])
     sizes = ends - starts + 1
-    longest = int(sizes.max(initial=0))
+    longest = int(sizes.max())
     if longest > LONGEST:
-        raise ValueError(f"a varint of {longest} bytes")
-    numbers = np.zeros(len(ends), np.uint64)
+        raise ValueError(f"a varint of over {LONGEST} bytes")
     there = np.arange(len(ends))
     for j in range(longest):
         there = there[sizes[there] > j]
         numbers[there] |= (octets[starts[there] + j].astype(np.uint64) & np.uint64(127)) << np.uint64(7 * j)
-    return numbers
