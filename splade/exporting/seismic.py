@@ -33,7 +33,8 @@ class Seismic(FileTarget):
         """Refuse weights that float16 has no number for."""
         if observed.largest > LARGEST:
             raise InputError(
-                f"the largest weight of a document is {observed.largest:g}; Seismic keeps float16, at most {LARGEST:g}"
+                f"the largest weight of a document is {observed.largest:g}; Seismic keeps float16, "
+                f"at most {LARGEST:g}. Choose another target"
             )
 
     def kept(self, side: str, weights: NDArray[np.float32]) -> NDArray[np.float32]:

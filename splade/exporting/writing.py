@@ -97,6 +97,12 @@ def export(chosen: Named, given: Given, queries: QuerySets, folder: str | Path) 
         write_json(staged / MANIFEST, manifest)
         _publish(staged, folder)
         shutil.rmtree(staged)
+    except BaseException:
+        if staged.is_dir() and [path.name for path in staged.iterdir()] == [
+            "lock"
+        ]:  # nothing that a later export could go on with
+            shutil.rmtree(staged)
+        raise
     finally:
         lock.release()
     return manifest

@@ -83,7 +83,7 @@ class Bmp(FileTarget):
                     n_texts, n_empty = n_texts + 1, n_empty + (not vector)
                     stream.write(json_line({"id": one.id, "vector": vector, "unit": unit}) + "\n")
                     if any(word in known for word in vector):
-                        lines.write(_line(folder / LINES, one.id, vector))
+                        lines.write(_line(one.id, vector))
         return Written(n_texts, n_empty)
 
     def read_documents(self, folder: Path, words: Sequence[str]) -> Iterator[SparseBatch]:
@@ -134,9 +134,10 @@ def _weights(steps: NDArray[np.int64], unit: float) -> NDArray[np.float32]:
     return (steps * unit).astype(np.float32)
 
 
-def _line(path: Path, query_id: str, vector: dict[str, int]) -> str:
+def _line(query_id: str, vector: dict[str, int]) -> str:
     if ":" in query_id or len(query_id.splitlines()) != 1 or query_id != query_id.strip():
         raise InputError(
-            f"the query id {query_id!r} has a colon, a line end or space around it; {path} has ID:WORD WORD … a line"
+            f"the query id {query_id!r} has a colon, a line end or space around it; {LINES} has ID:WORD WORD … a "
+            "line. Rename it in the queries and the qrels"
         )
     return f"{query_id}:{' '.join(word for word, steps in vector.items() for _ in range(steps))}\n"

@@ -81,7 +81,10 @@ class Pisa(FileTarget):
             for batch in queries:
                 for one in vectors(kept_rows(self, "query", batch)):
                     if ":" in one.id or len(one.id.splitlines()) != 1:
-                        raise InputError(f"the query id {one.id!r} has a colon or line end; {path} has ID:TERMS a line")
+                        raise InputError(
+                            f"the query id {one.id!r} has a colon or line end; {QUERIES} has ID:TERMS a line. "
+                            "Rename it in the queries and the qrels"
+                        )
                     n_texts, n_empty = n_texts + 1, n_empty + (not len(one.columns))
                     whole = np.rint(one.weights.astype(np.float64) * self.impacts.query).astype(np.int64).tolist()
                     terms = [str(numbers[words[term]]) for term in one.columns.tolist()]

@@ -43,7 +43,7 @@ def write_collection(folder: Path, postings: Postings, words: Sequence[str]) -> 
     ids = postings.ids(0, postings.n_docs)
     for doc_id in ids:
         if "\n" in doc_id:
-            raise InputError(f"the document id {doc_id!r} has a line end; {folder / DOCUMENTS} has one id a line")
+            raise InputError(f"the document id {doc_id!r} has a line end; {DOCUMENTS} has one a line. Rename it")
     with ExitStack() as stack:
         files = {name: stack.enter_context(whole_file(folder / name, "wb")) for name in FILES}
         files[DOCS].write(sequence(np.array([postings.n_docs])))
