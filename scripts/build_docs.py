@@ -64,7 +64,7 @@ TASKS = {
         "retrieve", "evaluate", "evaluation.eval", "flops", "utils.index_figure", "beir_eval", "hybrid", "fuse",
         "compare", "tradeoffs",
     ),
-    "Hand to a search engine": ("export", "create_anserini"),
+    "Export": ("export", "create_anserini"),
     "Reproduce and report": ("report", "reproduce"),
     "Share": ("push", "pull"),
     "Distil": ("mine", "score", "distil"),

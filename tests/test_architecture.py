@@ -67,6 +67,7 @@ SUB_ROOMS = {
     },
     "search": {"strategies": set(), "": {"strategies"}},
     "engines": {"": {"places"}, "places": {""}},
+    "exporting": {"": set(), "postings": {""}},
     "data": {
         "text_files": set(),
         "": {"text_files"},

@@ -47,6 +47,7 @@ def check_export_target(target: ExportTarget, folder: str | Path) -> None:
     name, folder = type(target).__name__, Path(folder)
     if isinstance(target, FileTarget):
         target.prepare(Observed(n_docs=len(IDS), n_postings=3, vocab_size=len(WORDS), largest=2.0))
+        target.documents_in = folder / "documents"
     for what, write in (("documents", _documents), ("queries", _queries)):
         broken = folder / f"{what}_broken"
         try:

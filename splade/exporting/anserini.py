@@ -41,8 +41,8 @@ class Anserini(FileTarget):
         shard_docs: int | None = None,
         gzip: bool = False,
     ) -> None:
-        self.document_factor = _factor("quantization_factor_document", quantization_factor_document)
-        self.query_factor = _factor("quantization_factor_query", quantization_factor_query)
+        self.document_factor = checked_factor("quantization_factor_document", quantization_factor_document)
+        self.query_factor = checked_factor("quantization_factor_query", quantization_factor_query)
         self.layout = Layout(shard_docs, gzip).checked()
 
     def kept(self, side: str, weights: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -186,7 +186,7 @@ def rounded(weights: NDArray[np.float32], factor: float) -> NDArray[np.int64]:
     return np.rint(weights.astype(np.float64) * factor).astype(np.int64)
 
 
-def _factor(name: str, factor: object) -> float:
+def checked_factor(name: str, factor: object) -> float:
     if isinstance(factor, bool) or not isinstance(factor, int | float) or not factor > 0:
         raise InputError(f"{name}={factor!r}: expected a number above 0; append +{name}=100 to the command")
     return float(factor)

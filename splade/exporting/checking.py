@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from splade.exporting.manifest import TERMS, all_files, described, read_manifest
+from splade.exporting.manifest import all_files, described, read_manifest, read_terms
 from splade.exporting.tally import Tally
 from splade.exporting.target import ExportTarget, FileTarget, Observed
-from splade.files import InputError, text_lines
+from splade.files import InputError
 from splade.records import SparseBatch
 
 Make = Callable[[str, dict[str, Any]], ExportTarget]
@@ -25,11 +25,12 @@ def check_export(folder: str | Path, make: Make) -> dict[str, Any]:
     manifest = read_manifest(folder)
     for name, file in all_files(manifest).items():
         _check_file(folder / name, file)
-    words = [line for _, line in text_lines(folder / TERMS)]
+    words = read_terms(folder)
     target = make(manifest["target"], manifest["arguments"])
     if not isinstance(target, FileTarget):
         return manifest
     target.prepare(Observed(**manifest["observed"]))
+    target.documents_in = folder
     documents = target.read_documents(folder, words)
     _check_vectors(folder, target, "document", documents, manifest["documents"])
     for name, told in manifest["queries"].items():

@@ -27,6 +27,11 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return told
 
 
+def read_terms(folder: Path) -> list[str]:
+    """The word of each term, by number. A byte-order mark is a word as others are."""
+    return (folder / TERMS).read_bytes().decode().split("\n")[:-1]
+
+
 def files_in(folder: Path, above: Path | None = None) -> dict[str, dict[str, Any]]:
     """Size and SHA-256 of all files below ``folder``, by their path from ``above`` on (None: from ``folder``)."""
     found = sorted(path for path in folder.rglob("*") if path.is_file())

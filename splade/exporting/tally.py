@@ -26,7 +26,7 @@ class Tally:
     def add(self, batch: SparseBatch) -> None:
         """Count vectors as they were before they are written."""
         before = batch.rows.weights.astype(np.float64)
-        after = np.asarray(self.target.kept(self.side, batch.rows.weights), np.float64)
+        after = np.asarray(self.target.kept_weights(self.side, batch), np.float64)
         lost = np.abs(after - before) / before
         self.lost_sum += float(lost.sum())
         self.largest_loss = max(self.largest_loss, float(lost.max(initial=0.0)))

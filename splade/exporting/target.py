@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,8 +53,9 @@ class FileTarget:
     """
 
     resuming: bool = False  # True: whole files that are in the folder already are of the same documents, and stay
-    leaves_out_empty: ClassVar[bool] = False
-    reorders: ClassVar[bool] = False
+    leaves_out_empty: bool = False
+    reorders: bool = False
+    documents_in: Path | None = None  # the folder of the documents' files, when queries are written or read
 
     def prepare(self, observed: Observed) -> None:
         """Take the counts of all documents before the first is written; InputError for what cannot be held.
@@ -68,6 +69,10 @@ class FileTarget:
         0 where a term is left out. What the files hold is read back as exactly this. Here: all of them, unchanged.
         """
         return weights
+
+    def kept_weights(self, side: str, batch: SparseBatch) -> NDArray[np.float32]:
+        """The weights of ``batch`` as `kept` says; for a target that looks at whole vectors or at terms as well."""
+        return self.kept(side, batch.rows.weights)
 
     def write_documents(self, folder: Path, documents: Documents, words: Sequence[str]) -> Written:
         """Write batches of document vectors with the texts that they are of."""
@@ -99,7 +104,7 @@ class FileTarget:
 
 def kept_rows(target: FileTarget, side: str, batch: SparseBatch) -> SparseBatch:
     """``batch`` as the engine of ``target`` has it: weights changed, terms left out."""
-    weights = np.asarray(target.kept(side, batch.rows.weights), np.float32)
+    weights = np.asarray(target.kept_weights(side, batch), np.float32)
     there = weights > 0
     ends = np.concatenate([[0], np.cumsum(there)])[batch.rows.offsets].astype(np.int64)
     rows = batch.rows._replace(offsets=ends, columns=batch.rows.columns[there], weights=weights[there])

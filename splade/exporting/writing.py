@@ -24,7 +24,7 @@ from splade.exporting.manifest import (
 )
 from splade.exporting.tally import Tally
 from splade.exporting.target import ExportTarget, FileTarget, Observed, Written
-from splade.files import InputError, check_writable, make_folder, read_json, whole_file, write_json
+from splade.files import PART, InputError, check_writable, make_folder, read_json, whole_file, write_json
 from splade.locks import Lock
 from splade.records import SparseBatch
 
@@ -77,9 +77,11 @@ def export(chosen: Named, given: Given, queries: QuerySets, folder: str | Path) 
         before = _before(folder)
         if before is not None and before["key"] == key and are_there(folder, before["documents"]["files"]):
             logger.info("%s holds these documents already: %d", folder, before["documents"]["n_texts"])
-            documents = before["documents"]
+            documents, place = before["documents"], folder
         else:
-            documents = _documents(target, given, words, staged, key)
+            documents, place = _documents(target, given, words, staged, key), staged / DOCUMENTS
+        if isinstance(target, FileTarget):
+            target.documents_in = place
         manifest = {
             "magic": MAGIC,
             "format_version": FORMAT_VERSION,
@@ -95,6 +97,10 @@ def export(chosen: Named, given: Given, queries: QuerySets, folder: str | Path) 
         write_json(staged / MANIFEST, manifest)
         _publish(staged, folder)
         shutil.rmtree(staged)
+    except BaseException:
+        if staged.is_dir() and {path.name for path in staged.iterdir()} == {"lock"}:  # nothing to go on with
+            shutil.rmtree(staged)
+        raise
     finally:
         lock.release()
     return manifest
@@ -132,6 +138,9 @@ def _documents(
         return dict(read_json(staged / DONE))
     tally = Tally(target, "document") if isinstance(target, FileTarget) else None
     make_folder(staged / DOCUMENTS)
+    for half in (staged / DOCUMENTS).rglob(f".*{PART}"):  # of a process that was killed
+        if half.is_file():
+            half.unlink()
     if isinstance(target, FileTarget):
         target.resuming = True
     written = target.write_documents(staged / DOCUMENTS, _with_texts(_counted(given.batches(), tally), given), words)

@@ -1,0 +1,1 @@
+"""Targets whose files hold postings: impacts as whole numbers, by term."""

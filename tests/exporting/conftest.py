@@ -1,0 +1,5 @@
+"""Fixtures of exports."""
+
+from tests.commands.conftest import splade
+
+__all__ = ["splade"]
