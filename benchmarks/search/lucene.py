@@ -10,7 +10,7 @@ import scipy.sparse as sp
 from benchmarks.search.engine import Answer, Engine
 from benchmarks.search.impacts import write_documents, write_queries
 from benchmarks.search.vectors import Vectors
-from splade.engines.places.lucene import jar
+from splade.engines.places.libraries.lucene import jar
 
 HEAP = "-Xmx8g"
 

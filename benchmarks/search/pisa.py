@@ -10,7 +10,7 @@ import scipy.sparse as sp
 from benchmarks.search.engine import Answer, Engine, shared
 from benchmarks.search.impacts import impacts
 from benchmarks.search.vectors import Vectors
-from splade.engines.places.pisa import native
+from splade.engines.places.libraries.pisa import native
 
 ENCODING = "block_simdbp"  # its default, the fastest to decode
 COLLECTION = "inv.*"  # what the index is made of and a search does not need

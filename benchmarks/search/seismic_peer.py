@@ -9,7 +9,7 @@ import scipy.sparse as sp
 
 from benchmarks.search.engine import Answer, Engine, one_by_one, shared
 from benchmarks.search.vectors import Vectors
-from splade.engines.places.batches import counted
+from splade.engines.places.libraries.batches import counted
 
 POINTS = [(3, 0.9), (4, 0.9), (5, 0.9), (8, 0.9), (12, 0.9)]  # query_cut, heap_factor
 

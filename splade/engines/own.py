@@ -7,14 +7,14 @@ from typing import Any
 from splade.engines.bm25 import Bm25
 from splade.engines.dense import Dense
 from splade.engines.inverted import Inverted
-from splade.engines.places.bmp import Bmp
-from splade.engines.places.elasticsearch import Elasticsearch
-from splade.engines.places.lucene import Lucene
-from splade.engines.places.milvus import Milvus
-from splade.engines.places.opensearch import OpenSearch
-from splade.engines.places.pisa import Pisa
-from splade.engines.places.qdrant import Qdrant
-from splade.engines.places.seismic import Seismic
+from splade.engines.places.databases.milvus import Milvus
+from splade.engines.places.databases.qdrant import Qdrant
+from splade.engines.places.libraries.bmp import Bmp
+from splade.engines.places.libraries.lucene import Lucene
+from splade.engines.places.libraries.pisa import Pisa
+from splade.engines.places.libraries.seismic import Seismic
+from splade.engines.places.rest.elasticsearch import Elasticsearch
+from splade.engines.places.rest.opensearch import OpenSearch
 from splade.engines.protocol import Engine, Kind
 
 OWN: dict[str, Callable[[Path | None], Engine]] = {

@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from splade.engines.places import qdrant_calls
+from splade.engines.places.databases import qdrant_calls
 from splade.engines.places.retries import Retries
 from splade.files import read_json
 from tests.commands.world import PASSAGES, QUESTIONS

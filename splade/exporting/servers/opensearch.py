@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from splade.engines.places.opensearch import form_of
 from splade.engines.places.rest.feature_field import stored
 from splade.engines.places.rest.forms import FIELD, TRUNCATED
+from splade.engines.places.rest.opensearch import form_of
 from splade.exporting.lines import Layout
 from splade.exporting.servers.bulk import Bulk
 from splade.exporting.target import Observed

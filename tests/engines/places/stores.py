@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from splade.engines.places.databases.milvus import Milvus
+from splade.engines.places.databases.qdrant import Qdrant
 from splade.engines.places.kept import Kept
-from splade.engines.places.milvus import Milvus
-from splade.engines.places.qdrant import Qdrant
 
 
 class Stored(NamedTuple):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from splade.engines.conformance import check_engine, sample_for
-from splade.engines.places.batches import BatchStore, counted
-from splade.engines.places.impacts import Rounding
 from splade.engines.places.kept import Kept
+from splade.engines.places.libraries.batches import BatchStore, counted
+from splade.engines.places.libraries.impacts import Rounding
 from splade.engines.protocol import slice_of
 from splade.kernels.sparse import from_csr
 from tests.engines.places.memory_store import MemorySearching

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from splade.engines.conformance import sample_for
-from splade.engines.places.qdrant import Qdrant
+from splade.engines.places.databases.qdrant import Qdrant
 from tests.conftest import ROOT
 from tests.data.writing import jsonl
 from tests.engines.places.stores import EACH, STORES, needs
@@ -150,7 +150,7 @@ def test_an_ingest_killed_at_ten_random_events_ends_as_one_that_was_not(name, tm
 INGEST = """
 import os, signal, sys
 from splade.engines.conformance import sample_for
-from splade.engines.places.qdrant import Qdrant
+from splade.engines.places.databases.qdrant import Qdrant
 Qdrant.noted = 4
 
 def kill(first):

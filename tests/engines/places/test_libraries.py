@@ -9,11 +9,11 @@ import pytest
 import scipy.sparse as sp
 
 from splade.engines.conformance import check_engine, sample_for
-from splade.engines.places import lucene
-from splade.engines.places.bmp import LARGEST_SCORE, Bmp
-from splade.engines.places.lucene import Lucene
-from splade.engines.places.pisa import Pisa
-from splade.engines.places.seismic import Seismic
+from splade.engines.places.libraries import lucene
+from splade.engines.places.libraries.bmp import LARGEST_SCORE, Bmp
+from splade.engines.places.libraries.lucene import Lucene
+from splade.engines.places.libraries.pisa import Pisa
+from splade.engines.places.libraries.seismic import Seismic
 from splade.engines.protocol import Documents, Queries
 from splade.files import InputError
 from splade.kernels.sparse import from_csr

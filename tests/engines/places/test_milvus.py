@@ -5,8 +5,8 @@ import logging
 import pytest
 
 from splade.engines.conformance import check_interruption, check_rankings, sample_for
-from splade.engines.places import milvus_calls
-from splade.engines.places.milvus import Milvus
+from splade.engines.places.databases import milvus_calls
+from splade.engines.places.databases.milvus import Milvus
 from splade.engines.places.retries import Retries
 from splade.files import InputError
 from tests.engines.places import milvus_server

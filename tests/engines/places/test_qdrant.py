@@ -5,8 +5,8 @@ import logging
 import pytest
 
 from splade.engines.conformance import check_engine, check_rankings, sample_for
-from splade.engines.places import parts, qdrant_calls
-from splade.engines.places.qdrant import Qdrant
+from splade.engines.places.databases import parts, qdrant_calls
+from splade.engines.places.databases.qdrant import Qdrant
 from splade.engines.places.retries import Retries
 from splade.files import InputError
 from tests.engines.places import qdrant_server

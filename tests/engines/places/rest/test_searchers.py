@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from splade.engines.conformance import check_engine
-from splade.engines.places.elasticsearch import Elasticsearch
-from splade.engines.places.opensearch import OpenSearch
 from splade.engines.places.rest.bodies import document_lines
+from splade.engines.places.rest.elasticsearch import Elasticsearch
 from splade.engines.places.rest.feature_field import scale_into, stored
+from splade.engines.places.rest.opensearch import OpenSearch
 from splade.engines.places.retries import Retries
 from splade.engines.protocol import Documents, Queries
 from splade.files import InputError

@@ -14,8 +14,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from splade.engines.places.batches import BatchStore, Parts, installed, output_into, version_of
-from splade.engines.places.impacts import (
+from splade.engines.places.kept import Kept
+from splade.engines.places.libraries.batches import BatchStore, Parts, installed, output_into, version_of
+from splade.engines.places.libraries.impacts import (
     DOCUMENT,
     Limits,
     Rounding,
@@ -25,7 +26,6 @@ from splade.engines.places.impacts import (
     said,
     whole_setting,
 )
-from splade.engines.places.kept import Kept
 from splade.engines.places.store import Found, Searching
 from splade.indexing.layout.clustering import cluster_order
 from splade.indexing.layout.sources import InMemory

@@ -7,8 +7,8 @@ from importlib.metadata import version
 from typing import Any
 from urllib.parse import urlsplit
 
+from splade.engines.places.databases.qdrant_settings import KEY
 from splade.engines.places.packages import package
-from splade.engines.places.qdrant_settings import KEY
 from splade.engines.places.retries import Retries
 from splade.files import InputError
 

@@ -6,11 +6,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from splade.engines.places.databases.parts import parts, vectors_of
+from splade.engines.places.databases.qdrant_calls import Client
+from splade.engines.places.databases.qdrant_edge import EdgeStore
+from splade.engines.places.databases.qdrant_settings import KEY, VECTOR, Settings, quantization, settings_of
 from splade.engines.places.kept import Kept
-from splade.engines.places.parts import parts, vectors_of
-from splade.engines.places.qdrant_calls import Client
-from splade.engines.places.qdrant_edge import EdgeStore
-from splade.engines.places.qdrant_settings import KEY, VECTOR, Settings, quantization, settings_of
 from splade.engines.places.secrets import secret
 from splade.engines.places.store import Found, Store
 from splade.records import SparseBatch, SparseRows

@@ -5,9 +5,17 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from splade.engines.places.batches import BatchStore, Parts, counted, installed, output_into, scratch, version_of
-from splade.engines.places.impacts import whole_setting
 from splade.engines.places.kept import Kept
+from splade.engines.places.libraries.batches import (
+    BatchStore,
+    Parts,
+    counted,
+    installed,
+    output_into,
+    scratch,
+    version_of,
+)
+from splade.engines.places.libraries.impacts import whole_setting
 from splade.engines.places.store import Found, Searching
 from splade.kernels.sparse import slice_rows
 from splade.records import SparseRows

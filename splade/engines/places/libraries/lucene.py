@@ -14,9 +14,18 @@ from typing import IO, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from splade.engines.places.batches import BatchStore, Parts, counted, scratch
-from splade.engines.places.impacts import DOCUMENT, QUERY, Limits, Rounding, factor_setting, rint, said, whole_setting
 from splade.engines.places.kept import Kept
+from splade.engines.places.libraries.batches import BatchStore, Parts, counted, scratch
+from splade.engines.places.libraries.impacts import (
+    DOCUMENT,
+    QUERY,
+    Limits,
+    Rounding,
+    factor_setting,
+    rint,
+    said,
+    whole_setting,
+)
 from splade.engines.places.store import Found, Searching
 from splade.files import InputError
 from splade.kernels.sparse import keep_entries

@@ -10,9 +10,18 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from splade.engines.places.batches import BatchStore, Parts, counted, output_into, version_of
-from splade.engines.places.impacts import DOCUMENT, QUERY, Limits, Rounding, are_whole, factor_setting, rint, said
 from splade.engines.places.kept import Kept
+from splade.engines.places.libraries.batches import BatchStore, Parts, counted, output_into, version_of
+from splade.engines.places.libraries.impacts import (
+    DOCUMENT,
+    QUERY,
+    Limits,
+    Rounding,
+    are_whole,
+    factor_setting,
+    rint,
+    said,
+)
 from splade.engines.places.store import Found, Searching
 from splade.files import InputError
 from splade.kernels.sparse import transpose_parts

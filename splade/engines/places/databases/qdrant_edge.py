@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from splade.engines.places.databases.parts import parts, vectors_of
+from splade.engines.places.databases.qdrant_settings import VECTOR, Settings, quantization
 from splade.engines.places.packages import package
-from splade.engines.places.parts import parts, vectors_of
-from splade.engines.places.qdrant_settings import VECTOR, Settings, quantization
 from splade.engines.places.store import Found
 from splade.files import InputError, read_json, write_json
 from splade.records import SparseBatch, SparseRows

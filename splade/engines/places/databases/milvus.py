@@ -7,9 +7,9 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from splade.engines.places.databases.milvus_calls import Connection, connected
+from splade.engines.places.databases.parts import parts, vectors_of
 from splade.engines.places.kept import Kept
-from splade.engines.places.milvus_calls import Connection, connected
-from splade.engines.places.parts import parts, vectors_of
 from splade.engines.places.secrets import refuse_secret_in, secret
 from splade.engines.places.store import Found
 from splade.files import InputError

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from splade.engines.places.batches import Parts
+from splade.engines.places.libraries.batches import Parts
 from splade.files import InputError
 from splade.kernels.sparse import keep_entries
 from splade.records import SparseBatch, SparseRows

@@ -1,0 +1,1 @@
+"""Libraries that build an index from files in one go: Lucene, PISA, Seismic and BMP."""
