@@ -121,6 +121,23 @@ def test_whole_numbers_are_ranked_as_brute_force_ranks_them(name, times, tmp_pat
                 assert found == expected(matrix @ query, k), (name, time, k)
 
 
+@pytest.mark.parametrize(
+    "name", [of("seismic"), of("bmp"), of("pisa", pytest.mark.engine), of("lucene", pytest.mark.engine)]
+)
+@pytest.mark.parametrize("documents_given", [[], [[0.0, 0.0]], [[0.0001, 0.0]]], ids=["none", "an empty one", "tiny"])
+def test_where_nothing_matches_nothing_is_found(name, documents_given, tmp_path):
+    if documents_given == [[0.0001, 0.0]] and name != "seismic":
+        kind = {"bmp": Bmp, "pisa": Pisa, "lucene": Lucene}[name]
+        engine = kind(tmp_path, quantization_factor_document=100)  # the posting becomes 0
+    else:
+        engine = ENGINES[name][0](tmp_path)
+    batch = batch_of(np.array(documents_given).reshape(-1, 2), "d")
+    opened = engine.build(Documents(lambda start: [batch] if not start and batch.ids else [], 2, None, "", {}))
+    (ranking,) = opened.search(Queries(batch_of(np.array([[0.0, 1.0]]), "q")), 5)
+    assert list(ranking.doc_ids) == []
+    assert opened.facts()["index"]["n_docs"] == len(documents_given)
+
+
 @needs["bmp"]
 def test_a_sum_that_two_bytes_cannot_hold_is_approached_and_does_not_begin_again(tmp_path):
     matrix = np.full((3, 40), 255.0)

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import threading
 import weakref
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -143,10 +144,11 @@ class LuceneSearching:
     """A process with the index, and the pipes to it; it ends with this object."""
 
     most: int | None = None
-    concurrent = False  # one conversation at a time; queries that are asked together are shared among its threads
+    concurrent = False  # one conversation at a time; queries that are asked together share its threads
 
     def __init__(self, store: LuceneStore, folder: Path, facts: dict[str, Any]) -> None:
         self._store, self._facts = store, facts
+        self._talking = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         if facts["n_rounded"] > facts["n_dropped"]:
             command = store.java.command(str(SERVER), str(folder / "lucene"), str(store.java.threads))
@@ -167,13 +169,14 @@ class LuceneSearching:
         if self._process is None:
             return [Found(np.empty(0, np.int64), np.empty(0, np.float32))] * n
         asked = np.concatenate([np.array([n, limit], np.uint32), counted(rows.offsets, rows.columns, rows.weights)])
-        try:
-            assert self._process.stdin is not None
-            self._process.stdin.write(asked.astype(">u4").tobytes())
-            self._process.stdin.flush()
-        except OSError as error:
-            raise self._ended() from error
-        return [self._found(self._facts["factor"] * (factor or 1.0)) for _ in range(n)]
+        with self._talking:
+            try:
+                assert self._process.stdin is not None
+                self._process.stdin.write(asked.astype(">u4").tobytes())
+                self._process.stdin.flush()
+            except OSError as error:
+                raise self._ended() from error
+            return [self._found(self._facts["factor"] * (factor or 1.0)) for _ in range(n)]
 
     def _found(self, factor: float) -> Found:
         n = int(self._numbers(1)[0])

@@ -24,7 +24,7 @@ from splade.engines.places.libraries.impacts import (
 )
 from splade.engines.places.store import Found, Searching
 from splade.files import InputError
-from splade.kernels.sparse import transpose_parts
+from splade.kernels.sparse import slice_rows, transpose_parts
 from splade.records import SparseBatch, SparseRows
 
 ALGORITHMS = ("maxscore", "block_max_maxscore", "block_max_wand", "wand", "ranked_or")
@@ -41,6 +41,7 @@ ENCODINGS = (
     "block_simple16",
 )
 FACTOR, LARGEST_IMPACT = 100.0, 65_535
+ANSWERS = 1 << 20  # documents for which an answer has room
 INSTALL = (
     "pip install 'tbb<=2020.3.254' and pip install --no-deps pyterrier-pisa==0.4.9 (PyTerrier itself is not needed)"
 )
@@ -76,7 +77,7 @@ class Pisa(Kept):
 
 
 class PisaStore(BatchStore):
-    """An index is a folder of PISA. Building holds 16 bytes for each posting in memory, twice what it writes."""
+    """An index is a folder of PISA. Building holds 24 bytes for each posting in memory."""
 
     name: ClassVar[str] = "pisa"
 
@@ -133,6 +134,8 @@ class PisaSearching:
     def search(self, rows: SparseRows, limit: int) -> list[Found]:
         """Search for all of ``rows``, in whole-number weights."""
         n = len(rows.offsets) - 1
+        if n > 1 and n * limit > ANSWERS:
+            return [found for row in range(n) for found in self.search(slice_rows(rows, row, row + 1), limit)]
         if self._context is None:
             return [Found(np.empty(0, np.int64), np.empty(0, np.float32))] * n
         asked, factors = self._asked(rows)
