@@ -114,7 +114,7 @@ def written_with(folder, secret):
     return [path for path in files if secret.encode() in path.read_bytes() or secret in str(path)]
 
 
-@pytest.mark.parametrize("from_file", [True, False], ids=["file", "environment"])
+@pytest.mark.parametrize("from_file", [pytest.param(True, marks=pytest.mark.slow), False], ids=["file", "environment"])
 def test_a_key_is_in_no_config_no_result_and_no_log(from_file, place, splade, tmp_path_factory, caplog, capsys):
     needs("qdrant_client")
     caplog.set_level(logging.DEBUG)
@@ -150,15 +150,19 @@ def test_a_token_is_in_no_config_no_result_and_no_log(place, splade, tmp_path_fa
     assert "a-secret-token" not in caplog.text + said.out + said.err
 
 
-@pytest.mark.parametrize(("name", "setting"), [("milvus", "engine.uri"), ("qdrant", "engine.url")])
-def test_a_password_in_an_address_is_refused_before_anything_is_written(name, setting, place, splade, capsys, caplog):
+@pytest.mark.parametrize(
+    ("command", "arguments", "name", "setting"),
+    [("index", INDEX, "milvus", "engine.uri"), ("retrieve", RETRIEVE, "qdrant", "engine.url")],
+)
+def test_a_password_in_an_address_is_refused_before_anything_is_written(
+    command, arguments, name, setting, place, splade, capsys, caplog
+):
     before = sorted(place.rglob("*"))
-    for command, arguments in (("index", INDEX), ("retrieve", RETRIEVE)):
-        with pytest.raises(SystemExit):
-            splade(command, f"engine={name}", f"{setting}=http://me:hidden@host:1234", *arguments, cwd=place)
-        told = capsys.readouterr().err
-        assert f"{setting}=http://host:1234, with a user or password in it" in told
-        assert "hidden" not in told + caplog.text
+    with pytest.raises(SystemExit):
+        splade(command, f"engine={name}", f"{setting}=http://me:hidden@host:1234", *arguments, cwd=place)
+    told = capsys.readouterr().err
+    assert f"{setting}=http://host:1234, with a user or password in it" in told
+    assert "hidden" not in told + caplog.text
     assert sorted(place.rglob("*")) == before
 
 

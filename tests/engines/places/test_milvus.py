@@ -44,7 +44,7 @@ def test_a_server_gives_the_scores_of_brute_force(server, tmp_path):
     [
         ("v3.0.1", "auto", "BLOCK_MAX_MAXSCORE"),
         ("v2.6.4", "auto", "DAAT_MAXSCORE"),
-        ("v3.1.0", "DAAT_WAND", "DAAT_WAND"),
+        pytest.param("v3.1.0", "DAAT_WAND", "DAAT_WAND", marks=pytest.mark.slow),
     ],
 )
 def test_a_server_that_has_block_max_forms_gets_one(server, version, chosen, built, tmp_path):
@@ -106,18 +106,6 @@ def test_an_interrupted_build_goes_on_at_a_server(server, tmp_path):
     state, uri = server
     check_interruption(lambda folder: Milvus(folder, uri=uri), sample_for("sparse"), tmp_path)
     assert state.calls.count("CreateCollection") == 1
-
-
-def test_two_folders_with_the_same_documents_share_a_server_in_peace(server, tmp_path):
-    _, uri = server
-    sample = sample_for("sparse")
-    ours, theirs = (Milvus(tmp_path / name, uri=uri) for name in ("ours", "theirs"))
-    opened = ours.build(sample.as_documents())
-    theirs.build(sample.as_documents())
-    assert len(ours.places()) == 2
-    theirs.drop()
-    assert ours.open().n_docs == opened.n_docs
-    assert len(ours.places()) == 1
 
 
 def test_no_server_is_told_in_words(tmp_path):

@@ -46,7 +46,7 @@ def test_an_engine_at_a_server_keeps_the_contract(server, tmp_path):
     }
 
 
-def test_a_busy_server_is_given_the_time_that_it_asks_for_and_nothing_is_there_twice(server, tmp_path, waits):
+def test_a_busy_server_is_given_the_time_that_it_asks_for_and_nothing_is_there_twice(server, tmp_path, waits, caplog):
     qdrant, url = server
     qdrant.trouble = [
         ("points", 429, {"Retry-After": "7"}), ("points", 503), ("points", 429), ("query", 502), ("exists", 504),
@@ -56,6 +56,9 @@ def test_a_busy_server_is_given_the_time_that_it_asks_for_and_nothing_is_there_t
     assert not qdrant.trouble
     assert not qdrant.busy
     assert max(waits) == 7.0
+    said = [record.getMessage() for record in caplog.records]
+    assert any("upsert: busy; again in 7.0 s (2 of 4)" in line for line in said)
+    assert not any("\n" in line for line in said)
     assert ("PATCH", f"/collections/{next(iter(qdrant.collections))}") in qdrant.asked
 
 
@@ -114,6 +117,18 @@ def test_a_place_that_another_command_made_anew_is_refused(server, tmp_path):
     collection["given"]["metadata"] = {"build": "another", "fingerprint": "f" * 32}
     with pytest.raises(InputError, match="built by another command since"):
         engine.open()
+
+
+def test_two_folders_with_the_same_documents_share_a_server_in_peace(server, tmp_path):
+    _, url = server
+    sample = sample_for("sparse")
+    ours, theirs = (Qdrant(tmp_path / name, url=url) for name in ("ours", "theirs"))
+    opened = ours.build(sample.as_documents())
+    theirs.build(sample.as_documents())
+    assert len(ours.places()) == 2
+    theirs.drop()
+    assert ours.open().n_docs == opened.n_docs
+    assert len(ours.places()) == 1
 
 
 def test_a_place_is_listed_and_dropped(server, tmp_path):

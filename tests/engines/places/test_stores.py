@@ -64,6 +64,23 @@ def test_what_is_dropped_is_in_no_list_and_does_not_open(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", EACH)
+def test_an_interrupted_build_is_dropped_too(name, tmp_path):
+    def stop(first):
+        raise KeyboardInterrupt
+
+    engine = stored(name).make(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        engine.build(sample_for("sparse").as_documents(read=stop))
+    assert len(engine.places()) == 1
+    engine.drop()
+    assert engine.places() == []
+    assert sorted(path.name for path in (tmp_path / name).iterdir() if path.name != "vectors.db") in (
+        ["lock"],
+        ["lock", "places"],
+    )
+
+
+@pytest.mark.parametrize("name", EACH)
 def test_a_weight_that_no_inverted_index_holds_is_refused(name, tmp_path):
     sample = sample_for("sparse")
     weights = sample.documents.rows.weights.copy()

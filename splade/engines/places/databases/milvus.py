@@ -145,10 +145,10 @@ class MilvusStore:
         client = self.connection
         if not client.call("has_collection", place):
             return None
-        if client.call("list_indexes", place):
+        if not client.is_lite:  # a server counts exactly only what is loaded, and loads only what has an index
+            if not client.call("list_indexes", place):
+                return int(client.call("get_collection_stats", place)["row_count"])
             client.call("load_collection", place, timeout=None)
-        elif not client.is_lite:  # a server counts exactly only what is loaded
-            return int(client.call("get_collection_stats", place)["row_count"])
         counted = client.call(
             "query", place, filter="", output_fields=["count(*)"], consistency_level=self.settings.consistency
         )

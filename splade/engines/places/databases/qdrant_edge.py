@@ -49,6 +49,7 @@ class EdgeStore:
 
     def __init__(self, folder: Path, settings: Settings) -> None:
         self.folder, self.settings, self.at_once = folder / "places", settings, settings.batch
+        self._held: Shard | None = None  # stays open between two calls
 
     @cached_property
     def edge(self) -> Any:
@@ -68,7 +69,7 @@ class EdgeStore:
         shard = self.folder / place / SHARD
         shard.mkdir(parents=True)
         config = edge.EdgeConfig(sparse_vectors={VECTOR: vectors}, optimizers=optimizers)
-        self._made = _OPEN[str(shard.resolve())] = Shard(edge, shard, config)
+        self._held = _OPEN[str(shard.resolve())] = Shard(edge, shard, config)
         write_json(self.folder / place / ABOUT, about)
 
     def put(self, place: str, first: int, batch: SparseBatch) -> None:
@@ -125,7 +126,7 @@ class EdgeStore:
         there = _OPEN.get(key)
         if there is None or not there.close.alive:
             there = _OPEN[key] = Shard(self.edge, folder)
-        self._made = there  # so that it stays open between two calls
+        self._held = there
         return there
 
 
