@@ -84,10 +84,6 @@ def test_given_vectors_are_planned_without_a_model(place, splade):
     assert "pip install something" in why
 
 
-def test_planning_starts_without_torch(run_python):
-    assert run_python("import sys, splade.plan; print('torch' in sys.modules)").split() == ["False"]
-
-
 def test_too_few_documents_foresee_nothing(place, splade, capsys):
     with pytest.raises(SystemExit):
         splade("plan", *MODEL, "data.COLLECTION_PATH=data/msmarco/full_collection", "config.out_dir=out", cwd=place)
