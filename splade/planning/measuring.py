@@ -19,6 +19,7 @@ LINEAR = (
     "block_tail_bounds", "block_order", "id_text", "id_offsets", "id_hashes", "id_order",
 )  # fmt: skip
 """The arrays of an index that grow with documents; the others are as long as the vocabulary, or fixed."""
+WARM_UP = 64  # documents that a target writes first
 SORTED = 1 << 20  # ids that are sorted to learn how long that takes
 WriteShard = Callable[[Sample, Path], Path]
 """Writes a sample as a shard into a folder, and returns the folder of the shard."""
@@ -115,20 +116,24 @@ def block_shares(index: InvertedIndex) -> NDArray[np.float64]:
 
 
 def written_by(target: ExportTarget | str, folder: Path, sample: Sample) -> Written | str:
-    """The cost of the files that ``target`` writes of ``sample`` into ``folder``; the reason where it writes none."""
+    """The cost of the files that ``target`` writes of ``sample`` into ``folder``; the reason where it writes none.
+
+    Some documents are written before, so that what a target loads or compiles is not counted.
+    """
     if isinstance(target, str):
         return target
-    folder.mkdir()
-    began = time.perf_counter()
     prepare = getattr(target, "prepare", None)
     try:
-        if prepare is not None:
-            prepare(sample.counts)
-        target.write_documents(folder, [(sample.vectors, sample.texts)], sample.words)
+        for part, place in ((sample.first(WARM_UP), folder / "before"), (sample, folder / "files")):
+            place.mkdir(parents=True)
+            began = time.perf_counter()
+            if prepare is not None:
+                prepare(part.counts)
+            target.write_documents(place, [(part.vectors, part.texts)], part.words)
+            seconds = time.perf_counter() - began
     except (InputError, ImportError, ValueError) as error:
         return str(error)
-    seconds = time.perf_counter() - began
-    return Written(bytes_of(folder.rglob("*")) / sample.n_docs, seconds / sample.n_docs)
+    return Written(bytes_of((folder / "files").rglob("*")) / sample.n_docs, seconds / sample.n_docs)
 
 
 def bytes_of(paths: Iterable[Path]) -> int:

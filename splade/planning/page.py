@@ -48,7 +48,7 @@ def rows_of(whole: Sequence[Estimate], half: Sequence[Estimate], engines: Sequen
             rows.append(Row(name, unit, list(values), _apart([figure(plan) for plan in half], values)))
     for name in whole[0].targets if whole else ():
         rows += _of_target(name, [plan.targets[name] for plan in whole], [plan.targets[name] for plan in half])
-    rows += [Row(f"engine: {name}", "", [BY_INDEXING] * len(whole), None) for name in engines]
+    rows += [Row(f"engine: {name}, its own index", "", [BY_INDEXING] * len(whole), None) for name in engines]
     return rows
 
 
