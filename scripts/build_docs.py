@@ -204,6 +204,8 @@ def _command(name: str, row: Mapping[str, Any]) -> Iterator[str]:
         yield f"- `--{option} VALUE` is `{address}=VALUE`."
     if row.get("several"):
         yield "- Under `torchrun`, all processes share the work."
+    if parts := row.get("parts"):
+        yield f"- Jobs of `--multirun` that differ in `{'`, `'.join(parts)}` alone write into one folder."
     for address, meaning in row.get("arguments", {}).items():
         yield f"- `+{address}=VALUE`: {meaning}."
     yield ""

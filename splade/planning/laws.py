@@ -34,6 +34,13 @@ MOST_TERMS = 4096  # whose runs are laid out together
 SEGMENT = 0.5  # of ``memory_mb``: the other half is for the postings made of a segment's vectors
 
 
+class Export(NamedTuple):
+    """The files of an export foreseen; its memory is a batch, since it streams."""
+
+    n_bytes: float
+    hours: float
+
+
 class Estimate(NamedTuple):
     """A collection of ``documents`` foreseen. Bytes, hours, and numbers; None where nothing was measured for it."""
 
@@ -49,7 +56,7 @@ class Estimate(NamedTuple):
     build_disk: float  # segments and index, at the end of a build
     search_memory: float  # of a process beside the mapped index, for each thread
     slots: float  # of skip tables
-    targets: dict[str, float | str]
+    targets: dict[str, Export | str]  # why there is no figure
 
 
 def estimate(
@@ -79,7 +86,10 @@ def estimate(
         build_disk=segments + index,
         search_memory=SEARCH_BYTES * ceil(n / BLOCK) + 4 * RANGE,
         slots=slots,
-        targets={name: each if isinstance(each, str) else each * n for name, each in measured.targets.items()},
+        targets={
+            name: each if isinstance(each, str) else Export(each.n_bytes * n, each.seconds * n / 3600)
+            for name, each in measured.targets.items()
+        },
     )
 
 

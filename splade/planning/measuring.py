@@ -19,9 +19,17 @@ LINEAR = (
     "block_tail_bounds", "block_order", "id_text", "id_offsets", "id_hashes", "id_order",
 )  # fmt: skip
 """The arrays of an index that grow with documents; the others are as long as the vocabulary, or fixed."""
+WARM_UP = 64  # documents that a target writes first
 SORTED = 1 << 20  # ids that are sorted to learn how long that takes
 WriteShard = Callable[[Sample, Path], Path]
 """Writes a sample as a shard into a folder, and returns the folder of the shard."""
+
+
+class Written(NamedTuple):
+    """The files of an export: bytes and seconds of each document."""
+
+    n_bytes: float
+    seconds: float
 
 
 class Measured(NamedTuple):
@@ -37,7 +45,7 @@ class Measured(NamedTuple):
     sort_seconds: float  # of an id among many
     shard_bytes: float | None  # of a document in shards; None where none were encoded
     shard_fixed: int  # of a shard, whatever its documents
-    targets: dict[str, float | str]  # bytes of a document in an export; why it could not be measured
+    targets: dict[str, Written | str]  # of each export; why it could not be measured
     encoding: Encoding | None
 
     @property
@@ -77,7 +85,7 @@ def measure(
             sort_seconds=sort_seconds(),
             shard_bytes=None if shard is None else bytes_of(shard.glob("*.npz")) / sample.n_docs,
             shard_fixed=0 if shard is None else bytes_of(shard.glob("*.json")),
-            targets={name: target_bytes(target, place / name, sample) for name, target in targets.items()},
+            targets={name: written_by(target, place / name, sample) for name, target in targets.items()},
             encoding=sample.encoding,
         )
 
@@ -107,16 +115,25 @@ def block_shares(index: InvertedIndex) -> NDArray[np.float64]:
     return np.asarray(reached / max(int(blocks.n_blocks), 1), np.float64)
 
 
-def target_bytes(target: ExportTarget | str, folder: Path, sample: Sample) -> float | str:
-    """Bytes of a document in the files that ``target`` writes into ``folder``; the reason where it writes none."""
+def written_by(target: ExportTarget | str, folder: Path, sample: Sample) -> Written | str:
+    """The cost of the files that ``target`` writes of ``sample`` into ``folder``; the reason where it writes none.
+
+    Some documents are written before, so that what a target loads or compiles is not counted.
+    """
     if isinstance(target, str):
         return target
-    folder.mkdir()
+    prepare = getattr(target, "prepare", None)
     try:
-        target.write_documents(folder, [(sample.vectors, sample.texts)], sample.words)
+        for part, place in ((sample.first(WARM_UP), folder / "before"), (sample, folder / "files")):
+            place.mkdir(parents=True)
+            began = time.perf_counter()
+            if prepare is not None:
+                prepare(part.counts)
+            target.write_documents(place, [(part.vectors, part.texts)], part.words)
+            seconds = time.perf_counter() - began
     except (InputError, ImportError, ValueError) as error:
         return str(error)
-    return bytes_of(folder.rglob("*")) / sample.n_docs
+    return Written(bytes_of((folder / "files").rglob("*")) / sample.n_docs, seconds / sample.n_docs)
 
 
 def bytes_of(paths: Iterable[Path]) -> int:

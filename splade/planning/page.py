@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from splade.planning.laws import Estimate
+from splade.planning.laws import Estimate, Export
 from splade.planning.limits import disagreement
 
 BINARY = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
@@ -47,10 +47,8 @@ def rows_of(whole: Sequence[Estimate], half: Sequence[Estimate], engines: Sequen
         if any(value is not None for value in values):
             rows.append(Row(name, unit, list(values), _apart([figure(plan) for plan in half], values)))
     for name in whole[0].targets if whole else ():
-        sizes, smaller = ([_size(plan.targets[name]) for plan in plans] for plans in (whole, half))
-        told: list[float | str | None] = [f"not measured: {whole[0].targets[name]}"] * len(whole)
-        rows.append(Row(f"export: {name}", "bytes", list(sizes) if None not in sizes else told, _apart(smaller, sizes)))
-    rows += [Row(f"engine: {name}", "", [BY_INDEXING] * len(whole), None) for name in engines]
+        rows += _of_target(name, [plan.targets[name] for plan in whole], [plan.targets[name] for plan in half])
+    rows += [Row(f"engine: {name}, its own index", "", [BY_INDEXING] * len(whole), None) for name in engines]
     return rows
 
 
@@ -59,8 +57,15 @@ def _apart(half: Sequence[float | None], whole: Sequence[float | None]) -> float
     return max((each for each in found if each is not None), default=None)
 
 
-def _size(value: float | str) -> float | None:
-    return None if isinstance(value, str) else value
+def _of_target(name: str, whole: Sequence[Export | str], half: Sequence[Export | str]) -> Iterator[Row]:
+    found, smaller = ([each for each in plans if isinstance(each, Export)] for plans in (whole, half))
+    if len(found) < len(whole) or len(smaller) < len(half):
+        why = next(each for each in (*whole, *half) if isinstance(each, str))
+        yield Row(f"export: {name}", "", [f"not measured: {why}"] * len(whole), None)
+        return
+    sizes, times = [each.n_bytes for each in found], [each.hours for each in found]
+    yield Row(f"export: {name}, on disk", "bytes", list(sizes), _apart([each.n_bytes for each in smaller], sizes))
+    yield Row(f"export: {name}, time of writing", "hours", list(times), _apart([each.hours for each in smaller], times))
 
 
 def markdown(
@@ -90,6 +95,7 @@ def _doubts(rows: Sequence[Row], tolerance: float) -> Iterator[str]:
         )
     else:
         yield f"Half the sample foresees the same within {tolerance:g} %."
+    yield "An export streams: its memory is a batch of documents, whatever their number."
     yield ""
 
 

@@ -15,6 +15,15 @@ class Encoding(NamedTuple):
     gpu_memory_mb: float | None = None  # the most that it held of a GPU; None without one
 
 
+class Counts(NamedTuple):
+    """Counts of documents, for a target that wants to know them before it writes the first (`prepare`)."""
+
+    n_docs: int
+    n_postings: int
+    vocab_size: int
+    largest: float  # weight of a document
+
+
 class Sample(NamedTuple):
     """Vectors of documents, their texts ("" where there are none), and what their columns are called.
 
@@ -32,6 +41,12 @@ class Sample(NamedTuple):
     def n_docs(self) -> int:
         """The number of documents."""
         return len(self.vectors.ids)
+
+    @property
+    def counts(self) -> Counts:
+        """The counts of these documents."""
+        weights = self.vectors.rows.weights
+        return Counts(self.n_docs, len(weights), self.vectors.vocab_size, float(weights.max(initial=0)))
 
     def first(self, n_docs: int, encoding: Encoding | None = None) -> "Sample":
         """The first ``n_docs`` of them, or all, whose encoding cost ``encoding``."""

@@ -119,6 +119,22 @@ def test_a_shard_whose_processes_keep_dying_is_given_up_in_words(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("asked", "home", "told"),
+    [
+        ("init_dict.model_type_or_dir=NONE", ".", "NONE"),
+        ("data.COLLECTION_PATH=NONE", ".", "NONE"),
+        ("config.max_length=16", "elsewhere", "elsewhere: No such file or directory"),
+    ],
+)
+def test_what_an_actor_cannot_do_is_told_in_words(place, monkeypatch, asked, home, told):
+    monkeypatch.chdir(place)
+    cfg = configure("encode", [*MODEL, TEXTS, "config.out_dir=v", asked])
+    outcome = Worker(Loading(cfg), "v", str(place / home), retries=3)({"shard": np.array(["1/1"])})
+    assert told in str(outcome["problem"][0])
+    assert int(outcome["n_docs"][0]) == 0
+
+
+@pytest.mark.parametrize(
     ("asked", "resources", "pool", "fits"),
     [
         ((None, 0.5, None, None), {"CPU": 2.0}, Pool(1, 0.5, 0.0), True),

@@ -9,6 +9,7 @@ from splade.kernels.faults import LARGEST
 from splade.planning import Encoding, Machine, Measured, Question, Sample, answered, measure
 from splade.planning.laws import MIB, build_seconds, index_bytes, slots_of
 from splade.planning.limits import advice, beyond_the_format, beyond_the_machine, most_documents
+from splade.planning.measuring import Written
 from splade.planning.page import number, said
 from splade.records import SparseBatch, SparseRows
 
@@ -25,7 +26,7 @@ MEASURED = Measured(
     sort_seconds=1e-8,
     shard_bytes=20.0,
     shard_fixed=100,
-    targets={"jsonl": 30.0, "other": "no such library"},
+    targets={"jsonl": Written(30.0, 0.0018), "other": "no such library"},
     encoding=Encoding(seconds=10.0, memory_mb=512.0),
 )
 QUESTION = Question([8_800_000], 4, 1.0, 1024, 2, 10.0)
@@ -130,10 +131,28 @@ def test_a_figure_that_half_the_sample_foresees_otherwise_is_marked():
     (marked,) = [line for line in page.splitlines() if line.startswith("| encoding: time")]
     assert marked.endswith("| 20.0 % **!** |")
     assert "by more than 10 %" in page
-    assert rows["export: jsonl"]["values"] == {"8800000": 30.0 * 8_800_000}
+    assert rows["export: jsonl, on disk"]["values"] == {"8800000": 30.0 * 8_800_000}
+    assert rows["export: jsonl, time of writing"]["values"] == {"8800000": pytest.approx(4.4)}
     assert rows["export: other"]["values"] == {"8800000": "not measured: no such library"}
-    assert rows["engine: milvus"]["values"] == {"8800000": "measured by indexing"}
+    assert rows["engine: milvus, its own index"]["values"] == {"8800000": "measured by indexing"}
     assert "**!**" not in answered(QUESTION, MEASURED, MEASURED, ROOMY)[1]
+
+
+def test_a_target_that_wants_the_counts_gets_them_before_it_writes():
+    told = []
+
+    class Target(Anserini):
+        def prepare(self, observed):
+            told.append(observed)
+
+        def write_documents(self, folder, documents, words):
+            assert told
+            return super().write_documents(folder, documents, words)
+
+    chosen = sample(documents(70))
+    assert measure(chosen, {"own": Target()}, None, timed=2).targets["own"].n_bytes > 0
+    rows = chosen.vectors.rows
+    assert told[-1] == (70, len(rows.columns), 1500, rows.weights.max())
 
 
 def test_a_target_is_measured_by_its_own_files(tmp_path):
@@ -141,7 +160,9 @@ def test_a_target_is_measured_by_its_own_files(tmp_path):
     measured = measure(chosen, {"anserini": Anserini(), "none": "wants a server"}, None, timed=2)
     Anserini().write_documents(tmp_path, [(chosen.vectors, chosen.texts)], chosen.words)
     size = (tmp_path / "docs_anserini.jsonl").stat().st_size
-    assert measured.targets == {"anserini": size / 100, "none": "wants a server"}
+    assert measured.targets["anserini"].n_bytes == size / 100
+    assert measured.targets["anserini"].seconds > 0
+    assert measured.targets["none"] == "wants a server"
 
 
 @pytest.mark.parametrize(

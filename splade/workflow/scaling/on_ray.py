@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from splade.config.composing.resolvers import register
+from splade.config.words import told_of
 from splade.data.vectors.shards import Shard, read_manifest
 from splade.files import InputError
 from splade.progress import progress
@@ -73,9 +75,8 @@ class Worker:
     """
 
     def __init__(self, load: Callable[[], Encode], folder: str, home: str, retries: int) -> None:
-        os.chdir(home)
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
-        self.folder, self.retries, self._load = Path(folder), retries, load
+        self.folder, self.home, self.retries, self._load = Path(folder), home, retries, load
         self._encode: Encode | None = None
 
     def __call__(self, tasks: Batch) -> Batch:
@@ -86,9 +87,13 @@ class Worker:
     def _outcome(self, name: str) -> dict[str, Any]:
         began, n_docs, problem = time.perf_counter(), 0, ""
         try:
+            os.chdir(self.home)
             n_docs = self._encoded(Shard.parse(name))
-        except (InputError, OSError) as error:
-            problem = str(error) or type(error).__name__
+        except (InputError, OSError, InstantiationException) as error:
+            told = told_of(error)
+            if told is None:
+                raise
+            problem = told
         return {"shard": name, "n_docs": n_docs, "seconds": time.perf_counter() - began, "problem": problem}
 
     def _encoded(self, shard: Shard) -> int:
@@ -96,8 +101,8 @@ class Worker:
         died = tries.stat().st_size if tries.exists() else 0
         if died > self.retries:
             raise InputError(
-                f"shard {shard}: {died} processes died while they encoded it, the last one's last words are in Ray's "
-                "log (memory is the usual reason: config.index_retrieve_batch_size). What is whole is kept, and the "
+                f"shard {shard}: {died} processes died while they encoded it; Ray's log has their last words "
+                "(memory is the usual reason: config.index_retrieve_batch_size). What is whole is kept, and the "
                 "same command goes on there; encoding.retries is the number of times that a shard is tried again"
             )
         tries.parent.mkdir(parents=True, exist_ok=True)
@@ -108,7 +113,7 @@ class Worker:
                 self._encode = self._load()
             return read_manifest(self._encode(shard)).n_docs
         finally:
-            tries.unlink()
+            tries.unlink(missing_ok=True)
 
 
 class Loading:

@@ -103,5 +103,5 @@ def targets_in(cfg: DictConfig) -> dict[str, ExportTarget | str]:
 
 
 def other_engines(cfg: DictConfig) -> list[str]:
-    """The engines of the catalog that keep vectors in a form of their own, and have no files of an export."""
-    return [str(name) for name in cfg.catalog.engine if name not in (*OURS, *cfg.catalog.export)]
+    """The engines of the catalog that keep vectors in a form of their own."""
+    return [str(name) for name in cfg.catalog.engine if name not in OURS]
