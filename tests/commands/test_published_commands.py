@@ -40,7 +40,7 @@ PUBLISHED = [
 COMMAND = re.compile(r"(?P<environment>(?:\w+=\S+ )*)python3? -m splade\.(?P<name>[\w.]+)(?P<arguments>.*)")
 
 
-LONG = re.compile(r"splade\.(all|distil|rerank|tradeoffs|reproduce)\b|--multirun")
+LONG = re.compile(r"splade\.(all|distil|rerank|tradeoffs|reproduce|push|pull)\b|--multirun")
 """What takes several trainings, or training, index and search; their tests have smaller ones of each."""
 
 
