@@ -116,6 +116,7 @@ def test_ciff_toolkit_reads_what_was_written_and_writes_the_same_bytes(tmp_path,
 
 CONVERTED = """
 import sys
+from pathlib import Path
 from ciff_toolkit.read import CiffReader
 folder = Path(sys.argv[2])
 def sequence(numbers):
@@ -156,6 +157,7 @@ PISA = """
 import ctypes, json, sys
 from importlib.machinery import ExtensionFileLoader
 from importlib.util import find_spec, module_from_spec, spec_from_loader
+from pathlib import Path
 import numpy as np
 folder, k = Path(sys.argv[1]), int(sys.argv[2])
 threads = Path(sys.prefix) / "lib/libtbb.so.2"

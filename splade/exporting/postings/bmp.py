@@ -41,6 +41,10 @@ class Bmp(FileTarget):
         block_size: int = 32,
     ) -> None:
         self.impacts = Impacts(quantization_factor_document, 1, BITS)
+        if cluster is not None and not isinstance(cluster, bool):
+            raise InputError(f"export.cluster={cluster!r}: expected null, true or false")
+        if isinstance(block_size, bool) or not isinstance(block_size, int) or block_size < 1:
+            raise InputError(f"export.block_size={block_size!r}: expected a number of documents, at least 1")
         self.cluster, self.block_size = cluster, block_size
         self.reorders = cluster is not False
 

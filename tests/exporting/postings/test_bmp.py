@@ -59,6 +59,17 @@ def test_a_query_id_that_bmp_would_cut_is_refused(tmp_path, query_id):
         written(Bmp(), tmp_path, DOCUMENTS, batch_of([[1, 0, 0, 0]], ids=[query_id]), WORDS)
 
 
+@pytest.mark.parametrize("arguments", [{"cluster": "yes"}, {"block_size": 0}, {"block_size": 1.5}])
+def test_an_argument_of_another_type_is_refused(arguments):
+    ((name, value),) = arguments.items()
+    with pytest.raises(InputError, match=rf"export\.{name}={value!r}: expected"):
+        Bmp(**arguments)
+
+
+def test_the_manifest_has_the_block_size():
+    assert "'docs.bmp', 256, False)" in Bmp(block_size=256).about()["load"][0]
+
+
 def test_an_impact_that_bmp_would_change_is_refused(tmp_path):
     written(Bmp(), tmp_path, DOCUMENTS, batch_of([[1, 0, 0, 0]]), WORDS)
     (tmp_path / "queries.jsonl").write_text('{"id":"q","vector":{"sea":33},"unit":1.0}\n')
