@@ -197,8 +197,8 @@ class OpenedKept:
     takes: ClassVar[Kind] = "sparse"
 
     def __init__(self, name: str, folder: Path, state: State, store: Store) -> None:
-        self.path: Path | None = folder
         self.name, self.state, self.store = name, state, store
+        self.path: Path | None = folder
         self.n_docs, self.vocab_size = state.n_docs, state.vocab_size
         self.fingerprint, self.metadata = state.fingerprint, state.origin
         self._contents = read_contents(folder, state.build)

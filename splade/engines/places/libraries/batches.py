@@ -65,6 +65,7 @@ class BatchStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._next: dict[str, int] = {}  # the number that the next batch of a place begins with, if all goes on
 
     def make(self, parts: Parts, folder: Path) -> dict[str, Any]:
         """Write the library's index of ``parts`` into ``folder``; returns what `opened` has to know, as JSON values."""
@@ -93,9 +94,11 @@ class BatchStore:
         self.library()
         self.refuse(batch)
         folder = self.folder / place / PARTS
-        for path in folder.glob("*.npz"):
-            if int(path.name.partition("-")[0]) >= first:
-                path.unlink()
+        if self._next.get(place) != first:
+            for path in folder.glob("*.npz"):
+                if int(path.name.partition("-")[0]) >= first:
+                    path.unlink()
+        self._next[place] = first + len(batch.ids)
         full = np.flatnonzero(np.diff(batch.rows.offsets))
         if not len(full):
             return
@@ -131,6 +134,7 @@ class BatchStore:
 
     def drop(self, place: str) -> None:
         """Remove the folder of a place."""
+        self._next.pop(place, None)
         shutil.rmtree(self.folder / place, ignore_errors=True)
 
     def places(self) -> list[str]:
