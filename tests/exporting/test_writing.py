@@ -62,10 +62,11 @@ def content(folder):
 
 
 @pytest.mark.parametrize(
-    "chosen", [named(), named(shard_docs=2, gzip=True), named("numpy", shard_docs=2), named("numpy")], ids=str
+    ("name", "arguments"),
+    [("anserini", {}), ("anserini", {"shard_docs": 2, "gzip": True}), ("numpy", {"shard_docs": 2}), ("numpy", {})],
 )
-def test_an_export_is_read_back_as_it_was_kept(tmp_path, chosen):
-    manifest = export(chosen, given(), queries(), tmp_path / "out")
+def test_an_export_is_read_back_as_it_was_kept(tmp_path, name, arguments):
+    manifest = export(named(name, **arguments), given(), queries(), tmp_path / "out")
     assert check_export(tmp_path / "out", make) == manifest == read_manifest(tmp_path / "out")
     assert manifest["documents"]["n_texts"] == 5
     assert not staging(tmp_path / "out").exists()
