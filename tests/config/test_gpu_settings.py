@@ -10,7 +10,7 @@ from splade.models.backbones import gpu
 from splade.models.backbones.gpu import Gpu
 
 MODEL_FREE = {"average", "add_bm25", "idf", "evaluate", "update", "compare", "fuse"}
-MODEL_FREE |= {"utils.index_figure", "evaluation.eval", "reproduce", "report", "places"}
+MODEL_FREE |= {"utils.index_figure", "evaluation.eval", "reproduce", "report", "places", "push", "pull"}
 
 
 @pytest.fixture(autouse=True)

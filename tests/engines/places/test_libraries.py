@@ -121,6 +121,16 @@ def test_whole_numbers_are_ranked_as_brute_force_ranks_them(name, times, tmp_pat
                 assert found == expected(matrix @ query, k), (name, time, k)
 
 
+@needs["bmp"]
+def test_a_library_s_index_is_listed_and_dropped_with_all_its_files(tmp_path):
+    engine = Bmp(tmp_path)
+    opened = engine.build(sample_for("sparse").as_documents())
+    assert engine.places() == [opened.state.place]
+    engine.drop()
+    assert (engine.places(), engine.exists()) == ([], False)
+    assert not (tmp_path / "bmp" / opened.state.place).exists()
+
+
 @pytest.mark.parametrize(
     "name", [of("seismic"), of("bmp"), of("pisa", pytest.mark.engine), of("lucene", pytest.mark.engine)]
 )
