@@ -17,6 +17,7 @@ PATIENCE = 1000.0  # seconds that a test waits for another process: a safety net
 
 # Before transformers is imported: where a name is no folder, a test needs no hub to say so, nor its retries.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # a test that forks wants nothing of Milvus' client
 
 quick.install()
 

@@ -2,7 +2,6 @@
 
 import pytest
 
-from splade import create_anserini
 from splade.data.collections.opening import open_collection
 from splade.encoding import Encoder
 from splade.models import Splade
@@ -69,12 +68,4 @@ def test_the_bar_of_queries_counts_what_is_encoded_and_not_what_is_read(model, c
     monkeypatch.setattr(encoded, "progress", bar)
     batch = encoded.query_vectors(Encoder(model, "query", batch_size=4), collection)
     assert len(batch.ids) == sum(bar.moves) == bar.options["total"] == N
-    assert max(bar.moves) <= 4
-
-
-def test_the_bar_of_exported_documents_moves_with_every_batch(model, collection):
-    bar = Bar()
-    batches = create_anserini.with_texts(Encoder(model, "document", batch_size=4), collection, bar.update)
-    batch, texts = next(batches)
-    assert len(batch.ids) == len(texts) == sum(bar.moves) == N
     assert max(bar.moves) <= 4

@@ -4,14 +4,12 @@ import json
 import random
 import shutil
 import signal
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from splade.cli import main
-from tests.cutting import Cut, in_child
+from tests.cutting import Cut, outcomes
 
 TARGETS = {
     "anserini": ("export.target=anserini", "export.shard_docs=7"),
@@ -39,10 +37,11 @@ def place(tmp_path, monkeypatch):
     return tmp_path
 
 
-def export(name, folder):
-    sys.argv = ["splade"]
+def export(name, folder, cut=None):
+    """The exit status of an export in a child of its own."""
     paths = ("data.VECTORS_PATH=docs.jsonl", "data.Q_VECTORS_PATH=[queries.jsonl]")
-    main(["export", *TARGETS[name], *paths, f"config.out_dir={folder}"])
+    ((status, _),) = outcomes(Path.cwd(), [(["export", *TARGETS[name], *paths, f"config.out_dir={folder}"], cut)])
+    return status
 
 
 @pytest.fixture
@@ -72,8 +71,8 @@ def files(folder):
 def check_killed(place, name, cut):
     """Kill an export, export again, and compare."""
     shutil.rmtree(place / "killed", ignore_errors=True)
-    assert in_child(lambda: export(name, "killed"), cut) == -signal.SIGKILL, cut
-    assert in_child(lambda: export(name, "killed")) == 0
+    assert export(name, "killed", cut) == -signal.SIGKILL, cut
+    assert export(name, "killed") == 0
     assert files(place / "killed") == files(place / "whole"), cut
     assert not (place / ".killed.exporting").exists()
 
@@ -105,7 +104,7 @@ def test_kills_one_after_the_other_change_nothing(place, events, name):
         Cut(signal.SIGKILL, "*", 1 + at, "before")
         for at in sorted(random.Random(1).sample(range(len(events(name))), 4))
     ]
-    ended = [in_child(lambda: export(name, "killed"), cut) for cut in cuts]
+    ended = [export(name, "killed", cut) for cut in cuts]
     assert ended[0] == ended[1] == -signal.SIGKILL  # a later one may find less to do
-    assert in_child(lambda: export(name, "killed")) == 0
+    assert export(name, "killed") == 0
     assert files(place / "killed") == files(place / "whole")
