@@ -29,6 +29,19 @@ settings.register_profile("any machine", deadline=None, suppress_health_check=[H
 settings.load_profile("any machine")
 
 
+@pytest.hookimpl(tryfirst=True)  # before those that are slow are left out
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow all cases of a test that is ``thinned(n)``, but for the first and every n-th after it."""
+    seen: dict[str, int] = {}
+    for item in items:
+        mark = item.get_closest_marker("thinned")
+        if mark is not None:
+            name = item.nodeid.partition("[")[0]
+            if seen.get(name, 0) % mark.args[0]:
+                item.add_marker(pytest.mark.slow)
+            seen[name] = seen.get(name, 0) + 1
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Have the garbage collector pass over what was imported, a million objects that stay, and look less often."""
     gc.collect()

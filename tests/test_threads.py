@@ -176,6 +176,7 @@ def met_by_torch(tmp_path):
     return run
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.skipif(not TICKS.exists(), reason="processors are read from Linux's /proc")
 @pytest.mark.usefixtures("busy")
 @pytest.mark.parametrize("command", COMMANDS)

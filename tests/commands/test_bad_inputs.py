@@ -71,6 +71,7 @@ def index(splade, workplace, bad):
     return bad / "index"
 
 
+@pytest.mark.thinned(4)
 @pytest.mark.parametrize("damage", DAMAGE)
 @pytest.mark.parametrize("file", ["header.json", "block_impacts.bin", "id_text.bin"])
 def test_a_damaged_index_is_refused_by_the_name_of_the_file(file, damage, refused, index, bad):

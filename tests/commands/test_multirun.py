@@ -118,6 +118,7 @@ def rows(folder):
     return [dict(zip(lines[0], line, strict=True)) for line in lines[1:]]
 
 
+@pytest.mark.slow
 def test_a_job_that_fails_does_not_stop_the_others_and_is_told(tmp_path, model):
     folder = tmp_path / "sweep"
     (folder / "lr=0.001" / "model").mkdir(parents=True)

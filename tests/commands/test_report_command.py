@@ -146,6 +146,7 @@ def test_nothing_to_report_is_an_error_in_words(tmp_path, splade, capsys):  # no
     assert "there is nothing to report" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_terms_of_a_models_queries_come_from_the_model_that_the_config_names(splade, workplace, tmp_path):  # noqa: F811
     where = [f"config.index_dir={tmp_path / 'index'}", f"config.out_dir={tmp_path / 'out'}"]
     data = [

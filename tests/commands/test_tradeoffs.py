@@ -232,6 +232,7 @@ def test_given_vectors_need_neither_model_nor_torch(place):
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+@pytest.mark.slow
 def test_a_models_documents_are_encoded_once(workplace, splade, tmp_path, caplog):
     arguments = (
         "init_dict.model_type_or_dir=MODEL",

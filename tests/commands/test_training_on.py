@@ -65,6 +65,7 @@ def config(folder, *overrides):
     return configure("train", [f"init_dict.model_type_or_dir={folder}", *overrides])
 
 
+@pytest.mark.thinned(4)
 @pytest.mark.parametrize("name", ["two", "topk", "lexical", "doc", "idf", "table", "mlp", "bm25"])
 def test_every_kind_of_folder_goes_on_as_what_it_is(folders, name):
     before, start = load_retriever(folders / name), starting_model(config(folders / name))

@@ -110,6 +110,7 @@ def assert_same_run(run, expected, tolerance=1e-5):
         assert run[query] == pytest.approx(found, rel=tolerance)
 
 
+@pytest.mark.slow
 def test_both_commands_run_without_a_model_a_config_or_torch(place):
     searching = retrieve_arguments()
     for command, arguments in (

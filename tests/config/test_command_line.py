@@ -133,6 +133,7 @@ def test_the_list_and_a_commands_help_start_without_torch(run_python):
     assert run_python(code).splitlines()[-1] == "False"
 
 
+@pytest.mark.slow
 def test_a_module_and_a_sub_command_are_the_same(tmp_path):
     environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
     told = []
@@ -147,6 +148,7 @@ def test_a_module_and_a_sub_command_are_the_same(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["a module", "a sub-command"])
 def test_a_class_of_ones_own_is_found_in_the_folder_of_launch(name, tmp_path):
     (tmp_path / "my_losses.py").write_text("from splade.losses import BCE\n\n\nclass Mine(BCE):\n    pass\n")

@@ -17,7 +17,7 @@ from tests.docs.composing import check_page
 from tests.docs.running import Told, run_page
 
 PAGES = {path.relative_to(ROOT).as_posix(): path for path in [*ROOT.glob("docs/**/*.md"), *ROOT.glob("[RC][EO]*.md")]}
-QUICK = ("README.md", "docs/start.md")
+QUICK = ("README.md",)
 """Pages that run in seconds."""
 COMPOSED = ("docs/config.md",)
 """Pages whose commands compose in every run; those of the others do when there is time."""
@@ -86,6 +86,7 @@ def test_start_ends_with_titles_of_ones_own_documents(ran):
     assert {"d1", "d2", "d3", "d4"} >= set(re.findall(r"'(\w+)'", of_library)) != set()
 
 
+@pytest.mark.slow
 def test_a_model_trained_as_the_page_says_is_a_folder_of_sentence_transformers(ran):
     place, _ = ran("docs/from-sentence-transformers.md")
     assert "SpladePooling" in (place / "st/checkpoint/model/modules.json").read_text()

@@ -38,6 +38,7 @@ def one_by_one(model, texts):
     return np.stack(rows)
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("batch_size", [1, 4, 64])
 def test_vectors_keep_the_order_of_the_texts_and_equal_encoding_one_by_one(model, batch_size, monkeypatch):
     monkeypatch.setattr(encoder_module, "WINDOW", 2)
@@ -122,6 +123,7 @@ def test_an_unknown_side_is_refused_in_words(model):
         Encoder(model, "documents")
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("batch_tokens", [1, 12, 10_000])
 def test_a_budget_of_tokens_bounds_each_batch_and_changes_no_vector(model, batch_tokens, monkeypatch):
     shapes, inner = [], model.rows

@@ -47,6 +47,7 @@ def given(place, model, start=0):
     return documents, [id for batch in batches for id in batch.ids], np.concatenate([dense(batch) for batch in batches])
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize(
     "settings", [{"expansion": 0.0}, {"expansion": 0.6}, {"expansion": 1.0, "k1": 0.4, "top_d": 5}]
 )

@@ -70,6 +70,7 @@ def test_what_is_pushed_is_the_form_of_sentence_transformers_5(hub, push):
     assert json.loads(files["config.json"])["architectures"] == ["BertForMaskedLM"]
 
 
+@pytest.mark.slow
 def test_a_plain_language_model_is_pushed_in_that_form_too(hub, push, model_folder, tmp_path, pull):
     plain = model_folder.parent / "mlm"
     assert not (plain / "modules.json").exists()
@@ -93,6 +94,7 @@ def test_an_index_folder_comes_back_with_all_its_engines(hub, push, pull, index_
             np.testing.assert_array_equal(one.scores, other.scores)
 
 
+@pytest.mark.slow
 def test_an_index_of_empty_files_comes_back_too(api, hub, push, pull, tmp_path):
     Inverted(tmp_path / "index").build(sample_for("sparse").as_documents()._replace(batches=lambda start: iter(())))
     push(f"config.index_dir={tmp_path}/index")
@@ -100,6 +102,7 @@ def test_an_index_of_empty_files_comes_back_too(api, hub, push, pull, tmp_path):
     assert Inverted(tmp_path / "pulled").open().n_docs == 0
 
 
+@pytest.mark.slow
 def test_a_second_push_is_one_commit_of_what_changed_and_removes_what_is_gone(hub, push, small_index, caplog):
     push(f"config.index_dir={small_index}")
     repo = hub.repos["dataset", "me/small"]
@@ -128,6 +131,7 @@ def test_a_dry_run_writes_what_would_be_pushed_and_sends_nothing(hub, push, tmp_
     assert written == hub.files("model", "me/small")
 
 
+@pytest.mark.slow
 def test_a_branch_is_pushed_to_and_pulled_by_its_name_and_by_its_commit(hub, push, pull, tmp_path):
     push("push.revision=next")
     assert hub.files("model", "me/small") == {}
@@ -182,6 +186,7 @@ def test_an_interrupted_pull_leaves_nothing_that_opens_and_fetches_no_file_twice
     assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".part")] == []
 
 
+@pytest.mark.slow
 def test_what_was_pulled_is_kept_or_replaced_by_another_revision(hub, push, api, tmp_path, small_index):
     push(f"config.index_dir={small_index}")
     assert not impatient(api, "me/small", "index", tmp_path / "pulled").was_there
@@ -203,6 +208,7 @@ def test_a_folder_that_was_not_pulled_is_not_replaced(hub, push, pull, small_ind
     assert octets_of(small_index) == before
 
 
+@pytest.mark.slow
 def test_what_was_changed_after_it_was_pulled_is_not_replaced(hub, push, api, tmp_path, small_index):
     push(f"config.index_dir={small_index}")
     impatient(api, "me/small", "index", tmp_path / "pulled")
@@ -330,6 +336,7 @@ def test_a_commit_of_somebody_else_meanwhile_is_told(hub, push):
     assert len(hub.of("PUT", "/large/")) == sent > 0
 
 
+@pytest.mark.slow
 def test_two_pulls_into_one_folder_do_not_meet(hub, push, pull, tmp_path):
     push()
     lock = Lock(tmp_path / "pulled/.model.pull.lock", "")

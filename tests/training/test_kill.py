@@ -35,6 +35,7 @@ def die():
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_killed_runs_continue_to_the_same_end_bit_for_bit(tmp_path):
     (ended,) = run_well("-c", KILLED, tmp_path, CHECKPOINT, INSIDE)
     assert int(ended.out) >= 10  # before and after each file got its name, one run continued again and again

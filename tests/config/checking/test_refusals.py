@@ -143,6 +143,7 @@ def test_all_mistakes_of_a_kind_are_told_at_once():
     assert "did you mean config.loss?" in told
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize(
     ("overrides", "told"),
     [
@@ -168,6 +169,7 @@ def test_a_mix_of_losses_is_refused_where_its_parts_would_be(overrides, told):
     assert told in refusal("train/data=toy_hard_negatives", "~config.augment_pairs", *overrides)
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize("kind", ["splade_doc", "splade_idf", "splade_table", "splade_mlp"])
 def test_queries_that_are_their_own_tokens_have_no_prompt_and_no_pooling(kind):
     for override in ("hf.data.prompt_q=find the", "init_dict.agg_q=sum"):

@@ -16,6 +16,7 @@ def again(path, *overrides, command="all"):
     return configure(command, overrides, {"SPLADE_CONFIG_FULLPATH": str(path)})
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("name", SEVERAL)
 def test_a_saved_config_has_the_same_values_and_components_again(name, tmp_path):
     cfg = configured("+model.max_length=77", name=name, command="")

@@ -24,6 +24,7 @@ def told(name, *overrides, env=None, config_dir=None, config_name=None):
     return toy_by_default(cfg, choice, parse_overrides(overrides), needs_of(name, cfg), writes)
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize(
     ("name", "overrides", "address"),
     [
@@ -45,6 +46,7 @@ def test_a_command_for_other_models_or_data_says_which_data_are_still_the_toy_da
     assert f"no other data are named at {address}" in sentence
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize(
     ("name", "overrides"),
     [

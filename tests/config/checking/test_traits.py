@@ -91,6 +91,7 @@ def test_an_own_loss_is_wired_alike_however_it_is_named():
     assert both("Plain")[2] is True  # in-batch negatives of the default config stay: a warning tells of them
 
 
+@pytest.mark.thinned(4)
 @pytest.mark.parametrize(
     ("name", "overrides", "told"),
     [

@@ -139,6 +139,7 @@ def test_a_file_that_is_no_config_is_told_in_words(text, told, tmp_path):
         compose(choose({"SPLADE_CONFIG_FULLPATH": str(tmp_path)}))
 
 
+@pytest.mark.slow
 def test_several_files_of_teacher_scores_become_one(tmp_path):
     files = [tmp_path / name for name in ("one.jsonl", "two.jsonl")]
     for number, file in enumerate(files):

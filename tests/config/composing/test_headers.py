@@ -54,6 +54,7 @@ RUN = re.compile(r"-m splade\.(?P<command>[\w.]+)(?P<overrides>.*)")
 NAMES = config_names(conf_dir())
 
 
+@pytest.mark.thinned(6)
 @pytest.mark.parametrize("name", NAMES)
 def test_the_launch_lines_and_the_override_of_a_config_fit_it(name):
     header = read_header(conf_dir() / f"{name}.yaml")

@@ -64,6 +64,7 @@ def test_adapters_are_merged_and_all_weights_train(folder, mlm):
     assert not any("lora_" in name for name, _ in model.named_parameters())
 
 
+@pytest.mark.thinned(2)
 def test_a_merged_model_is_saved_as_a_plain_one_and_takes_new_adapters(folder, mlm, tmp_path):
     save_retriever(load_retriever(folder), tmp_path / "saved")
     torch.testing.assert_close(vectors(load_retriever(tmp_path / "saved"), TEXTS), expected(mlm), atol=1e-4, rtol=1e-4)

@@ -44,6 +44,7 @@ def of(weights, model):
     return {name: part.grad.clone() for name, part in model.named_parameters() if part.grad is not None}
 
 
+@pytest.mark.thinned(4)
 @pytest.mark.parametrize("agg", POOLINGS)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_weights_and_gradients_are_those_of_the_logits_of_transformers(model, agg, activation):
@@ -61,6 +62,7 @@ def test_weights_and_gradients_are_those_of_the_logits_of_transformers(model, ag
         torch.testing.assert_close(found[name], gradient, rtol=1e-4, atol=1e-4, msg=name)
 
 
+@pytest.mark.thinned(4)
 @pytest.mark.parametrize("agg", POOLINGS)
 def test_autocast_gives_float32_weights_near_those_of_full_precision(model, agg):
     model.encoders["document"].agg = agg

@@ -43,6 +43,7 @@ def states(model, ids, mask):
     return hidden[0]
 
 
+@pytest.mark.thinned(4)
 @pytest.mark.parametrize("attention", ATTENTIONS)
 def test_a_tokens_state_depends_on_later_tokens_with_bidirectional_attention_alone(decoder, attention, implementation):
     model = with_attention(decoder, attention, implementation)
@@ -76,6 +77,7 @@ def test_bidirectional_states_follow_the_definition_of_attention_over_the_whole_
             torch.testing.assert_close(hidden[:n], expected.expand(n, -1), atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("model_type", [name for name, layout in LAYOUTS.items() if not layout.dense])
 def test_every_architecture_with_a_plain_head_has_it_and_takes_its_masks(model_type):
     sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}
@@ -104,6 +106,7 @@ def test_every_architecture_with_a_plain_head_has_it_and_takes_its_masks(model_t
         assert torch.allclose(moved[0, 0], hidden[0, 0], atol=1e-4) == (attention == "causal")
 
 
+@pytest.mark.thinned(4)
 @pytest.mark.parametrize("attention", ATTENTIONS)
 def test_padding_on_either_side_and_in_any_number_changes_no_vector(decoder, attention, implementation):
     model = with_attention(decoder, attention, implementation)
@@ -157,6 +160,7 @@ def test_only_architectures_with_a_known_head_are_known_to_be_bidirectional():
     assert set(DECODERS) <= set(BIDIRECTIONAL)
 
 
+@pytest.mark.thinned(4)
 @pytest.mark.parametrize("attention", ATTENTIONS)
 def test_a_saved_decoder_comes_back_and_is_a_causal_language_model_to_others(decoder, tmp_path, attention):
     model = Splade(decoder, attention=attention, lower_case=True, pool_special_tokens=False)

@@ -105,6 +105,7 @@ def trainer(folder, checkpoint, **settings) -> Trainer:
     return toy_trainer(checkpoint, model=Splade(folder, lora=lora, max_length=16), **SETTINGS | settings)
 
 
+@pytest.mark.thinned(2)
 def test_a_training_that_was_interrupted_ends_with_the_same_adapters(folder, tmp_path):
     straight = trainer(folder, tmp_path / "straight")
     straight.run()
@@ -138,6 +139,7 @@ def gradient(trainer) -> dict[str, torch.Tensor]:
     return {name: part.grad for name, part in trainer.model.named_parameters() if part.grad is not None}
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize(
     "split", [{"micro_batch_size": 1}, {"micro_batch_tokens": 24}, {"gradient_checkpointing": True}]
 )

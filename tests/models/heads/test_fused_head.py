@@ -91,6 +91,7 @@ def test_batches_of_odd_shape(agg, lengths):
     same(case(lengths), lengths, agg, "log1p_relu")
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize("agg", POOLINGS)
 @pytest.mark.parametrize("activation", sampled(ACTIVATIONS, "log1p_relu"))
 @pytest.mark.parametrize("bias", [None, -1.0])

@@ -24,6 +24,7 @@ def _chunks(request, monkeypatch):
         monkeypatch.setattr(torch_head, "TOKENS", 4)
 
 
+@pytest.mark.thinned(4)
 @pytest.mark.parametrize("agg", POOLINGS)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("bias", [None, 0.0, -4.0, 100.0])
@@ -60,6 +61,7 @@ def test_places_are_counted_within_texts_and_small():
     assert head((states, torch.ones(1, 1), None), (1, 3), "max", "relu")[1].tolist() == [[0], [1]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("agg", sampled(POOLINGS, "max"))
 def test_gradients_agree_with_finite_differences_in_float64_twice(agg):
     states, weight, bias = case((3, 0, 2), -1.0, torch.float64)

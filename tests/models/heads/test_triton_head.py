@@ -121,6 +121,7 @@ def check_all(device, tolerance, cases=CASES, extreme=EXTREME, spoilt=SPOILT):
     compare(device, tolerance, cases, extreme)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cases", sampled(["**FEW", ""]), ids=["few", "all"])
 def test_the_arithmetic_of_the_kernel_is_that_of_the_naive_head(cases):
     pytest.importorskip("triton", reason="Triton is not installed: it is made for Linux on x86-64")

@@ -48,6 +48,7 @@ VARIANTS = {
 }
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_saved_retriever_comes_back_with_the_same_vectors_and_fingerprint(mlm, tmp_path, variant, json_file):
     kind, options = VARIANTS[variant]

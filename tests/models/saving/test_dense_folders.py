@@ -75,6 +75,7 @@ def agree(model, theirs, texts=WORDS):
         np.testing.assert_allclose(ours(model, side, texts), encode(texts), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.filterwarnings("ignore")  # theirs
 @pytest.mark.parametrize("unit", [True, False], ids=["unit length", "any length"])
 @pytest.mark.parametrize("pooling", ["mean", "cls"])

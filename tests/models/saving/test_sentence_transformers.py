@@ -54,6 +54,7 @@ OURS = {
 }
 
 
+@pytest.mark.thinned(4)
 @pytest.mark.parametrize("variant", OURS)
 def test_what_we_save_gives_the_same_vectors_there(st, mlm, other_mlm, tmp_path, json_file, variant):
     kind, options = OURS[variant]
@@ -71,6 +72,7 @@ def test_what_we_save_gives_the_same_vectors_there(st, mlm, other_mlm, tmp_path,
 PADDED = {name: OURS[name] for name in ("max", "two models", "bag", "idf", "learned table")}
 
 
+@pytest.mark.thinned(5)
 @pytest.mark.parametrize("variant", PADDED)
 def test_a_head_with_more_rows_than_the_tokenizer_has_tokens_gives_the_same_vectors_there(
     st, mlm, other_mlm, tmp_path, json_file, variant
@@ -112,6 +114,7 @@ def their_modules():
     return modules, Router
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize("agg", ["max", "sum"])
 @pytest.mark.parametrize("activation", ["relu", "log1p_relu"])
 def test_what_they_save_gives_the_same_vectors_here(st, mlm, tmp_path, agg, activation):

@@ -84,6 +84,7 @@ def unordered(request):
     return InvertedIndex.from_csr(sparse(1, 20000, 40, request.param), cluster=False, shape=SHAPE)
 
 
+@pytest.mark.thinned(4)
 @pytest.mark.parametrize("n_terms", [1, 2, 6, 25, 43, 500, 3000])
 def test_documents_in_no_order_cost_little_more_than_scoring_all(unordered, n_terms):
     assert_cheap(unordered, queries(n_terms, n_terms), (1, 10, 70, 2000, 20000))

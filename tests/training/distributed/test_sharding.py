@@ -96,6 +96,7 @@ def test_computing_states_again_is_refused_where_no_part_can(tmp_path):
         toy_trainer(tmp_path, gradient_checkpointing=True)
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize("arch", ["bert", "distilbert"])
 def test_states_computed_again_give_the_same_gradient_with_dropout(tmp_path, arch):
     tiny_mlm(tmp_path / "mlm", hidden=16, layers=2, arch=arch)

@@ -72,6 +72,7 @@ def uneven(folder, name, **settings):
     return Trainer(model, InBatchPairwiseNLL(), penalties(1e-4, 1e-4), UnevenExamples(16), **(chosen | settings))
 
 
+@pytest.mark.slow
 def test_layers_are_spread_each_by_itself_and_train_as_whole_ones(tmp_path):
     tiny_mlm(tmp_path / "mlm", hidden=16, layers=3)
     run_well("-c", WORKER, tmp_path)

@@ -33,6 +33,7 @@ def composed(kind, name):
     return instantiate(configure("train", overrides, {"SPLADE_CONFIG_NAME": config}).loss)
 
 
+@pytest.mark.thinned(4)
 @pytest.mark.parametrize(("kind", "name"), LOSSES, ids=lambda value: str(value))
 def test_a_loss_of_the_catalog_is_composed_and_falls_in_twenty_steps(kind, name, tmp_path):
     trainer = toy_trainer(

@@ -124,6 +124,7 @@ def test_both_passes_of_a_micro_batch_meet_the_same_dropout():
     assert not torch.equal(first[0], first[2])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arch", ["bert", *(pytest.param(arch, marks=pytest.mark.slow) for arch in ("distilbert", "roberta"))]
 )

@@ -80,6 +80,7 @@ def by_plain_autograd(model, batch):
 CUTS = [{}, {"size": 2}, {"size": 1}, {"tokens": 40}, {"size": 3, "tokens": 60}]
 
 
+@pytest.mark.thinned(4)
 @pytest.mark.parametrize("cut", CUTS, ids=str)
 @pytest.mark.parametrize("special", [True, False])
 def test_the_gradient_is_that_of_the_mean_over_hidden_tokens_plus_flops_of_texts_as_they_are(
@@ -249,6 +250,7 @@ def test_an_interrupted_mid_training_ends_with_the_weights_of_one_that_was_not(t
     assert rows(tmp_path / "cut") == rows(tmp_path / "straight")
 
 
+@pytest.mark.slow
 def test_the_loss_falls_and_any_training_starts_from_the_folder(tmp_path, folder, texts):
     trained = trainer(
         tmp_path / "mid", folder, texts, nb_iterations=20, train_batch_size=10, record_frequency=20, lr=3e-3

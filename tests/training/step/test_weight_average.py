@@ -63,6 +63,7 @@ def test_an_interrupted_run_continues_with_the_same_average_bit_for_bit(tmp_path
     assert rows(tmp_path / "run") == rows(tmp_path / "straight")
 
 
+@pytest.mark.slow
 def test_an_interrupt_inside_validation_leaves_the_trained_weights_in_the_checkpoint(tmp_path):
     straight = toy_trainer(tmp_path / "straight", ema_decay=0.9)
     straight.run()
