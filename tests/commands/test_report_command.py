@@ -41,6 +41,7 @@ def of_bm25(splade, kept, tmp_path):  # noqa: F811
     return tmp_path
 
 
+@pytest.mark.slow
 def test_out_dir_leads_to_training_index_texts_terms_and_expected_values(of_bm25, splade):  # noqa: F811
     splade(
         "report", "config.out_dir=exp/out", "config.checkpoint_dir=exp/checkpoint", "report.expected=[bm25-toy*]",

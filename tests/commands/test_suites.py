@@ -104,6 +104,7 @@ def test_part_by_part_the_average_comes_with_the_last_part(suite, tmp_path):
     assert "CQADupStack" not in told(tmp_path)["averages"]
 
 
+@pytest.mark.slow
 def test_nanobeir_runs_from_both_of_its_layouts(suite, tmp_path):
     pytest.importorskip("pyarrow")
     for number, (name, folder) in enumerate(NANO.items()):

@@ -78,6 +78,7 @@ def test_the_command_of_a_page_goes_all_the_way(page, folder, ran):
     assert "mrr_10" in (place / "experiments" / folder / "out/TOY/perf.json").read_text()
 
 
+@pytest.mark.slow
 def test_start_ends_with_titles_of_ones_own_documents(ran):
     of_run, of_library = (told.out for told in ran("docs/start.md")[1][-2:])
     assert re.match(r"q1 \[.*\]\nq2 \[.*\]\n", of_run)

@@ -303,12 +303,14 @@ def test_a_missing_or_wrong_token_is_told_and_never_shown(hub, push, pull, monke
     assert "hf_wrong" not in str(wrong.value)
 
 
+@pytest.mark.slow
 def test_no_bars_are_drawn_into_a_log(hub, push, pull, tmp_path, capsys):
     push()
     pull(f"config.checkpoint_dir={tmp_path}/pulled")
     assert "%|" not in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_token_file_is_read_and_the_token_is_written_nowhere(hub, push, pull, monkeypatch, tmp_path, caplog, capsys):
     monkeypatch.delenv("HF_TOKEN")
     (tmp_path / "secret").write_text(f"{TOKEN}\n")

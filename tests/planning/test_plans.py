@@ -48,6 +48,7 @@ def sample(vectors):
     return Sample(vectors, [""] * len(vectors.ids), None, [f"t{term}" for term in range(vectors.vocab_size)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("weights", "of_a_weight"), [("float32", 4), pytest.param("uint8", 1, marks=pytest.mark.slow)])
 def test_an_index_of_twenty_times_the_sample_has_the_bytes_that_were_foreseen(weights, of_a_weight):
     large = documents(20_000)

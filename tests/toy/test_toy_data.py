@@ -32,6 +32,7 @@ def questions() -> dict[str, dict[str, str]]:
     return {split: dict(read(f"queries/{split}/raw.tsv")) for split in SPLITS}
 
 
+@pytest.mark.slow
 def test_every_derived_file_is_what_the_script_makes_from_the_source(script, tmp_path):
     script["main"](["--output", str(tmp_path)])
     made = {file.relative_to(tmp_path) for file in tmp_path.rglob("*") if file.is_file()}

@@ -271,6 +271,7 @@ def test_a_lambda_of_zero_trains_as_no_penalty_does(tmp_path):
     assert same(*ends)
 
 
+@pytest.mark.slow
 def test_penalties_make_vectors_sparser(tmp_path):
     ends = []
     for name, strength in (("free", 0.0), ("held", 0.5)):

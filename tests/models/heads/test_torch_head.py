@@ -136,6 +136,7 @@ def test_a_group_has_a_bounded_number_of_tokens(monkeypatch):
     assert [len(group.rows) for group in groups] == [100, 60, 60, 60, 20]
 
 
+@pytest.mark.slow
 def test_torch_compile_knows_the_shapes_of_the_operator():
     inputs = (
         *(part.detach().requires_grad_() for part in case()),

@@ -31,6 +31,7 @@ def test_the_model_has_the_averages_inside_the_block_and_its_own_weights_after_i
     assert same(dict(model.named_parameters()), own)
 
 
+@pytest.mark.slow
 def test_the_saved_model_is_the_average_and_the_training_goes_on_with_the_weights(tmp_path):
     quiet = {"monitoring_ckpt": None, "validation_loss_examples": 0}
     plain, averaged = (toy_trainer(tmp_path / str(decay), ema_decay=decay, **quiet) for decay in (0.0, 0.9))
