@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 from tests import quick
 
 ROOT = Path(__file__).parents[1]
+FIRST = ("training", "commands", "docs", "hub", "models", "engines", "rerank")  # folders whose files take long
 PATIENCE = 1000.0  # seconds that a test waits for another process: a safety net, no outcome depends on it
 
 # Before transformers is imported: where a name is no folder, a test needs no hub to say so, nor its retries.
@@ -31,7 +32,13 @@ settings.load_profile("any machine")
 
 @pytest.hookimpl(tryfirst=True)  # before those that are slow are left out
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as slow all cases of a test that is ``thinned(n)``, but for the first and every n-th after it."""
+    """Mark as slow all cases of a test that is ``thinned(n)``, but for the first and every n-th after it.
+
+    Folders with long files come first, so that no worker ends with one while the other has nothing left.
+    """
+    items.sort(
+        key=lambda item: next((n for n, name in enumerate(FIRST) if f"tests/{name}/" in item.nodeid), len(FIRST))
+    )
     seen: dict[str, int] = {}
     for item in items:
         mark = item.get_closest_marker("thinned")

@@ -203,6 +203,7 @@ SETTINGS = {
 }
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize(("setting", "words"), SETTINGS.items(), ids=SETTINGS)
 def test_an_unusable_setting_of_retrieval_is_refused(setting, words, refused, index, bad):
     assert words in refused("retrieve", *RETRIEVE, setting)

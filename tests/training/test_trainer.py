@@ -79,6 +79,7 @@ def test_training_learns_and_says_how_it_went(tmp_path):
     assert f"best validation_loss {summary.best_score:.4f}" in summary.in_words()
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize("how", sampled([press_ctrl_c, raise_interrupt]), ids=["signal", "raised"])
 @pytest.mark.parametrize("at", [4 * 7 + 2, 4 * 8], ids=["inside a step", "at the start of a step"])
 def test_an_interrupted_run_continues_to_the_same_end_bit_for_bit(tmp_path, straight, how, at):
@@ -140,6 +141,7 @@ def test_a_failure_keeps_the_last_checkpoint_and_resumes_from_it(tmp_path, strai
     assert_same_end(trainer, straight)
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize("cut", sampled([{"micro_batch_tokens": 30}, {"micro_batch_size": 1}]), ids=str)
 def test_training_in_micro_batches_is_the_same_training_with_dropout_too(tmp_path, cut):
     ends = []

@@ -301,6 +301,7 @@ QUERY_SIDES = {
 }
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("kind", sampled(QUERY_SIDES, "weights of an encoder"))
 def test_micro_batches_do_not_change_the_gradient_of_any_query_side(kind, tmp_path):
     folder = tiny_mlm(tmp_path, layers=1)
