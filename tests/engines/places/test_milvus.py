@@ -130,3 +130,28 @@ def test_no_server_is_told_in_words(tmp_path):
 def test_settings_out_of_range_are_refused_before_anything_is_connected(settings, told, tmp_path):
     with pytest.raises((ValueError, InputError), match=told):
         Milvus(tmp_path, **settings)
+
+
+def test_an_embedded_server_that_does_not_answer_is_started_again(tmp_path, monkeypatch):
+    needs("pymilvus", "milvus_lite")
+    import pymilvus
+
+    begun, failing = [], [2]
+    client = pymilvus.MilvusClient
+
+    def slow(address, **named):
+        begun.append(address)
+        failing[0] -= 1
+        if failing[0] >= 0:
+            raise pymilvus.MilvusException(message="Fail connecting to server on 127.0.0.1:1")
+        return client(address, **named)
+
+    slow.create_schema, slow.prepare_index_params = client.create_schema, client.prepare_index_params
+    monkeypatch.setattr(pymilvus, "MilvusClient", slow)
+    assert Milvus(tmp_path / "first").places() == []  # nothing is there, and nothing is started
+    check_rankings(lambda folder: Milvus(folder), sample_for("sparse"), tmp_path / "folder")
+    assert len(begun) == 3
+    failing[0] = 9
+    with pytest.raises(InputError, match="connecting failed"):
+        Milvus(tmp_path / "second").build(sample_for("sparse").as_documents())
+    assert len(begun) == 6

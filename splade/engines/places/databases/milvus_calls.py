@@ -18,6 +18,7 @@ LOGGERS = ("milvus_lite.server_manager", "milvus_lite.adapter.grpc.servicer", "g
 CHATTY = ("milvus_lite", "faiss")  # which tell of each start and stop
 RETRIES = Retries(attempts=5)  # on top of the client's own, which go on until a call's time is over
 FIRST = 10.0  # seconds to connect
+STARTS = 3  # of an embedded server
 
 _EMBEDDED: "weakref.WeakValueDictionary[str, Connection]" = weakref.WeakValueDictionary()
 
@@ -49,18 +50,26 @@ class Connection:
         if self.is_embedded:
             package("milvus_lite", "milvus")
         self.client_version = f"pymilvus {self.module.__version__}"
-        heard, *_ = [hear(name) for name in LOGGERS]
-        heard.last = ""
-        try:
-            self.client = self.module.MilvusClient(self.address, token=token or "", timeout=min(timeout, FIRST))
-        except self._errors() as error:
-            raise InputError(self._in_words(error, "connecting", heard.last)) from error
+        self.client = self._client(token or "", min(timeout, FIRST))
         if self.is_embedded:
             weakref.finalize(self, _end, self.client, self.address)
         self.version = str(self.call("get_server_version"))
         self.is_lite = self.version.startswith("milvus_lite")
         numbers = re.findall(r"\d+", self.version)[:2]
         self.release = tuple(map(int, numbers)) if len(numbers) == 2 else (0, 0)
+
+    def _client(self, token: str, timeout: float) -> Any:
+        """A client; an embedded server that does not answer in time, on a busy machine, is started again."""
+        heard, *_ = [hear(name) for name in LOGGERS]
+        for attempt in range(1, STARTS + 1):
+            heard.last = ""
+            try:
+                return self.module.MilvusClient(self.address, token=token, timeout=timeout)
+            except self._errors() as error:
+                if not self.is_embedded or heard.last or attempt == STARTS:
+                    raise InputError(self._in_words(error, "connecting", heard.last)) from error
+                _release(self.address)
+        raise AssertionError("unreachable: the last attempt returns or raises")
 
     def call(self, name: str, *arguments: Any, **named: Any) -> Any:
         """The answer of a method of the client, called again while the server is busy; InputError where it fails."""
@@ -110,7 +119,11 @@ def _message(error: Exception) -> str:
 
 
 def _end(client: Any, path: str) -> None:
+    client.close()
+    _release(path)
+
+
+def _release(path: str) -> None:
     from milvus_lite.server_manager import server_manager_instance
 
-    client.close()
     server_manager_instance.release_server(path)
