@@ -29,6 +29,7 @@ def warm(share: int) -> None:
         kept = {"prune_top_terms": 3, "prune_mass": 0.9, "prune_term_quantile": 0.1}
         index = InvertedIndex.from_csr(batch, weights="uint8", cluster=True, **kept)
         strategies = ("auto",)
+        index.vectors([0, 1])
         with tempfile.TemporaryDirectory() as folder:
             change(Path(folder) / "index", batch)
     for strategy in strategies:
