@@ -44,10 +44,10 @@ def clocks(source: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(TESTS)))
-def test_a_test_waits_for_events_and_reads_no_clock(path):
-    assert clocks(path.read_text()) == [], (
-        f"{path}: drive it by an event (see tests/cutting.py, tests/encoding/conftest)"
+def test_tests_wait_for_events_and_read_no_clock():
+    found = {str(path.relative_to(TESTS)): clocks(path.read_text()) for path in FILES}
+    assert {path: uses for path, uses in found.items() if uses} == {}, (
+        "drive them by events (see tests/cutting.py, tests/encoding/conftest)"
     )
 
 

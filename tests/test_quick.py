@@ -19,6 +19,7 @@ CASES = [
 ]
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize(("name", "overrides"), CASES)
 def test_a_config_composed_again_is_what_hydra_composes(name, overrides):
     for _ in range(2):  # the second one from what was kept

@@ -61,6 +61,7 @@ def test_published_flops_weights(name, lambda_q, lambda_d, steps):
     assert (flops.lambda_q, flops.lambda_d, flops.T) == (lambda_q, lambda_d, steps)
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize(
     ("name", "l1_q", "flops_d", "steps"),
     [

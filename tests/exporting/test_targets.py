@@ -50,11 +50,13 @@ def matrices(seed, whole=False):
     return found
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize("name", TARGETS)
 def test_the_contract_is_kept(tmp_path, name):
     conformance.check_export_target(TARGETS[name], tmp_path)
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize("name", TARGETS)
 def test_scores_of_what_is_kept_are_ours_within_the_stated_loss(tmp_path, name):
     target = TARGETS[name]

@@ -75,6 +75,7 @@ def make(folders):
     return get
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize("name", MAKERS)
 def test_every_pair_has_one_finite_score_in_the_order_given(make, name):
     reranker = make(name)
@@ -85,6 +86,7 @@ def test_every_pair_has_one_finite_score_in_the_order_given(make, name):
     torch.testing.assert_close(reranker.score(PAIRS[::-1]), scores.flip(0), atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize("name", MAKERS)
 def test_scores_do_not_depend_on_the_batch_or_on_padding(make, name):
     reranker = make(name)
@@ -106,6 +108,7 @@ def test_no_pairs_give_no_scores(make, name):
     assert make(name).score([]).shape == (0,)
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize("name", MAKERS)
 def test_a_saved_reranker_comes_back_the_same(make, name, tmp_path):
     reranker = make(name)

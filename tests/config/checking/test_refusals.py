@@ -86,6 +86,7 @@ def test_a_value_that_nothing_reads_passes_where_it_says_what_happens_anyway():
     assert "init_dict.lexical_type" in refusal("init_dict.lexical_type=both")
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize(
     ("overrides", "told"),
     [

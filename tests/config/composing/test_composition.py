@@ -9,6 +9,7 @@ from splade.data import read_scores, write_scores
 from tests.config.support import configured
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize(
     ("override", "address", "value"),
     [
@@ -68,6 +69,7 @@ def test_a_config_file_that_turns_hf_training_off_trains_in_steps(value, tmp_pat
     assert cfg.loss._target_ == "splade.losses.InBatchPairwiseNLL"
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize(
     ("name", "overrides", "with_teacher"),
     [

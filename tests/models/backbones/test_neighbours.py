@@ -118,6 +118,7 @@ def test_trying_a_model_leaves_the_random_numbers_as_they_are(tmp_path):
     assert torch.rand(3).equal(expected)
 
 
+@pytest.mark.thinned(4)
 @pytest.mark.parametrize("kind", [kind for kind in LAYOUTS if kind in transformers.CONFIG_MAPPING])
 def test_no_architecture_of_the_table_lets_padding_into_a_state(kind, monkeypatch):
     config = transformers.AutoConfig.for_model(

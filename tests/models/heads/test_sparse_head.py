@@ -22,6 +22,7 @@ def dense(rows, width):
     return matrix
 
 
+@pytest.mark.thinned(4)
 @pytest.mark.parametrize("agg", POOLINGS)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("bias", [None, -1.0, 100.0, -100.0])

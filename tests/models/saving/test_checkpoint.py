@@ -158,6 +158,7 @@ def test_a_damaged_description_is_refused_with_file_and_line(mlm, tmp_path):
         load_retriever(tmp_path / "model")
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize(
     ("kind", "options", "reason"),
     [

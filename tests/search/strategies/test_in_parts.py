@@ -46,6 +46,7 @@ def test_an_index_in_parts_is_searched_as_one_without_the_deleted(
         np.testing.assert_array_equal(found[1], expected[1])
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_merging_changes_no_ranking(tmp_path, strategy):
     parts = [to_dense(random_batch(seed, 300, 40).rows, 40) for seed in range(2)]

@@ -149,6 +149,7 @@ def by_plain_autograd_loss(batch):
     return torch.nn.functional.cross_entropy(logits, torch.arange(len(batch))).item()
 
 
+@pytest.mark.thinned(4)
 @pytest.mark.parametrize("make", [InBatchPairwiseNLL, lambda: Contrastive(in_batch=True)])
 @pytest.mark.parametrize("cut", CUTS[2:6], ids=str)
 def test_micro_batches_do_not_change_the_gradient_of_a_batch_with_answers(cut, make):

@@ -74,6 +74,7 @@ CUTS = [{}, *({"micro_batch_size": size} for size in (8, 4, 3, 1)), *({"tokens":
 CUTS.append({"micro_batch_size": 3, "tokens": 40})
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("cut", CUTS, ids=str)
 def test_micro_batches_do_not_change_the_gradient(cut):
     batch = examples()
@@ -82,6 +83,7 @@ def test_micro_batches_do_not_change_the_gradient(cut):
     assert outcome.logged["total"] == pytest.approx(gradients(batch)[1].logged["total"], rel=1e-6)
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("cut", CUTS, ids=str)
 def test_micro_batches_do_not_change_the_gradient_of_a_model_with_dropout(cut):
     batch = examples(n_documents=3)
