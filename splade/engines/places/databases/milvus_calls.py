@@ -1,5 +1,6 @@
 """A client of Milvus whose calls come through, or fail in words; and milvus-lite behind it, as long as it is used."""
 
+import gc
 import logging
 import re
 import weakref
@@ -30,6 +31,7 @@ def connected(address: str | Path, token: str | None, timeout: float) -> "Connec
     key = str(address.resolve())
     there = _EMBEDDED.get(key)
     if there is None:
+        gc.collect()  # databases that nobody uses any more are closed now, and not while the next one starts
         address.parent.mkdir(parents=True, exist_ok=True)
         there = _EMBEDDED[key] = Connection(address, None, timeout)
     return there
