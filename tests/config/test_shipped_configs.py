@@ -25,6 +25,7 @@ def test_every_config_says_what_it_reproduces_and_how_it_is_launched(name):
     assert "Published" in comments or "No published figure" in comments
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("group", sampled(Groups([conf_dir()]).names(), "loss", "engine", "retrieve_evaluate"))
 def test_every_option_of_every_group_composes(group):
     for option in Groups([conf_dir()]).options(group):

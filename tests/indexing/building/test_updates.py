@@ -97,6 +97,7 @@ def test_a_merged_index_has_the_bytes_of_one_built_from_what_is_left(tmp_path, d
     assert content(tmp_path / "index") == content(tmp_path / "straight")
 
 
+@pytest.mark.slow
 def test_merged_weights_of_eight_bits_stay_within_half_a_step_or_become_the_smallest(tmp_path):
     first, second, _ = parts(3)
     InvertedIndex.from_csr(first, weights="uint8").save(tmp_path / "index")

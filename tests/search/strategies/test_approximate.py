@@ -26,6 +26,7 @@ def index():
     return InvertedIndex.from_csr(topical(1, N, 30), cluster=True, shape=Shape(9, 6))
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize(("recall", "n_terms"), sampled([(0.99, 20), (0.99, 5), (0.9, 20), (0.9, 5)]))
 def test_recall_is_what_was_asked_on_other_queries(index, recall, n_terms):
     queries = topical(2, 200, n_terms)
@@ -104,6 +105,7 @@ def test_small_collections_are_searched_exactly():
     assert (found[0] == exact[0]).all()
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize("recall", sampled([0.99, 0.9]))
 def test_what_a_stored_calibration_promises_holds_on_other_queries(tmp_path, recall):
     builder = IndexBuilder(tmp_path / "index", V, cluster=True, shape=Shape(9, 6))
