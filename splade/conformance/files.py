@@ -71,7 +71,7 @@ def check_export_target(target: ExportTarget, folder: str | Path) -> None:
 
 
 def _check_reading(target: FileTarget, folder: Path, what: str) -> None:
-    """What is read back is exactly what the target says that its engine keeps."""
+    """AssertionError unless what is read back is exactly what the target says that its engine keeps."""
     side = what.removesuffix("s").replace("querie", "query")
     read = target.read_documents if side == "document" else target.read_queries
     written, found = Tally(target, side), Tally(target, side)

@@ -12,7 +12,7 @@ from splade.files.strict_json import JsonError, parse_json
 
 
 class Layout(NamedTuple):
-    """How lines are put into files; each target takes these two as arguments.
+    """The division of lines into files; each target takes these two as arguments.
 
     ``shard_docs`` is the number of documents in a file, null for one file of all. Each file is packed where ``gzip``
     is set. InputError for a number below 1, by `checked`.

@@ -24,7 +24,7 @@ class Reference(NamedTuple):
 
 
 class Known:
-    """What several looks at one config share: its unresolved values, and what its texts refer to, by address."""
+    """The unresolved values of one config, and what its texts refer to, by address: shared by all checks of it."""
 
     def __init__(self) -> None:
         self.raw: Any = None

@@ -77,7 +77,7 @@ def forget(folder: Path) -> None:
 
 
 class Ledger:
-    """How far a build has come: ids, terms and counts of what its place has for certain.
+    """The progress of a build: ids, terms and counts of what its place has for certain.
 
     ``key`` names documents and settings; what an earlier build of the same key has noted is taken up. Memory: the ids
     and terms of all documents.

@@ -58,7 +58,7 @@ class Store(Protocol):
         """The number of documents with terms that are there; None where there is no such place."""
 
     def about(self, place: str) -> dict[str, Any] | None:
-        """What `create` was given; None where the system cannot keep it."""
+        """Return what `create` was given; None where the system cannot keep it."""
 
     def drop(self, place: str) -> None:
         """Remove a place; nothing where there is none."""

@@ -74,7 +74,7 @@ class Impacts:
         return batch._replace(rows=keep_entries(rows, whole > 0))
 
     def told(self) -> str:
-        """How weights are quantised, in words."""
+        """Tell in words how weights are quantised."""
         by = f" (the largest weight gets {2**self.bits - 1})" if self.bits and self.given is None else ""
         return f"rint(weight x factor), factors {self.document:g} for documents{by}, {self.query:g} for queries"
 

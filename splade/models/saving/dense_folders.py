@@ -70,7 +70,7 @@ def read_dense(folder: Path) -> tuple[dict[str, Any], str]:
 
 
 def _comparison(folder: Path, config: dict[str, Any], *, has_module: bool) -> tuple[bool, str]:
-    """Whether vectors have unit length, for the inner product to be what the folder compares by; and a remark."""
+    """Tell whether vectors have unit length, so that inner products are what the folder compares by; and a remark."""
     name = config.get("similarity_fn_name")
     if name not in (None, "cosine", "dot"):
         raise InputError(

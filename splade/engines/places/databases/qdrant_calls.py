@@ -93,7 +93,7 @@ class Client:
 
 
 def _told(error: Any) -> str:
-    """What the server says is wrong."""
+    """The server's own words about what is wrong."""
     try:
         return str(json.loads(error.content)["status"]["error"])[:500]
     except (AttributeError, KeyError, TypeError, ValueError):

@@ -26,7 +26,7 @@ class Settings(NamedTuple):
     timeout: float
 
     def identity(self) -> dict[str, Any]:
-        """What decides how vectors are stored."""
+        """Return the settings that decide how vectors are stored."""
         return {
             "on_disk": self.on_disk,
             "datatype": self.datatype,
@@ -58,5 +58,5 @@ def settings_of(
 
 
 def quantization(datatype: str) -> str:
-    """What a data type does to weights, in words."""
+    """Tell in words what a data type does to weights."""
     return DATATYPES[datatype]

@@ -128,7 +128,7 @@ class BatchStore:
         return sum(map(_size, (folder / PARTS).glob("*.npz"))) if (folder / ABOUT).is_file() else None
 
     def about(self, place: str) -> dict[str, Any] | None:
-        """What `create` was given."""
+        """Return what `create` was given."""
         path = self.folder / place / ABOUT
         return dict(read_json(path)) if path.is_file() else None
 

@@ -51,7 +51,7 @@ class Refused(InputError):
 
 
 class Access(NamedTuple):
-    """Who one is, as a header; and whom to believe to be the server. None of it is printed."""
+    """The user as a header, and the certificates of servers to believe. None of it is printed."""
 
     header: str | None = None
     ca_file: str | None = None

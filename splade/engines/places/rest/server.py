@@ -99,7 +99,7 @@ class Server:
         return None if answer.status == 404 else int(answer.body["count"])
 
     def about(self, place: str) -> dict[str, Any] | None:
-        """What the mapping's ``_meta`` keeps."""
+        """Return what the mapping's ``_meta`` keeps."""
         mappings = self._mappings(place)
         return None if mappings is None else dict(mappings.get("_meta", {}).get("splade", {}))
 
