@@ -44,6 +44,7 @@ def figures(folder):
     return {row["name"]: row for row in read_json(folder / "out" / "plan.json")["figures"]}
 
 
+@pytest.mark.slow
 def test_a_model_and_texts_give_a_table_for_three_sizes_and_every_target(place, splade, capsys):
     own = "+catalog.export.mine=own_sizes.TenBytes"
     splade("plan", *MODEL, "data.COLLECTION_PATH=long", *SMALL, own, "plan.workers=8", cwd=place)

@@ -31,7 +31,7 @@ OFTEN = {
 """Every GPU, every type and both poolings at least once; the other cases compile when there is time."""
 
 
-@pytest.mark.thinned(2)
+@pytest.mark.thinned(4)
 @pytest.mark.parametrize(
     ("capability", "kind", "agg", "way"),
     [pytest.param(*case, marks=[pytest.mark.slow] * (case not in OFTEN)) for case in CASES],
