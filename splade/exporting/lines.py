@@ -63,7 +63,7 @@ class Layout(NamedTuple):
         and nothing is made of them.
         """
         n_texts, coming = 0, iter(texts)
-        for number in range(2**31):
+        for number in count():
             first = next(coming, None)
             if first is None and number:
                 break

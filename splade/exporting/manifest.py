@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from splade.files import InputError, read_json
+from splade.files import InputError, digest_of, read_json
 
 MANIFEST, TERMS = "export.json", "terms.txt"
 MAGIC, FORMAT_VERSION = "splade export", 1
@@ -40,11 +40,7 @@ def files_in(folder: Path, above: Path | None = None) -> dict[str, dict[str, Any
 
 def described(path: Path) -> dict[str, Any]:
     """Size and SHA-256 of a file."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while octets := stream.read(1 << 20):
-            digest.update(octets)
-    return {"bytes": path.stat().st_size, "sha256": digest.hexdigest()}
+    return {"bytes": path.stat().st_size, "sha256": digest_of(path, hashlib.sha256())}
 
 
 def all_files(manifest: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from splade.engines.protocol import slice_of
 from splade.exporting.target import Documents, FileTarget, Written
 from splade.files import InputError, whole_file
 from splade.kernels.sparse import concatenate
@@ -74,20 +75,13 @@ def pieces(batches: Iterable[SparseBatch], size: int) -> Iterator[list[SparseBat
     for whole in batches:
         batch = whole
         while len(batch.ids) >= room:
-            yield [*held, _part(batch, 0, room)]
-            batch, held, room = _part(batch, room, len(batch.ids)), [], size
+            yield [*held, slice_of(batch, 0, room)]
+            batch, held, room = slice_of(batch, room, len(batch.ids)), [], size
         if batch.ids:
             held.append(batch)
             room -= len(batch.ids)
     if held:
         yield held
-
-
-def _part(batch: SparseBatch, start: int, stop: int) -> SparseBatch:
-    offsets = batch.rows.offsets
-    own = slice(offsets[start], offsets[stop])
-    rows = SparseRows(offsets[start : stop + 1] - offsets[start], batch.rows.columns[own], batch.rows.weights[own])
-    return SparseBatch(batch.ids[start:stop], rows, batch.vocab_size)
 
 
 def _save(path: Path, held: list[SparseBatch], width: int, resuming: bool = False) -> Written:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from splade.kernels.sparse import keep_entries
 from splade.records import SparseBatch
 
 Documents = Iterable[tuple[SparseBatch, Sequence[str]]]
@@ -105,7 +106,4 @@ class FileTarget:
 def kept_rows(target: FileTarget, side: str, batch: SparseBatch) -> SparseBatch:
     """``batch`` as the engine of ``target`` has it: weights changed, terms left out."""
     weights = np.asarray(target.kept_weights(side, batch), np.float32)
-    there = weights > 0
-    ends = np.concatenate([[0], np.cumsum(there)])[batch.rows.offsets].astype(np.int64)
-    rows = batch.rows._replace(offsets=ends, columns=batch.rows.columns[there], weights=weights[there])
-    return batch._replace(rows=rows)
+    return batch._replace(rows=keep_entries(batch.rows._replace(weights=weights), weights > 0))

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from splade.exporting.target import Documents, FileTarget, kept_rows
+from splade.exporting.target import FileTarget, kept_rows
 from splade.kernels.sparse import from_csr
 from splade.records import SparseBatch
 
@@ -24,13 +24,6 @@ class Vector(NamedTuple):
     columns: NDArray[np.int32]
     weights: NDArray[np.float32]
     text: str = ""
-
-
-def document_vectors(target: FileTarget, documents: Documents) -> Iterator[Vector]:
-    """The documents one by one, as the engine of ``target`` keeps them."""
-    for batch, texts in documents:
-        for vector, text in zip(vectors(kept_rows(target, "document", batch)), texts, strict=True):
-            yield vector._replace(text=text)
 
 
 def query_vectors(target: FileTarget, queries: Iterable[SparseBatch]) -> Iterator[Vector]:

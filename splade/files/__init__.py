@@ -238,6 +238,14 @@ def read_json(path: str | Path) -> Any:
         raise InputError.at(path, error.line, str(error)) from error
 
 
+def digest_of(path: str | Path, digest: Any) -> str:
+    """The hexadecimal digits of ``digest``, an object of hashlib, after the bytes of a file, read in pieces."""
+    with Path(path).open("rb") as stream:
+        while octets := stream.read(1 << 20):
+            digest.update(octets)
+    return str(digest.hexdigest())
+
+
 @contextmanager
 def naming(path: str | Path) -> Iterator[None]:
     """Have the operating system's refusals name ``path``, rather than a temporary sibling or nothing.

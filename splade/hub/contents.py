@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from splade.engines.folders import engines_in
-from splade.files import PART, InputError, read_json
+from splade.files import PART, InputError, digest_of, read_json
 
 Kind = Literal["model", "index"]
 REPO_TYPES: dict[Kind, str] = {"model": "model", "index": "dataset"}
@@ -20,7 +20,6 @@ FORMAT_VERSION = 1
 MODEL_FILES = ("splade.json", "modules.json", "config.json")
 """A folder with one of these is a model's."""
 RERANKER = "reranker.json"
-BLOCK = 1 << 20
 
 
 class Entry(NamedTuple):
@@ -110,17 +109,10 @@ def read_manifest(path: Path) -> Manifest:
 
 def sha256_of(path: Path) -> str:
     """The SHA-256 of a file, in hexadecimal digits."""
-    return _digest(hashlib.sha256(), path)
+    return digest_of(path, hashlib.sha256())
 
 
 def blob_of(path: Path) -> str:
     """The name that git has for a file of these bytes: SHA-1 of a header and the bytes, in hexadecimal digits."""
     digest = hashlib.sha1(f"blob {path.stat().st_size}\0".encode(), usedforsecurity=False)
-    return _digest(digest, path)
-
-
-def _digest(digest: Any, path: Path) -> str:
-    with path.open("rb") as stream:
-        while octets := stream.read(BLOCK):
-            digest.update(octets)
-    return str(digest.hexdigest())
+    return digest_of(path, digest)

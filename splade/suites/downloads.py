@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from splade.data.text_files.sources import downloading, downloads_allowed, is_of_requests
-from splade.files import PART, InputError
+from splade.files import PART, InputError, digest_of
 from splade.progress import progress
 
 logger = logging.getLogger(__name__)
@@ -130,11 +130,7 @@ def _is_there(archive: Archive, source: str) -> bool:
 
 
 def _md5(path: Path) -> str:
-    found = hashlib.md5(usedforsecurity=False)
-    with path.open("rb") as stream:
-        while octets := stream.read(BLOCK):
-            found.update(octets)
-    return found.hexdigest()
+    return digest_of(path, hashlib.md5(usedforsecurity=False))
 
 
 def _size(path: Path) -> int:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from splade.engines.places.ledger import STATE, Ledger, State, forget, places_noted, read_contents, read_state
 from splade.engines.places.store import Found, Searching, Store
@@ -20,7 +19,7 @@ from splade.engines.protocol import Documents, Kind, Queries, refuse_other_kind,
 from splade.files import InputError
 from splade.indexing import Vocabulary
 from splade.indexing.index.statistics import expected_flops
-from splade.kernels.sparse import slice_rows
+from splade.kernels.sparse import slice_rows, take_rows
 from splade.locks import Lock
 from splade.records import Ranking, SparseBatch, SparseRows
 
@@ -266,7 +265,7 @@ class OpenedKept:
         asking, limit = np.flatnonzero(np.diff(rows.offsets)).tolist(), self._capped(k + 1)
         while asking:
             again = []
-            found = self.searching.search(rows_of(rows, asking), limit)
+            found = self.searching.search(take_rows(rows, np.array(asking)), limit)
             for row, one in zip(asking, found, strict=True):
                 if limit > k and len(one.scores) >= limit > 0 and one.scores[k - 1] == one.scores[-1]:
                     again.append(row)
@@ -322,11 +321,3 @@ def in_order(found: Found, k: int) -> Found:
     """The best ``k`` of an answer: by score, ties by number."""
     order = np.lexsort((found.numbers, -found.scores.astype(np.float64)))[:k]
     return Found(found.numbers[order], found.scores[order])
-
-
-def rows_of(rows: SparseRows, numbers: list[int]) -> SparseRows:
-    """The rows with these numbers."""
-    sizes = np.diff(rows.offsets)[numbers]
-    offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    entries: NDArray[np.int64] = np.repeat(rows.offsets[:-1][numbers] - offsets[:-1], sizes) + np.arange(offsets[-1])
-    return SparseRows(offsets, rows.columns[entries], rows.weights[entries])

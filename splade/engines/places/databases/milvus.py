@@ -22,7 +22,6 @@ CONSISTENCY = ("Strong", "Session", "Bounded", "Eventually")
 NUMBER, ID, VECTOR = "number", "id", "vector"
 MOST = 16_384  # documents that Milvus returns for a query
 LONGEST = 65_535  # bytes of an id in a VARCHAR field
-NOT_LOADED, NO_INDEX = 101, 700
 
 
 class Settings(NamedTuple):
