@@ -1,6 +1,6 @@
 """Files for OpenSearch and Elasticsearch: an index's body, bulk lines, and searches; those that the engines send."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +13,15 @@ from splade.exporting.lines import Layout, parse_line
 from splade.exporting.servers.vector_lines import (
     Count,
     Numbered,
+    ServerFiles,
     check_weight,
     kept_entry,
     parsed,
-    read_query_lines,
+    refuse_long_ids,
     steps_for_queries,
-    write_query_lines,
 )
-from splade.exporting.target import Documents, FileTarget, Observed, Written
-from splade.exporting.vectors import Entry, Vector, batches
+from splade.exporting.target import Documents, Observed, Written
+from splade.exporting.vectors import Entry, Vector
 from splade.files import InputError, read_json, write_json
 from splade.records import SparseBatch, SparseRows
 
@@ -30,7 +30,7 @@ LONGEST = 32766  # bytes of a keyword that Lucene keeps
 AT_ONCE = 2000  # lines of a request, for half as many documents
 
 
-class Bulk(FileTarget):
+class Bulk(ServerFiles):
     """The `FileTarget` of ``index.json``, ``docs.ndjson`` and ``queries.jsonl``, for a kind of field.
 
     ``index.json`` makes the index. A document's ``_id`` is its number, and ``doc_id`` its id. ``hits`` documents are
@@ -56,39 +56,25 @@ class Bulk(FileTarget):
         write_json(folder / INDEX, index_body(self.form, {}, {"terms": len(words)}, **fields))
         return Written(n_texts, coming.n_empty)
 
-    def write_queries(
-        self,
-        folder: Path,
-        queries: Iterable[SparseBatch],
-        words: Sequence[str],  # noqa: ARG002
-    ) -> Written:
-        """Write ``queries.jsonl`` into ``folder``: a search body for each query that has terms."""
-
-        def search(vector: Vector) -> tuple[dict[str, Any], float]:
-            body, scale = search_body(self.form, _rows(vector), 0, self.hits, (DOC_ID,))
-            return body, scale
-
-        return write_query_lines(folder, queries, search)
+    def search(self, vector: Vector) -> tuple[dict[str, Any], float]:
+        """The search body of a query, as the engine sends it."""
+        body, scale = search_body(self.form, _rows(vector), 0, self.hits, (DOC_ID,))
+        return body, scale
 
     def read_documents(self, folder: Path, words: Sequence[str]) -> Iterator[SparseBatch]:
         """The documents of ``docs.ndjson``; InputError for another index than these documents need."""
         found = read_json(folder / INDEX)["mappings"]["properties"][FIELD]
         if found != self.form.mapping():
             raise InputError(f"{folder / INDEX}: the field {FIELD!r} is not that of these documents. Export again")
-        return batches(self._read(folder, len(words)), len(words))
+        return super().read_documents(folder, words)
 
-    def read_queries(self, folder: Path, words: Sequence[str]) -> Iterator[SparseBatch]:
-        """The queries of ``queries.jsonl``."""
-
-        def read() -> Iterator[Entry]:
-            for path, line, query_id, body, scale in read_query_lines(folder):
-                tokens = {} if body is None else self.tokens(body["query"])
-                columns, weights = parsed(path, line, tokens, len(words))
-                if (weights > LARGEST_QUERY).any():
-                    raise InputError.at(path, line, f"a weight of {weights.max()}; servers take {LARGEST_QUERY:g}")
-                yield kept_entry(self, "query", query_id, columns, weights / np.float32(scale))
-
-        return batches(read(), len(words))
+    def query_entry(self, path: Path, line: int, query_id: str, body: Any, scale: float, vocab_size: int) -> Entry:
+        """The query of a line; InputError for weights that servers refuse."""
+        tokens = {} if body is None else self.tokens(body["query"])
+        columns, weights = parsed(path, line, tokens, vocab_size)
+        if (weights > LARGEST_QUERY).any():
+            raise InputError.at(path, line, f"a weight of {weights.max()}; servers take {LARGEST_QUERY:g}")
+        return kept_entry(self, "query", query_id, columns, weights / np.float32(scale))
 
     def tokens(self, query: Any) -> dict[str, float]:
         """The weights by token of a query."""
@@ -115,11 +101,10 @@ class Bulk(FileTarget):
 
     def _check(self, batch: SparseBatch) -> None:
         self.form.check(batch)
-        for doc_id in batch.ids:
-            if len(doc_id) > LONGEST // 4 and len(doc_id.encode()) > LONGEST:
-                raise InputError(f"document {doc_id[:50]!r}…: a keyword has at most {LONGEST} bytes")
+        refuse_long_ids(batch, LONGEST, "a keyword has")
 
-    def _read(self, folder: Path, vocab_size: int) -> Iterator[Entry]:
+    def document_entries(self, folder: Path, vocab_size: int) -> Iterator[Entry]:
+        """The documents of ``docs.ndjson``."""
         lines = self.layout.read(folder, "docs", ".ndjson")
         for number, (path, line, text) in enumerate(lines):
             action = parse_line(path, line, text, ("index",))

@@ -1,6 +1,6 @@
 """Files for Milvus: rows of JSON for its bulk import, the bodies of a collection and of searches."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,16 +8,16 @@ from splade.exporting.lines import Layout, json_line, parse_line
 from splade.exporting.servers.vector_lines import (
     Count,
     Numbered,
+    ServerFiles,
     json_vector,
     kept_entry,
     parsed,
-    read_query_lines,
+    refuse_long_ids,
     rounded,
     steps_for_queries,
-    write_query_lines,
 )
-from splade.exporting.target import Documents, FileTarget, Written
-from splade.exporting.vectors import Entry, Vector, batches
+from splade.exporting.target import Documents, Written
+from splade.exporting.vectors import Entry, Vector
 from splade.files import InputError, whole_file, write_json
 from splade.records import SparseBatch
 
@@ -26,7 +26,7 @@ LONGEST = 65_535  # bytes of a VARCHAR
 HEAD, FOOT = '{"rows":[', "]}"
 
 
-class Milvus(FileTarget):
+class Milvus(ServerFiles):
     """The `FileTarget` of ``collection.json``, ``docs.json``, ``left_out.jsonl`` and ``queries.jsonl``.
 
     A row is ``{"id", "doc_id", "vector"}``, ``id`` the number in the collection. Milvus refuses empty vectors: ids of
@@ -62,35 +62,17 @@ class Milvus(FileTarget):
         write_json(folder / COLLECTION, collection_body())
         return Written(n_texts + coming.n_empty, coming.n_empty)
 
-    def write_queries(
-        self,
-        folder: Path,
-        queries: Iterable[SparseBatch],
-        words: Sequence[str],  # noqa: ARG002
-    ) -> Written:
-        """Write ``queries.jsonl`` into ``folder``."""
+    def search(self, vector: Vector) -> tuple[dict[str, Any], float]:
+        """The body of a search by the interface of version 2."""
+        asked = dict(zip(map(str, vector.columns.tolist()), rounded(vector.weights), strict=True))
+        how = {"metricType": "IP", "params": {"drop_ratio_search": 0.0}}
+        body = {"collectionName": "splade", "annsField": "vector", "data": [asked], "limit": self.hits}
+        return body | {"outputFields": ["doc_id"], "searchParams": how}, 1.0
 
-        def search(vector: Vector) -> tuple[dict[str, Any], float]:
-            asked = dict(zip(map(str, vector.columns.tolist()), rounded(vector.weights), strict=True))
-            how = {"metricType": "IP", "params": {"drop_ratio_search": 0.0}}
-            body = {"collectionName": "splade", "annsField": "vector", "data": [asked], "limit": self.hits}
-            return body | {"outputFields": ["doc_id"], "searchParams": how}, 1.0
-
-        return write_query_lines(folder, queries, search)
-
-    def read_documents(self, folder: Path, words: Sequence[str]) -> Iterator[SparseBatch]:
-        """The documents of ``docs.json``."""
-        return batches(self._read(folder, len(words)), len(words))
-
-    def read_queries(self, folder: Path, words: Sequence[str]) -> Iterator[SparseBatch]:
-        """The queries of ``queries.jsonl``."""
-
-        def read() -> Iterator[Entry]:
-            for path, line, query_id, body, _ in read_query_lines(folder):
-                asked = {} if body is None else body["data"][0]
-                yield kept_entry(self, "query", query_id, *parsed(path, line, asked, len(words)))
-
-        return batches(read(), len(words))
+    def query_entry(self, path: Path, line: int, query_id: str, body: Any, scale: float, vocab_size: int) -> Entry:  # noqa: ARG002
+        """The query of a line."""
+        asked = {} if body is None else body["data"][0]
+        return kept_entry(self, "query", query_id, *parsed(path, line, asked, vocab_size))
 
     def about(self) -> dict[str, Any]:
         """Describe the files for the manifest."""
@@ -110,7 +92,8 @@ class Milvus(FileTarget):
             "scores": "ours, but for the order in which float32 numbers are added; exact with drop_ratio_search 0",
         }
 
-    def _read(self, folder: Path, vocab_size: int) -> Iterator[Entry]:
+    def document_entries(self, folder: Path, vocab_size: int) -> Iterator[Entry]:
+        """The documents of ``docs.json``."""
         last = -1
         for path, line, text in self.layout.read(folder, "docs", ".json"):
             if text in (HEAD, FOOT):
@@ -145,6 +128,4 @@ def _rows(documents: Iterator[Numbered]) -> Iterator[str]:
 
 
 def _check(batch: SparseBatch) -> None:
-    for doc_id in batch.ids:
-        if len(doc_id) > LONGEST // 4 and len(doc_id.encode()) > LONGEST:
-            raise InputError(f"document {doc_id[:50]!r}…: Milvus takes ids of at most {LONGEST} bytes")
+    refuse_long_ids(batch, LONGEST, "Milvus takes ids of")

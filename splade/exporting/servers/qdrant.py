@@ -1,6 +1,6 @@
 """Files for Qdrant: points in requests of its REST interface, the bodies of a collection and of searches."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -11,23 +11,21 @@ from splade.exporting.lines import Layout, json_line, parse_line
 from splade.exporting.servers.vector_lines import (
     Count,
     Numbered,
+    ServerFiles,
     check_weight,
     kept_entry,
-    read_query_lines,
     rounded,
     steps_for_queries,
-    write_query_lines,
 )
-from splade.exporting.target import Documents, FileTarget, Written
-from splade.exporting.vectors import Entry, Vector, batches
+from splade.exporting.target import Documents, Written
+from splade.exporting.vectors import Entry, Vector
 from splade.files import InputError, write_json
-from splade.records import SparseBatch
 
 COLLECTION, VECTOR = "collection.json", "splade"
 AT_ONCE = 500  # points of a request; a server takes 32 MB
 
 
-class Qdrant(FileTarget):
+class Qdrant(ServerFiles):
     """The `FileTarget` of ``collection.json``, ``points.ndjson`` and ``queries.jsonl``.
 
     A line of ``points.ndjson`` is the body of a request, with ``batch`` points at most. A point's ``id`` is the number
@@ -55,31 +53,13 @@ class Qdrant(FileTarget):
         write_json(folder / COLLECTION, {"sparse_vectors": {VECTOR: {"index": {"on_disk": False}}}})
         return Written(n_texts, coming.n_empty)
 
-    def write_queries(
-        self,
-        folder: Path,
-        queries: Iterable[SparseBatch],
-        words: Sequence[str],  # noqa: ARG002
-    ) -> Written:
-        """Write ``queries.jsonl`` into ``folder``."""
+    def search(self, vector: Vector) -> tuple[dict[str, Any], float]:
+        """The body of a query request."""
+        return {"query": sparse(vector), "using": VECTOR, "limit": self.hits, "with_payload": True}, 1.0
 
-        def search(vector: Vector) -> tuple[dict[str, Any], float]:
-            return {"query": sparse(vector), "using": VECTOR, "limit": self.hits, "with_payload": True}, 1.0
-
-        return write_query_lines(folder, queries, search)
-
-    def read_documents(self, folder: Path, words: Sequence[str]) -> Iterator[SparseBatch]:
-        """The documents of ``points.ndjson``."""
-        return batches(self._read(folder, len(words)), len(words))
-
-    def read_queries(self, folder: Path, words: Sequence[str]) -> Iterator[SparseBatch]:
-        """The queries of ``queries.jsonl``."""
-
-        def read() -> Iterator[Entry]:
-            for path, line, query_id, body, _ in read_query_lines(folder):
-                yield self._entry("query", path, line, query_id, None if body is None else body["query"], len(words))
-
-        return batches(read(), len(words))
+    def query_entry(self, path: Path, line: int, query_id: str, body: Any, scale: float, vocab_size: int) -> Entry:  # noqa: ARG002
+        """The query of a line."""
+        return self._entry("query", path, line, query_id, None if body is None else body["query"], vocab_size)
 
     def about(self) -> dict[str, Any]:
         """Describe the files for the manifest."""
@@ -104,7 +84,8 @@ class Qdrant(FileTarget):
         vector = {VECTOR: sparse(document.vector)} if len(document.vector.columns) else {}
         return {"id": document.number, "vector": vector, "payload": {"doc_id": document.vector.id}}
 
-    def _read(self, folder: Path, vocab_size: int) -> Iterator[Entry]:
+    def document_entries(self, folder: Path, vocab_size: int) -> Iterator[Entry]:
+        """The documents of ``points.ndjson``."""
         number = 0
         for path, line, text in self.layout.read(folder, "points", ".ndjson"):
             for point in parse_line(path, line, text, ("points",))["points"]:

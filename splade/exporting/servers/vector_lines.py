@@ -1,6 +1,6 @@
 """Vectors in lines of JSON whose keys are term ids: numbered documents out, checked vectors in, and queries."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from splade.engines.places.rest.bodies import json_object
 from splade.exporting.lines import json_line, parse_line
 from splade.exporting.target import Documents, FileTarget, Written
-from splade.exporting.vectors import Entry, Vector, vectors
+from splade.exporting.vectors import Entry, Vector, batches, vectors
 from splade.files import InputError, text_lines, whole_file
 from splade.records import SparseBatch
 
@@ -40,6 +40,61 @@ class Count:
                 self.n_empty += not len(vector.columns)
                 yield Numbered(number, vector)
                 number += 1
+
+
+class ServerFiles(FileTarget):
+    """The `FileTarget` of a server: documents in files of its own form, and ``queries.jsonl``.
+
+    A subclass writes documents, and says how one of them is read, and what a query's search is.
+    """
+
+    def search(self, vector: Vector) -> tuple[dict[str, Any], float]:
+        """The body that searches for a query with terms, and the number that its scores are divided by."""
+        raise NotImplementedError
+
+    def query_entry(self, path: Path, line: int, query_id: str, body: Any, scale: float, vocab_size: int) -> Entry:
+        """The query of a line of ``queries.jsonl``; ``body`` is what `search` gave, None for one without terms."""
+        raise NotImplementedError
+
+    def document_entries(self, folder: Path, vocab_size: int) -> Iterator[Entry]:
+        """The documents of the files in ``folder``; InputError with file and line for what the server refuses."""
+        raise NotImplementedError
+
+    def write_queries(
+        self,
+        folder: Path,
+        queries: Iterable[SparseBatch],
+        words: Sequence[str],  # noqa: ARG002
+    ) -> Written:
+        """Write ``queries.jsonl`` into ``folder``: on each line ``id``, ``search`` (a body) and ``scale``.
+
+        The two are null for a query without terms, which servers refuse: it finds nothing.
+        """
+        n_texts = n_empty = 0
+        with whole_file(folder / QUERIES) as stream:
+            for batch in queries:
+                for vector in vectors(batch):
+                    empty = not len(vector.columns)
+                    body, scale = (None, None) if empty else self.search(vector)
+                    stream.write(json_line({"id": vector.id, "scale": scale, "search": body}) + "\n")
+                    n_texts, n_empty = n_texts + 1, n_empty + empty
+        return Written(n_texts, n_empty)
+
+    def read_documents(self, folder: Path, words: Sequence[str]) -> Iterator[SparseBatch]:
+        """The documents of the files."""
+        return batches(self.document_entries(folder, len(words)), len(words))
+
+    def read_queries(self, folder: Path, words: Sequence[str]) -> Iterator[SparseBatch]:
+        """The queries of ``queries.jsonl``."""
+        lines = read_query_lines(folder)
+        return batches((self.query_entry(*line, vocab_size=len(words)) for line in lines), len(words))
+
+
+def refuse_long_ids(batch: SparseBatch, longest: int, taker: str) -> None:
+    """InputError for an id of more than ``longest`` bytes; ``taker`` takes no longer ones."""
+    for text_id in batch.ids:
+        if len(text_id) > longest // 4 and len(text_id.encode()) > longest:
+            raise InputError(f"document {text_id[:50]!r}…: {taker} at most {longest} bytes")
 
 
 def json_vector(vector: Vector) -> str:
@@ -74,24 +129,6 @@ def kept_entry(target: FileTarget, side: str, text_id: Any, columns: list[int], 
     kept = target.kept(side, weights)
     there = (kept > 0).tolist()
     return str(text_id), [term for term, stays in zip(columns, there, strict=True) if stays], kept[kept > 0].tolist()
-
-
-def write_query_lines(
-    folder: Path, queries: Iterable[SparseBatch], search: Callable[[Vector], tuple[dict[str, Any], float]]
-) -> Written:
-    """Write ``queries.jsonl``: on each line ``id``, ``search`` (a body) and ``scale`` (by which scores are divided).
-
-    The two are null for a query without terms, which servers refuse: it finds nothing.
-    """
-    n_texts = n_empty = 0
-    with whole_file(folder / QUERIES) as stream:
-        for batch in queries:
-            for vector in vectors(batch):
-                empty = not len(vector.columns)
-                body, scale = (None, None) if empty else search(vector)
-                stream.write(json_line({"id": vector.id, "scale": scale, "search": body}) + "\n")
-                n_texts, n_empty = n_texts + 1, n_empty + empty
-    return Written(n_texts, n_empty)
 
 
 def read_query_lines(folder: Path) -> Iterator[tuple[Path, int, str, Any, float]]:

@@ -5,28 +5,27 @@ Vespa searches weighted sets of whole numbers, and computes with tensors of floa
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from splade.exporting.anserini import rounded
 from splade.exporting.lines import Layout, json_line, parse_line
 from splade.exporting.servers.vector_lines import (
     Count,
     Numbered,
+    ServerFiles,
     json_vector,
     kept_entry,
     parsed,
-    read_query_lines,
     steps_for_queries,
-    write_query_lines,
 )
-from splade.exporting.target import Documents, FileTarget, Observed, Written
-from splade.exporting.vectors import Entry, Vector, batches
+from splade.exporting.target import Documents, Observed, Written
+from splade.exporting.vectors import Entry, Vector
 from splade.files import InputError, make_folder, whole_file
-from splade.records import SparseBatch
 
 LARGEST = 2**31 - 1  # of an impact
 CELL = re.compile(r"\{t:(\d+)\}:([^,}]+)")
@@ -82,7 +81,7 @@ PROFILE = """\
 """
 
 
-class Vespa(FileTarget):
+class Vespa(ServerFiles):
     """The `FileTarget` of ``application/``, ``feed.jsonl`` and ``queries.jsonl``.
 
     Impacts are whole numbers nearest to weight times factor, without zeros; they choose the ``hits`` documents that are
@@ -126,40 +125,22 @@ class Vespa(FileTarget):
         self._write_application(folder / "application")
         return Written(n_texts, coming.n_empty)
 
-    def write_queries(
-        self,
-        folder: Path,
-        queries: Iterable[SparseBatch],
-        words: Sequence[str],  # noqa: ARG002
-    ) -> Written:
-        """Write ``queries.jsonl`` into ``folder``."""
+    def search(self, vector: Vector) -> tuple[dict[str, Any], float]:
+        """The body of a search: ``wand`` over impacts, and the tensor that scores are made with."""
+        terms = ",".join(f"{term}:{impact}" for term, impact in self._impacts("query", vector).items())
+        pairs = zip(vector.columns.tolist(), vector.weights.tolist(), strict=True)
+        cells = ",".join(f"{{t:{term}}}:{weight:.9g}" for term, weight in pairs)
+        where = f"{{targetHits: {self.hits}}}wand(impacts, @terms)"
+        body = {"yql": f"select doc_id from splade where {where}", "hits": self.hits, "ranking": "exact"}
+        return body | {"terms": f"{{{terms}}}", "input.query(q)": f"{{{cells}}}"}, 1.0
 
-        def search(vector: Vector) -> tuple[dict[str, Any], float]:
-            terms = ",".join(f"{term}:{impact}" for term, impact in self._impacts("query", vector).items())
-            pairs = zip(vector.columns.tolist(), vector.weights.tolist(), strict=True)
-            cells = ",".join(f"{{t:{term}}}:{weight:.9g}" for term, weight in pairs)
-            where = f"{{targetHits: {self.hits}}}wand(impacts, @terms)"
-            body = {"yql": f"select doc_id from splade where {where}", "hits": self.hits, "ranking": "exact"}
-            return body | {"terms": f"{{{terms}}}", "input.query(q)": f"{{{cells}}}"}, 1.0
-
-        return write_query_lines(folder, queries, search)
-
-    def read_documents(self, folder: Path, words: Sequence[str]) -> Iterator[SparseBatch]:
-        """The documents of ``feed.jsonl``; InputError for impacts that are not those of the weights."""
-        return batches(self._read(folder, len(words)), len(words))
-
-    def read_queries(self, folder: Path, words: Sequence[str]) -> Iterator[SparseBatch]:
-        """The queries of ``queries.jsonl``, as `read_documents`."""
-
-        def read() -> Iterator[Entry]:
-            for path, line, query_id, body, _ in read_query_lines(folder):
-                cells = [] if body is None else CELL.findall(body["input.query(q)"])
-                found = {term: float(weight) for term, weight in cells}
-                terms = "{}" if body is None else body["terms"]
-                impacts = dict(pair.split(":") for pair in terms[1:-1].split(",") if pair)
-                yield self._entry("query", path, line, query_id, found, impacts, len(words))
-
-        return batches(read(), len(words))
+    def query_entry(self, path: Path, line: int, query_id: str, body: Any, scale: float, vocab_size: int) -> Entry:  # noqa: ARG002
+        """The query of a line; InputError for impacts that are not those of the weights."""
+        cells = [] if body is None else CELL.findall(body["input.query(q)"])
+        found = {term: float(weight) for term, weight in cells}
+        terms = "{}" if body is None else body["terms"]
+        impacts = dict(pair.split(":") for pair in terms[1:-1].split(",") if pair)
+        return self._entry("query", path, line, query_id, found, impacts, vocab_size)
 
     def about(self) -> dict[str, Any]:
         """Describe the files for the manifest."""
@@ -198,10 +179,10 @@ class Vespa(FileTarget):
         return {term: impact for term, impact in zip(vector.columns.tolist(), found, strict=True) if impact}
 
     def _rounded(self, side: str, weights: NDArray[np.float32]) -> list[int]:
-        whole = np.rint(weights.astype(np.float64) * self.factors[side]).astype(np.int64)
-        return np.minimum(whole, LARGEST).tolist()
+        return np.minimum(rounded(weights, self.factors[side]), LARGEST).tolist()
 
-    def _read(self, folder: Path, vocab_size: int) -> Iterator[Entry]:
+    def document_entries(self, folder: Path, vocab_size: int) -> Iterator[Entry]:
+        """The documents of ``feed.jsonl``; InputError for impacts that are not those of the weights."""
         for number, (path, line, text) in enumerate(self.layout.read(folder, "feed", ".jsonl")):
             record = parse_line(path, line, text, ("put", "fields"))
             if record["put"] != f"id:splade:splade::{number}":
