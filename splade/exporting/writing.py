@@ -21,6 +21,7 @@ from splade.exporting.manifest import (
     described,
     files_in,
     read_manifest,
+    read_terms,
 )
 from splade.exporting.tally import Tally
 from splade.exporting.target import ExportTarget, FileTarget, Observed, Written
@@ -42,7 +43,7 @@ class Named(NamedTuple):
 
 
 class Given(NamedTuple):
-    """The documents to be written."""
+    """The documents to be written. Those that are there already are asked for nothing but their names."""
 
     batches: Callable[[], Iterable[SparseBatch]]  # all of them in order; asked for twice
     texts: Callable[[], Iterable[str]] | None  # their texts in order, where they are at hand
@@ -70,18 +71,17 @@ def export(chosen: Named, given: Given, queries: QuerySets, folder: str | Path) 
     try:
         _publish(staged, folder)  # what was complete when a process was killed while it moved files
         key = json.loads(json.dumps([chosen.name, chosen.arguments, given.fingerprint, given.origin]))
-        target = chosen.target
-        observed, words, renamed = _observe(given)
+        target, there = chosen.target, _kept(folder, key)
+        if there is None:
+            observed, words, renamed = _observe(given)
+        else:
+            logger.info("%s holds these documents already: %d", folder, there["documents"]["n_texts"])
+            observed, words, renamed = Observed(**there["observed"]), read_terms(folder), there["terms"]["renamed"]
         if isinstance(target, FileTarget):
             target.prepare(observed)
-        before = _before(folder)
-        if before is not None and before["key"] == key and are_there(folder, before["documents"]["files"]):
-            logger.info("%s holds these documents already: %d", folder, before["documents"]["n_texts"])
-            documents, place = before["documents"], folder
-        else:
-            documents, place = _documents(target, given, words, staged, key), staged / DOCUMENTS
+        documents = _documents(target, given, words, staged, key) if there is None else there["documents"]
         if isinstance(target, FileTarget):
-            target.documents_in = place
+            target.documents_in = staged / DOCUMENTS if there is None else folder
         manifest = {
             "magic": MAGIC,
             "format_version": FORMAT_VERSION,
@@ -191,6 +191,15 @@ def _with_texts(batches: Iterable[SparseBatch], given: Given) -> Iterator[tuple[
     texts = None if given.texts is None else iter(given.texts())
     for batch in batches:
         yield batch, [""] * len(batch.ids) if texts is None else [next(texts) for _ in batch.ids]
+
+
+def _kept(folder: Path, key: list[Any]) -> dict[str, Any] | None:
+    """The manifest of an export in ``folder`` whose documents and terms may stay; None where they are written anew."""
+    before = _before(folder)
+    if before is None or before["key"] != key:
+        return None
+    files = before["documents"]["files"] | {TERMS: before["terms"]["file"]}
+    return before if are_there(folder, files) else None
 
 
 def _before(folder: Path) -> dict[str, Any] | None:

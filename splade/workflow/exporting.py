@@ -1,6 +1,7 @@
 """Documents and queries of an export: from a model and a collection, an index, or vectors that are there already."""
 
 import logging
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,9 @@ from splade.data.collections.opening import open_collection, open_queries
 from splade.data.vectors.shards import Shard
 from splade.data.vectors.vectors import open_vectors
 from splade.engines.bm25 import is_bm25
+from splade.engines.protocol import Documents
 from splade.exporting.target import ExportTarget
-from splade.exporting.writing import Given, Named, QuerySets, export, staging
+from splade.exporting.writing import Given, Named, export, staging
 from splade.files import InputError
 from splade.indexing import Index, InvertedIndex, Vocabulary
 from splade.kernels.sparse import slice_rows
@@ -66,21 +68,7 @@ def export_vectors(cfg: DictConfig) -> dict[str, Any]:
     """Export the vectors of ``data.VECTORS_PATH``, with those of ``data.Q_VECTORS_PATH`` where that is set."""
     vectors = open_vectors(cfg.index.vectors, cfg.index.vector_keys)
     documents = given_documents(vectors, what="export")
-    encoded = vectors.encoded
-
-    def known(width: int) -> KnownTerms:
-        path = Path(str(cfg.index.vectors))
-        return KnownTerms(width, documents.fingerprint, documents.origin, path, documents.vocabulary)
-
-    given = Given(
-        batches=lambda: documents.batches(0),
-        texts=None,
-        tokens=lambda: list(documents.vocabulary or ()),
-        named=vectors.keys == "tokens" or encoded is not None,
-        fingerprint=documents.fingerprint,
-        origin=documents.origin,
-    )
-    return export(target_of(cfg), given, _given_query_sets(cfg, known), cfg.retrieve.out_dir)
+    return _export_given(cfg, documents, documents.origin, Path(str(cfg.index.vectors)))
 
 
 def export_index(cfg: DictConfig) -> dict[str, Any]:
@@ -91,21 +79,39 @@ def export_index(cfg: DictConfig) -> dict[str, Any]:
             f"{cfg.index.dir}: holds BM25's weights, whose queries are weighed by engine=bm25 alone: the engine that "
             "it would be exported to has a BM25 of its own"
         )
-    vocabulary, numbers = index.vocabulary, live_numbers(index)
-    origin = {"index": index.metadata, "n_docs": len(numbers), "updates": index.updates}
+    numbers = live_numbers(index)
 
-    def known(width: int) -> KnownTerms:
-        return KnownTerms(width, index.fingerprint, index.metadata, index.path, vocabulary)
+    def batches(_: int) -> Iterable[SparseBatch]:
+        return _shown(indexed_vectors(index, numbers), len(numbers))
+
+    origin = {"index": index.metadata, "n_docs": len(numbers), "updates": index.updates}
+    documents = Documents(batches, index.vocab_size, index.vocabulary, index.fingerprint, origin)
+    return _export_given(cfg, documents, index.metadata, index.path)
+
+
+def _export_given(cfg: DictConfig, documents: Documents, metadata: dict[str, Any], path: Path | None) -> dict[str, Any]:
+    """Export vectors that are there; those of queries are read in the terms of ``documents``."""
+    vocabulary, sources = documents.vocabulary, [str(source) for source in cfg.retrieve.vectors or ()]
+
+    def queries(source: str) -> Callable[[int], Iterable[SparseBatch]]:
+        def batches(width: int) -> Iterable[SparseBatch]:
+            if vocabulary is not None and len(vocabulary) == 0:  # of documents that are kept, and were not read
+                deque(documents.batches(0), 0)
+            known = KnownTerms(width, documents.fingerprint, metadata, path, vocabulary)
+            return [given_queries(source, known, cfg.retrieve.vector_keys, False).vectors]
+
+        return batches
 
     given = Given(
-        batches=lambda: _shown(indexed_vectors(index, numbers), len(numbers)),
+        batches=lambda: documents.batches(0),
         texts=None,
         tokens=lambda: list(vocabulary or ()),
         named=vocabulary is not None,
-        fingerprint=index.fingerprint,
-        origin=origin,
+        fingerprint=documents.fingerprint,
+        origin=documents.origin,
     )
-    return export(target_of(cfg), given, _given_query_sets(cfg, known), cfg.retrieve.out_dir)
+    sets = {name: queries(source) for name, source in zip(_folders(cfg), sources, strict=False)}
+    return export(target_of(cfg), given, sets, cfg.retrieve.out_dir)
 
 
 def export_texts(cfg: DictConfig) -> dict[str, Any]:
@@ -114,7 +120,8 @@ def export_texts(cfg: DictConfig) -> dict[str, Any]:
     The vectors of documents are kept beside the export until it is complete, as shards: an interrupted encoding
     continues.
     """
-    from splade.workflow.encoding import encode_shard, encoder_from, model_terms  # vectors are exported without torch
+    # vectors are exported without torch
+    from splade.workflow.encoding import encode_shard, encoder_from, model_terms, origin_of
     from splade.workflow.model_loading import retriever_from
 
     chosen = target_of(cfg)
@@ -122,17 +129,20 @@ def export_texts(cfg: DictConfig) -> dict[str, Any]:
     query_sets = [open_queries(path) for path in cfg.retrieve.queries]
     model = retriever_from(cfg)
     encoder, asking = encoder_from(cfg, model, "document"), encoder_from(cfg, model, "query")
-    folder = Path(cfg.retrieve.out_dir)
-    vectors = staging(folder) / f"vectors-{model.fingerprint()[:8]}"
-    encode_shard(encoder, collection, Shard(1, 1), vectors)
-    documents = given_documents(open_vectors(vectors), what="export")
+    folder, fingerprint = Path(cfg.retrieve.out_dir), model.fingerprint()
+
+    def vectors() -> Iterable[SparseBatch]:
+        shards = staging(folder) / f"vectors-{fingerprint[:8]}"
+        encode_shard(encoder, collection, Shard(1, 1), shards)
+        return given_documents(open_vectors(shards), what="export").batches(0)
+
     given = Given(
-        batches=lambda: documents.batches(0),
+        batches=vectors,
         texts=lambda: (text.text for text in collection),
         tokens=lambda: model_terms(model),
         named=True,
-        fingerprint=documents.fingerprint,
-        origin=_without_place(documents.origin),
+        fingerprint=fingerprint,
+        origin=origin_of(encoder, collection),
     )
 
     def encoded(number: int) -> Callable[[int], Iterable[SparseBatch]]:
@@ -166,15 +176,6 @@ def indexed_vectors(index: Index, numbers: NDArray[np.int64]) -> Iterator[Sparse
             yield SparseBatch(tuple(ids[first:last]), slice_rows(rows, first, last), index.vocab_size)
 
 
-def _given_query_sets(cfg: DictConfig, known: Callable[[int], KnownTerms]) -> QuerySets:
-    sources = list(cfg.retrieve.vectors or ())
-
-    def batches(source: str) -> Callable[[int], Iterable[SparseBatch]]:
-        return lambda width: [given_queries(source, known(width), cfg.retrieve.vector_keys, False).vectors]
-
-    return {name: batches(str(source)) for name, source in zip(_folders(cfg), sources, strict=False)}
-
-
 def _folders(cfg: DictConfig) -> list[str]:
     """The folders of query sets: the first one's is the export's own, others' ids may overlap with its."""
     return ["", *map(str, list(cfg.retrieve.names)[1:])]
@@ -185,8 +186,3 @@ def _shown(batches: Iterable[SparseBatch], total: int) -> Iterator[SparseBatch]:
         for batch in batches:
             yield batch
             bar.update(len(batch.ids))
-
-
-def _without_place(origin: dict[str, Any]) -> dict[str, Any]:
-    """``origin`` of shards without the folder that they lie in, which goes when the export is complete."""
-    return {name: value for name, value in origin.items() if name != "vectors"}

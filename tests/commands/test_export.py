@@ -9,9 +9,11 @@ import pytest
 from splade.create_anserini import create_anserini
 from splade.data.vectors.vectors import open_vectors
 from splade.export import export
+from splade.exporting.numpy_arrays import NumpyArrays
 from splade.files import InputError
 from splade.index import index
 from splade.update import update
+from splade.workflow import encoding
 from tests.config.support import configured, refusal
 
 
@@ -134,3 +136,16 @@ def test_documents_come_in_order_and_scores_are_those_of_the_index(place):
     found = vectors_at(place / "out")
     assert list(found) == [id for id, _ in docs]
     assert all(found[id] == vector for id, vector in docs)
+
+
+def test_documents_that_are_there_are_neither_encoded_nor_read_again_and_queries_are_written_anew(place, monkeypatch):
+    model = ("config.pretrained_no_yamlconfig=true", "export.target=anserini", f"config.out_dir={place}/out")
+    first = run(place, *model)
+    monkeypatch.setattr(encoding, "encode_shard", lambda *_: pytest.fail("documents were encoded again"))
+    assert run(place, *model) == first
+    given = (f"data.VECTORS_PATH={place}/docs.jsonl", "export.target=numpy", f"config.out_dir={place}/given")
+    run(place, *given)
+    monkeypatch.setattr(NumpyArrays, "write_documents", lambda *_: pytest.fail("documents were written again"))
+    run(place, *given, f"data.Q_VECTORS_PATH=[{place}/queries.jsonl]")
+    assert vectors_at(place / "given", queries=True) == {"q1": {"cat": 1.0, "[term_1]": 2.0}, "q2": {"fish": 0.5}}
+    run(place, f"export.check={place}/given")
