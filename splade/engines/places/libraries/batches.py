@@ -44,13 +44,18 @@ class Parts:
             self.n_postings += len(weights)
             self.n_terms = max(self.n_terms, int(columns.max(initial=-1)) + 1)
             self.largest = max(self.largest, float(weights.max(initial=0)))
-            self.whole = self.whole and bool((weights == np.rint(weights)).all())
+            self.whole = self.whole and are_whole(weights)
 
     def __iter__(self) -> Iterator[Part]:
         for path in self.paths:
             with np.load(path) as arrays:
                 rows = SparseRows(arrays["offsets"], arrays["columns"], arrays["weights"])
                 yield Part(arrays["numbers"], rows)
+
+
+def are_whole(weights: NDArray[Any]) -> bool:
+    """True where all weights are whole numbers."""
+    return bool((weights == np.rint(weights)).all())
 
 
 class BatchStore:

@@ -15,12 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splade.engines.places.kept import Kept
-from splade.engines.places.libraries.batches import BatchStore, Parts, installed, output_into, version_of
+from splade.engines.places.libraries.batches import BatchStore, Parts, are_whole, installed, output_into, version_of
 from splade.engines.places.libraries.impacts import (
     DOCUMENT,
     Limits,
     Rounding,
-    are_whole,
     factor_setting,
     rint,
     said,

@@ -76,11 +76,6 @@ def rint(weights: NDArray[Any], factor: float) -> NDArray[np.float64]:
     return rounded
 
 
-def are_whole(weights: NDArray[Any]) -> bool:
-    """True where all weights are whole numbers."""
-    return bool((weights == np.rint(weights)).all())
-
-
 def factor_setting(name: str, factor: object) -> float | None:
     """A factor of the config, None where none is set; ValueError for anything but a number above 0."""
     if factor is None:

@@ -11,13 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splade.engines.places.kept import Kept
-from splade.engines.places.libraries.batches import BatchStore, Parts, counted, output_into, version_of
+from splade.engines.places.libraries.batches import BatchStore, Parts, are_whole, counted, output_into, version_of
 from splade.engines.places.libraries.impacts import (
     DOCUMENT,
     QUERY,
     Limits,
     Rounding,
-    are_whole,
     factor_setting,
     rint,
     said,
