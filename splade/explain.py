@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 from splade.config import command
 from splade.explaining.forms import Explained
 from splade.files import check_writable
-from splade.workflow.explaining import check_asked, explained, written
+from splade.workflow.reporting.explanations import check_asked, explained, written
 
 logger = logging.getLogger(__name__)
 
