@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from splade.explaining.records import Bag, Match, MatchTerm, Term, Word
 
-Any_ = TypeVar("Any_", Term, MatchTerm)
+One = TypeVar("One", Term, MatchTerm)
 
 
 class Line(NamedTuple):
@@ -45,14 +45,14 @@ def pieces_in(bag: Bag) -> dict[str, Word]:
     return {token: word for token, word in found.items() if token not in whole}
 
 
-def _lines(terms: Sequence[Any_], values: Sequence[float], pieces: dict[str, Word]) -> tuple[Line, ...]:
-    joined: dict[tuple[Any, ...], list[tuple[Any_, float]]] = {}
+def _lines(terms: Sequence[One], values: Sequence[float], pieces: dict[str, Word]) -> tuple[Line, ...]:
+    joined: dict[tuple[Any, ...], list[tuple[One, float]]] = {}
     for term, value in zip(terms, values, strict=True):
         word = pieces.get(term.token)
         joined.setdefault(("token", term.token) if word is None else ("word", *word.span), []).append((term, value))
     lines = []
     for group in joined.values():
-        word = pieces.get(group[0][0].token)
-        reading = group[0][0].reading if word is None or len(group) == 1 else word.text
+        first = group[0][0]
+        reading = pieces[first.token].text if len(group) > 1 else first.reading
         lines.append(Line(reading, sum(value for _, value in group), tuple(term for term, _ in group)))
     return tuple(sorted(lines, key=lambda line: (-line.value, line.reading)))

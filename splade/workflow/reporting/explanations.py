@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from splade.data.collections.collection import collection_state
 from splade.data.collections.opening import open_collection
@@ -69,13 +69,14 @@ def check_asked(asked: Any) -> None:
 
 
 def _name(cfg: DictConfig) -> str:
-    return str(cfg.model.model_type_or_dir if cfg.checkpoint.pretrained else cfg.checkpoint.dir)
+    named = OmegaConf.select(cfg, "model.model_type_or_dir") if cfg.checkpoint.pretrained else cfg.checkpoint.dir
+    return str(named or "")
 
 
 def _of_index(cfg: DictConfig, model: Retriever, explainer: Explainer) -> Match:
     asked, index = cfg.explanation, InvertedIndex.open(cfg.explained.dir)
     check_fingerprint(index, model, cfg.search.force)
-    doc_id = str(asked.document_id)
+    doc_id = asked.document_id
     text = _text_of(cfg.explained.collection, index, doc_id) if asked.document is None else asked.document
     return explainer.hit(_searched(explainer.bag(asked.query, "query"), index, explainer, cfg), index, doc_id, text)
 
