@@ -4,11 +4,9 @@ The values of all lines add up to those of all terms, so that the lines of a mat
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
-from splade.explaining.records import Bag, Match, MatchTerm, Term, Word
-
-One = TypeVar("One", Term, MatchTerm)
+from splade.explaining.records import Bag, Match, Word
 
 
 class Line(NamedTuple):
@@ -45,8 +43,8 @@ def pieces_in(bag: Bag) -> dict[str, Word]:
     return {token: word for token, word in found.items() if token not in whole}
 
 
-def _lines(terms: Sequence[One], values: Sequence[float], pieces: dict[str, Word]) -> tuple[Line, ...]:
-    joined: dict[tuple[Any, ...], list[tuple[One, float]]] = {}
+def _lines(terms: Sequence[Any], values: Sequence[float], pieces: dict[str, Word]) -> tuple[Line, ...]:
+    joined: dict[tuple[Any, ...], list[tuple[Any, float]]] = {}
     for term, value in zip(terms, values, strict=True):
         word = pieces.get(term.token)
         joined.setdefault(("token", term.token) if word is None else ("word", *word.span), []).append((term, value))

@@ -59,16 +59,20 @@ def _match(match: Match, n: int) -> tuple[str, list[Html]]:
         content += [tag("h2", f"{side.capitalize()}{f' {bag.id}' if bag.id else ''}"), highlighted(bag, pieces)]
     lines = lines_of(match)
     most = max((line.value for line in lines), default=0.0)
-    rows = [row for line in lines for row in _products(line, match, most)]
     head = ("term", "query", "document", "product", "share", "", "from the query", "from the document")
-    content += [tag("h2", "Products"), *_tables(head, rows, (1, 2, 3, 4), n)]
+    shown, others = ([row for line in some for row in _products(line, match, most)] for some in (lines[:n], lines[n:]))
+    content += [tag("h2", "Products"), *_tables(head, shown + others, (1, 2, 3, 4), len(shown), len(lines[n:]))]
     content.append(tag("p", "A + after a weight: the model added the term to this text.", class_="soft"))
     for title, terms, bag in (
         ("In the query alone", match.missing_in_document, match.query),
         ("In the document alone", match.missing_in_query, match.document),
     ):
         rows = [(term.reading, _weight(term), source_of(term, bag)) for term in terms]
-        content += [tag("h2", f"{title} ({len(terms)})"), *_tables(("term", "weight", "from"), rows, (1,), n)]
+        content += (
+            []
+            if not rows
+            else [tag("h2", f"{title} ({len(terms)})"), *_tables(("term", "weight", "from"), rows, (1,), n)]
+        )
     return f"Score {match.score:.6g}{by}: the sum of {len(match.terms)} products", content
 
 
@@ -174,7 +178,10 @@ def _number(value: float) -> str:
     return f"{value:.4g}"
 
 
-def _tables(head: Sequence[str], rows: Sequence[Sequence[object]], numbers: Sequence[int], n: int) -> list[Html]:
-    """A table of the first ``n`` rows, and one of the others that opens at a click."""
+def _tables(
+    head: Sequence[str], rows: Sequence[Sequence[object]], numbers: Sequence[int], n: int, more: int | None = None
+) -> list[Html]:
+    """A table of the first ``n`` rows, and one of the others, ``more`` terms, that opens at a click."""
     found = [table(head, rows[:n], numbers)] if rows else []
-    return found + ([fold(f"{len(rows) - n} more", table(head, rows[n:], numbers))] if len(rows) > n else [])
+    more = len(rows) - n if more is None else more
+    return found + ([fold(f"{more} more", table(head, rows[n:], numbers))] if len(rows) > n else [])
