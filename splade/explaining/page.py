@@ -68,11 +68,9 @@ def _match(match: Match, n: int) -> tuple[str, list[Html]]:
         ("In the document alone", match.missing_in_query, match.document),
     ):
         rows = [(term.reading, _weight(term), source_of(term, bag)) for term in terms]
-        content += (
-            []
-            if not rows
-            else [tag("h2", f"{title} ({len(terms)})"), *_tables(("term", "weight", "from"), rows, (1,), n)]
-        )
+        if rows:
+            found = _tables(("term", "weight", "from"), rows, (1,), n)
+            content += [tag("h2", f"{title} ({len(terms)})"), *found]
     return f"Score {match.score:.6g}{by}: the sum of {len(match.terms)} products", content
 
 

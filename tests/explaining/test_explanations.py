@@ -215,3 +215,13 @@ def test_an_explainer_refuses_what_it_cannot_use(model_of, explainer_of):
         explainer_of("shared").bag("sun", "left")
     with pytest.raises(ValueError, match="expected the bag of a query, got that of a document"):
         explainer_of("shared").match(explainer_of("shared").bag("sun"), "sun")
+
+
+def test_a_model_that_does_not_tell_its_parts_is_explained_without_positions(explainer_of, monkeypatch):
+    known = explainer_of("shared").bag(TEXT)
+    monkeypatch.delattr("splade.models.retrievers.sparse.SparseRetriever.sources")
+    bag = explainer_of("shared").bag(TEXT)
+    assert [(term.token, term.weight, term.own) for term in bag.terms] == [
+        (term.token, term.weight, term.own) for term in known.terms
+    ]
+    assert {(term.parts, term.spans, term.position) for term in bag.terms} == {((), (), None)}
