@@ -57,7 +57,7 @@ def compare_adversarial(collection: Collection, choices: Choices) -> dict[str, A
             engine.open(folder)
     rows = []
     for case in cases(collection, choices.queries):
-        spent, _ = in_turn(ready[case.kind], case.queries, case.k, choices.rounds)
+        spent = in_turn(ready[case.kind], case.queries, case.k, choices.rounds).spent
         times = {engine.strategy: values for engine, values in spent.items()}  # type: ignore[attr-defined]
         row: dict[str, Any] = {"case": case.name, "k": case.k, "queries": case.queries.shape[0]}
         row |= {strategy: median(values) for strategy, values in times.items()}
