@@ -1,4 +1,4 @@
-"""An older version of this project, from a checkout of it, in a process of its own: what a change makes slower is seen."""
+"""An older version of this project, from a checkout of it, in a process of its own."""
 
 import json
 import os
@@ -57,7 +57,8 @@ class Older(Engine):
         )
 
     def _ask(self, **asked: Any) -> dict[str, Any]:
-        assert self.process.stdin and self.process.stdout
+        assert self.process.stdin
+        assert self.process.stdout
         self.process.stdin.write(json.dumps(asked) + "\n")
         self.process.stdin.flush()
         line = self.process.stdout.readline()

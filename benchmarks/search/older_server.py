@@ -1,4 +1,4 @@
-"""Answers `benchmarks.search.older` from the checkout that PYTHONPATH names: a request and an answer a line, in JSON."""
+"""Answers `benchmarks.search.older` from the checkout that PYTHONPATH names: JSON, a request and an answer a line."""
 
 import json
 import sys

@@ -6,18 +6,35 @@ from typing import Any
 Row = dict[str, Any]
 NONE = "—"
 RECALLS = (0.95, 0.97, 0.98, 0.99)
+SWEEP = ("Seismic kept", "SINDI", "BMP")  # settings that were only tried: the best are shown
 ALLOWANCE = 1.02  # bytes that count as equal
 
 
 def searches(rows: list[Row]) -> list[str]:
-    """A line per engine; for each k the milliseconds (recall), blocks visited, share of postings, rank correlation."""
+    """A line per engine; for each k the milliseconds (recall), blocks visited, share of postings, rank correlation.
+
+    Settings that `without_beaten` leaves out have no line.
+    """
     ks = list(dict.fromkeys(row["k"] for row in rows))
     heads = [f"k={k} ms (recall) | blocks · postings · ρ" for k in ks]
     lines = table_head(["engine", *heads], 2 * len(ks) + 1)
-    for engine, own in _by(rows, "engine").items():
+    for engine, own in _by(without_beaten(rows), "engine").items():
         at = {row["k"]: row for row in own}
         lines.append(_line([engine, *(text for k in ks for text in (cell(at.get(k)), touched(at.get(k))))]))
     return lines
+
+
+def without_beaten(rows: list[Row]) -> list[Row]:
+    """Without the settings of a `SWEEP` that at each k another one of the same engine beats: faster, and finds more."""
+    swept = [row for row in rows if row["engine"].startswith(SWEEP) and not row["exact"]]
+    groups = _by(swept, lambda row: (row["engine"].split()[0], row["queries"], row["k"]))
+    unbeaten = {
+        row["engine"]
+        for own in groups.values()
+        for row in own
+        if not any(other["ms"] < row["ms"] and other["recall"] >= row["recall"] for other in own)
+    }
+    return [row for row in rows if row not in swept or row["engine"] in unbeaten]
 
 
 def touched(row: Row | None) -> str:

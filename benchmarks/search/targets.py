@@ -86,10 +86,10 @@ def over_seismic(result: Result, queries: str, k: int, at_bytes: bool) -> Verdic
     """Our fastest search at the recall against Seismic's; ``at_bytes``: of an index of at most ours' bytes."""
     rows, size = _rows(result, queries, k), bytes_per_posting(result["built"])
     ours = fastest_row((row for row in rows if row["engine"].startswith("splade")), HELD)
-    most = size[ours["index"]] if ours and at_bytes else float("inf")
-    peers = [row for row in rows if row["engine"].startswith("Seismic") and size[row["index"]] <= most * ALLOWANCE]
     if ours is None or not any(row["engine"].startswith("Seismic") for row in rows):
         raise MissingError(f"Seismic on {queries}, k = {k}")
+    most = size[ours["index"]] if at_bytes else float("inf")
+    peers = [row for row in rows if row["engine"].startswith("Seismic") and size[row["index"]] <= most * ALLOWANCE]
     where = f" at {most:.1f} bytes a posting" if at_bytes else ""
     target = f"{queries}, k = {k}, recall ≥ {HELD:g}{where}: Seismic {OVER_SEISMIC:g}×"
     found = fastest_row(peers, HELD)
