@@ -15,7 +15,7 @@ from benchmarks.search.sindi import Sindi
 RECALLS = (0.95, 0.97, 0.98, 0.99, 0.995)
 EXACT = ("auto", "block_max", "exhaustive")
 ALGORITHMS = ("maxscore", "block_max_wand", "ranked_or_taat")
-BLOCKS = {GIVEN: (32,), CLUSTERED: (16, 32, 64, 128)}  # documents in a block of BMP
+BLOCKS = {GIVEN: (32,), CLUSTERED: (8, 16, 32, 128)}  # documents in a block of BMP
 ALPHAS = (0.9, 0.8, 0.7, 0.6)
 SMALL = "uint8"  # the weights of our smaller index
 
