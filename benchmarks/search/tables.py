@@ -5,8 +5,10 @@ from typing import Any
 
 Row = dict[str, Any]
 NONE = "—"
+OURS = "splade "  # begins the names of our engines; splade-index is another's
 RECALLS = (0.95, 0.97, 0.98, 0.99)
 SWEEP = ("Seismic kept", "SINDI", "BMP")  # settings that were only tried: the best are shown
+ENOUGH = 0.9  # recall of these
 ALLOWANCE = 1.02  # bytes that count as equal
 
 
@@ -25,14 +27,15 @@ def searches(rows: list[Row]) -> list[str]:
 
 
 def without_beaten(rows: list[Row]) -> list[Row]:
-    """Without the settings of a `SWEEP` that at each k another one of the same engine beats: faster, and finds more."""
+    """Without settings of a `SWEEP` that find too little at each k, or that one of the same engine beats in both."""
     swept = [row for row in rows if row["engine"].startswith(SWEEP) and not row["exact"]]
     groups = _by(swept, lambda row: (row["engine"].split()[0], row["queries"], row["k"]))
     unbeaten = {
         row["engine"]
         for own in groups.values()
         for row in own
-        if not any(other["ms"] < row["ms"] and other["recall"] >= row["recall"] for other in own)
+        if row["recall"] >= ENOUGH
+        and not any(other["ms"] < row["ms"] and other["recall"] >= row["recall"] for other in own)
     }
     return [row for row in rows if row not in swept or row["engine"] in unbeaten]
 
@@ -97,7 +100,7 @@ def rivals(rows: list[Row], size: dict[str, float]) -> list[str]:
     lines = table_head([*heads, "Seismic of at most our bytes", "ratio"], len(heads) + 2)
     for place, own in _groups(rows).items():
         peers = [row for row in own if row["engine"].startswith("Seismic")]
-        for index, mine in _by([row for row in own if row["engine"].startswith("splade")], "index").items():
+        for index, mine in _by([row for row in own if row["engine"].startswith(OURS)], "index").items():
             for recall in RECALLS if peers else ():
                 lines.append(_rival(place, recall, index, mine, peers, size))
     return lines
@@ -126,7 +129,7 @@ def batches(rows: list[Row]) -> list[str]:
     for (queries, k), own in _groups(rows).items():
         alone = next((row["ms"] for row in own if row["engine"].endswith("each alone")), None)
         for row in own:
-            ratio = f"{alone / row['ms']:.2f}×" if alone and row["engine"].startswith("splade") else NONE
+            ratio = f"{alone / row['ms']:.2f}×" if alone and row["engine"].startswith(OURS) else NONE
             lines.append(_line([title(row), queries, str(k), cell(row), f"{1e3 / row['ms']:,.0f}", ratio]))
     return lines
 

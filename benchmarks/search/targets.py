@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from benchmarks.search.tables import ALLOWANCE, bytes_per_posting, strategy_times
+from benchmarks.search.tables import ALLOWANCE, OURS, bytes_per_posting, strategy_times
 from benchmarks.search.tables import fastest as fastest_row
 from benchmarks.search.verdicts import EXACT, MissingError, Result, Verdict, exact, ratios
 
@@ -27,10 +27,8 @@ def targets(result: Result) -> Iterator[Verdict]:
         checks.append((f"two threads, {queries}", lambda q=queries: two_threads(result, q)))
     for queries, k in places:
         checks.append((f"approximate, {queries}, k = {k}", lambda q=queries, k=k: over_exact(result, q, k)))
-        checks.append((f"Seismic, {queries}, k = {k}", lambda q=queries, k=k: over_seismic(result, q, k, False)))
-        checks.append(
-            (f"Seismic at our bytes, {queries}, k = {k}", lambda q=queries, k=k: over_seismic(result, q, k, True))
-        )
+        checks.append((f"Seismic, {queries}, k = {k}", lambda q=queries, k=k: over_seismic(result, q, k)))
+        checks.append((f"Seismic at our bytes, {queries}, k = {k}", lambda q=queries, k=k: at_our_bytes(result, q, k)))
     checks += [
         ("promise", lambda: promise(result)),
         ("auto", lambda: planned(result)),
@@ -82,26 +80,44 @@ def over_exact(result: Result, queries: str, k: int) -> Verdict:
     return Verdict(target, said, ours / found["ms"] >= OVER_EXACT, ours / found["ms"] / OVER_EXACT)
 
 
-def over_seismic(result: Result, queries: str, k: int, at_bytes: bool) -> Verdict:
-    """Our fastest search at the recall against Seismic's; ``at_bytes``: of an index of at most ours' bytes."""
-    rows, size = _rows(result, queries, k), bytes_per_posting(result["built"])
-    ours = fastest_row((row for row in rows if row["engine"].startswith("splade")), HELD)
-    if ours is None or not any(row["engine"].startswith("Seismic") for row in rows):
+def over_seismic(result: Result, queries: str, k: int) -> Verdict:
+    """Our fastest search at the recall against Seismic's."""
+    rows = _rows(result, queries, k)
+    ours, peers = fastest_row((row for row in rows if row["engine"].startswith(OURS)), HELD), _seismic(rows)
+    if ours is None or not peers:
         raise MissingError(f"Seismic on {queries}, k = {k}")
-    most = size[ours["index"]] if at_bytes else float("inf")
-    peers = [row for row in rows if row["engine"].startswith("Seismic") and size[row["index"]] <= most * ALLOWANCE]
-    where = f" at {most:.1f} bytes a posting" if at_bytes else ""
-    target = f"{queries}, k = {k}, recall ≥ {HELD:g}{where}: Seismic {OVER_SEISMIC:g}×"
-    found = fastest_row(peers, HELD)
+    return _over(f"{queries}, k = {k}, recall ≥ {HELD:g}", ours, peers)
+
+
+def at_our_bytes(result: Result, queries: str, k: int) -> Verdict:
+    """The same for each of our indexes, against Seismic's indexes of no more bytes: where we are the least ahead."""
+    rows, size = _rows(result, queries, k), bytes_per_posting(result["built"])
+    found = []
+    for index in {row["index"] for row in rows if row["engine"].startswith(OURS) and row["index"] in size}:
+        mine = (row for row in rows if row["index"] == index and row["engine"].startswith(OURS))
+        ours, most = fastest_row(mine, HELD), size[index] * ALLOWANCE
+        peers = [row for row in _seismic(rows) if size[row["index"]] <= most]
+        if ours is not None and peers:
+            found.append(_over(f"{queries}, k = {k}, recall ≥ {HELD:g}, at our {size[index]:.1f} bytes", ours, peers))
+    if not found:
+        raise MissingError(f"an index of Seismic of at most our bytes, on {queries}, k = {k}")
+    return min(found, key=lambda verdict: verdict.reached or 0.0)
+
+
+def _over(name: str, ours: dict[str, Any], peers: list[dict[str, Any]]) -> Verdict:
+    """Ours against the fastest peer of the recall; or against the one that finds the most, which decides less."""
+    found, target = fastest_row(peers, HELD), f"{name}: Seismic {OVER_SEISMIC:g}×"
+    best = found or max(peers, key=lambda row: (row["recall"], -row["ms"]))
+    ratio = best["ms"] / ours["ms"]
     if found is not None:
-        ratio = found["ms"] / ours["ms"]
         said = f"{ours['ms']:.3f} and {found['ms']:.3f} ms: {ratio:.2f}×"
         return Verdict(target, said, ratio >= OVER_SEISMIC, ratio / OVER_SEISMIC)
-    if not peers:
-        return Verdict(target, f"{ours['ms']:.3f} ms; Seismic has no index that small", None)
-    best = max(peers, key=lambda row: float(row["recall"]))
     said = f"{ours['ms']:.3f} ms; Seismic reaches {best['recall']:.3f} at most, in {best['ms']:.3f} ms"
-    return Verdict(target, said, best["ms"] / ours["ms"] >= OVER_SEISMIC or None)
+    return Verdict(target, said, ratio >= OVER_SEISMIC or None, ratio / OVER_SEISMIC)
+
+
+def _seismic(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [row for row in rows if row["engine"].startswith("Seismic")]
 
 
 def promise(result: Result) -> Verdict:
