@@ -5,26 +5,12 @@ import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-import scipy.sparse as sp
-from numpy.typing import NDArray
-
 from benchmarks.search.building import LeftOutError, built, installed
 from benchmarks.search.contestants import EXACT, approximate, engines, exact, in_batches
 from benchmarks.search.engine import OURS, Engine
 from benchmarks.search.older import TREE, Older, pairs
 from benchmarks.search.ours import Ours
-from benchmarks.search.ranks import spearman
-from benchmarks.search.timing import (
-    Turns,
-    exact_scores,
-    in_turn,
-    median,
-    recall,
-    seconds_alone,
-    settings_of_machine,
-    truth_of,
-)
+from benchmarks.search.timing import exact_scores, in_turn, median, recall, settings_of_machine, touched_by, truth_of
 from benchmarks.search.vectors import Collection
 
 Built = tuple[Path, dict[str, Any]]  # where an index is, and what building it took
@@ -185,7 +171,7 @@ def _rows(
         collection.vectors.mapped(),
         in_turn(ready, queries, k, choices.rounds),
     )
-    mass = queries.sign() @ collection.vectors.lengths()
+    mass = collection.vectors.mass(queries)
     rows = []
     for engine in ready:
         row = {
@@ -199,21 +185,9 @@ def _rows(
             "ms": median(turns.spent[engine]),
             "rounds_ms": turns.spent[engine],
             "recall": recall(turns.answers[engine][: checked.shape[0]], checked, documents, truth),
-            **(_touched(engine, queries, k, mass, turns) if engine.threads is None else {}),
+            **(touched_by(engine, queries, k, mass, turns.seconds[engine]) if engine.threads is None else {}),
         }
         rows.append(row)
         threads = f", a batch on {engine.threads}" if engine.threads else ""
         print(f"{name} k={k} {engine.name}{threads}: {row['ms']:.3f} ms, recall {row['recall']:.4f}", flush=True)
     return rows
-
-
-def _touched(engine: Engine, queries: sp.csr_matrix, k: int, mass: NDArray[np.float64], turns: Turns) -> Row:
-    """Blocks, the share of postings, and the rank correlation of latency with the postings of a query's terms."""
-    work = engine.work(queries, k)
-    seconds = seconds_alone(engine, queries, k) if engine.one_call else turns.seconds[engine]
-    return {
-        "blocks": work and work.blocks,
-        "all_blocks": work and work.all_blocks,
-        "postings": work and work.postings / float(mass.mean()),
-        "rank_correlation": spearman(seconds, mass),
-    }

@@ -55,12 +55,16 @@ def adversarial_table(result: dict[str, Any]) -> str:
         f"{setting['collection']}: {setting['docs']} documents, median of {setting['rounds']} interleaved rounds, "
         "ms per query and the ratio to the exhaustive strategy",
         "",
-        "| case | k | exhaustive | block_max | auto |",
-        "|---|---|---|---|---|",
+        "| case | k | exhaustive | block_max | auto | auto: blocks · postings · ρ |",
+        "|---|---|---|---|---|---|",
     ]
     for row in result["adversarial"]:
         others = [f"{row[name]:.3f} ({row[f'{name}_ratio']:.2f})" for name in ("block_max", "auto")]
-        lines.append(f"| {row['case']} | {row['k']} | {row['exhaustive']:.3f} | " + " | ".join(others) + " |")
+        lines.append(
+            f"| {row['case']} | {row['k']} | {row['exhaustive']:.3f} | "
+            + " | ".join(others)
+            + f" | {tables.touched(row)} |"
+        )
     return "\n".join(lines) + "\n"
 
 

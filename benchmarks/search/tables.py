@@ -51,12 +51,14 @@ def touched(row: Row | None) -> str:
 
 
 def strategies(rows: list[Row]) -> list[str]:
-    """For each k: `auto` beside `exhaustive` and `block_max`, and over the better of both."""
-    lines = table_head(["queries", "k", "auto", "exhaustive", "block_max", "auto over the better"], 6)
+    """For each k: `auto` beside `exhaustive` and `block_max`, over the better of both, and what it touches."""
+    heads = ["queries", "k", "auto", "exhaustive", "block_max", "auto over the better", "auto: blocks · postings · ρ"]
+    lines = table_head(heads, len(heads))
+    autos = {(row["queries"], row["k"]): row for row in rows if row["engine"] == f"{OURS}auto"}
     for (queries, k), times in strategy_times(rows).items():
         ratio = times["auto"] / min(times["exhaustive"], times["block_max"])
         shown = [f"{times[name]:.3f}" for name in ("auto", "exhaustive", "block_max")]
-        lines.append(_line([queries, str(k), *shown, f"{ratio:.3f}"]))
+        lines.append(_line([queries, str(k), *shown, f"{ratio:.3f}", touched(autos[queries, k])]))
     return lines
 
 

@@ -9,6 +9,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from benchmarks.search.engine import Engine
+from benchmarks.search.ranks import spearman
 from benchmarks.search.vectors import Vectors
 
 SLOW = 2.0  # seconds of a round
@@ -93,6 +94,23 @@ def seconds_alone(engine: Engine, queries: sp.csr_matrix, k: int) -> NDArray[np.
     while len(rounds) < ALONE_ROUNDS and (not rounds or sum(rounds[0]) < SLOW):
         rounds.append([float(engine.search(query, k)[1][0]) for query in queries])
     return np.asarray(np.median(rounds, axis=0), np.float64)
+
+
+def touched_by(
+    engine: Engine, queries: sp.csr_matrix, k: int, mass: NDArray[np.float64], seconds: NDArray[np.float64]
+) -> dict[str, Any]:
+    """Blocks, the share of postings, and the rank correlation of latency with ``mass``, the postings of each query.
+
+    ``seconds`` [Q] are those of a search, which do not tell queries apart where all went into one call.
+    """
+    work = engine.work(queries, k)
+    latency = seconds_alone(engine, queries, k) if engine.one_call else seconds
+    return {
+        "blocks": work and work.blocks,
+        "all_blocks": work and work.all_blocks,
+        "postings": work and work.postings / float(mass.mean()),
+        "rank_correlation": spearman(latency, mass),
+    }
 
 
 def median(values: list[float]) -> float:

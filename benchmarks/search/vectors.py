@@ -40,6 +40,11 @@ class Vectors:
             self._lengths: NDArray[np.float64] = sum(parts, np.zeros(self.vocab_size))
         return self._lengths
 
+    def mass(self, queries: sp.csr_matrix) -> NDArray[np.float64]:
+        """Postings of the terms of each query."""
+        found: NDArray[np.float64] = queries.sign() @ self.lengths()
+        return found
+
     def matrix(self) -> sp.csr_matrix:
         """All of them, in memory."""
         return self.rows(0, self.n_docs)

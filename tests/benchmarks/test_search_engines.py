@@ -7,13 +7,16 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from benchmarks.search import contestants, older, orders, vectors
+from benchmarks.search import contestants, older, orders, report, vectors
 from benchmarks.search.bmp_peer import Bmp
+from benchmarks.search.building import FIGURES
+from benchmarks.search.comparison import Choices, compare
 from benchmarks.search.engine import OURS, Engine
 from benchmarks.search.ours import Ours
 from benchmarks.search.seismic_peer import PUBLISHED_DOCS, published
 from benchmarks.search.timing import SLOW, exact_scores, in_turn, recall, seconds_alone, truth_of
 from splade import InvertedIndex
+from splade.files import write_json
 
 
 class Clocked(Engine):
@@ -154,6 +157,24 @@ def test_the_work_of_scoring_everything_is_all_blocks_and_all_postings(ordered):
     mass = (queries.sign() @ collection.vectors.lengths()).mean()
     assert work.blocks == work.all_blocks == index.blocks.n_blocks
     assert work.postings == pytest.approx(mass)
+
+
+def test_a_comparison_has_all_tables_and_the_same_results_in_batches(ordered):
+    collection, indexes, _ = ordered
+    seconds = {"threads": 1, "wall_s": 1.0, "processor_s": 1.0, "peak_mb": 1.0}
+    postings = collection.vectors.n_postings
+    write_json(indexes / OURS / FIGURES, {"engine": OURS, "bytes": postings, "postings": postings} | seconds)
+    wanted = [f"splade {strategy}" for strategy in ("auto", "exhaustive", "block_max", "approximate")]
+    choices = Choices(
+        queries=6, sets=[], k=[5], threads=[1, 2], batch=6, batch_k=[20], engines=wanted, rounds=1, auto_rounds=1,
+        build_threads=1, rebuild=[], in_order=False,
+    )  # fmt: skip
+    found = compare(collection, choices)
+    assert {row["recall"] for row in found["searches"] if row["exact"]} == {1.0}
+    assert {row["recall"] for row in found["batches"] if row["engine"].startswith("splade auto")} == {1.0}
+    text = report.table(found)
+    for head in ("queries, exact", "queries, approximate", "`auto` beside its two", "Batches", "Indexes"):
+        assert f"**{head}**" in text
 
 
 @pytest.mark.slow

@@ -159,7 +159,7 @@ def test_auto_is_at_most_three_percent_behind_the_better_of_its_two(auto, met):
     times = {"auto": auto, "exhaustive": 1.0, "block_max": 2.0}
     rows = [row(f"splade {name}", ms) for name, ms in times.items()]
     assert verdict(result([row("splade auto", 1.0)], strategies=rows), "auto: at most 3 %").met is met
-    assert tables.strategies(rows)[2] == f"| q | 10 | {auto:.3f} | 1.000 | 2.000 | {auto:.3f} |"
+    assert tables.strategies(rows)[2] == f"| q | 10 | {auto:.3f} | 1.000 | 2.000 | {auto:.3f} | — · — · — |"
 
 
 def test_the_smallest_index_has_few_bytes_and_is_no_slower():
@@ -204,3 +204,10 @@ def test_a_report_has_a_table_for_each_set_and_kind_and_for_what_was_measured_be
 
 def test_a_verdict_that_is_met_says_no_share():
     assert Verdict("t", "m", True, 1.5).line() == "| t | m | met |"
+
+
+def test_the_adversarial_table_says_what_auto_touches():
+    case = {"case": "k = N", "k": 9, "exhaustive": 1.0, "block_max": 1.1, "block_max_ratio": 1.1, "auto": 1.0}
+    case |= {"auto_ratio": 1.0, "blocks": 9, "all_blocks": 9, "postings": 1.0, "rank_correlation": 0.5}
+    text = report.adversarial_table(result([]) | {"adversarial": [case]})
+    assert text.splitlines()[-1] == "| k = N | 9 | 1.000 | 1.100 (1.10) | 1.000 (1.00) | 9/9 · 100 % · .50 |"
