@@ -6,7 +6,8 @@ ours.
 """
 
 import argparse
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -150,16 +151,25 @@ def written(folder: Path) -> str:
     found = [result for result in found if not result["setting"]["in_order"]]
     hard = [read_json(path) for path in sorted(folder.glob("adversarial-*.json"))]
     made = {
-        result["setting"]["docs"]: result for result in found if result["setting"]["collection"].startswith("synthetic")
+        result["setting"]["docs"]: result
+        for result in found
+        if re.fullmatch(r"synthetic-\d+-\d+", result["setting"]["collection"])
     }
+    others = [result for result in found if result["setting"]["collection"] not in _names(made.values())]
     lines: list[str] = []
-    for result in found:
-        if result["setting"]["docs"] not in made or result is not made[result["setting"]["docs"]]:
-            name, docs = result["setting"]["collection"], result["setting"]["docs"]
-            lines += [f"**{name}**, {docs:,} documents:", "", *HEAD, *(row.line() for row in targets(result)), ""]
+    for result in others:
+        name, docs = result["setting"]["collection"], result["setting"]["docs"]
+        lines += [f"**{name}**, {docs:,} documents:", "", *HEAD, *(row.line() for row in targets(result)), ""]
     if made:
         lines += ["**Synthetic collections**:", "", *HEAD, *(row.line() for row in verdicts(Measured(made, hard))), ""]
-    return "\n".join(lines)
+    flat = {result["setting"]["docs"]: result for result in others if "synthetic" in result["setting"]["collection"]}
+    if len(flat) > 1:
+        lines += ["**Synthetic collections of flat queries**:", "", *HEAD, growth(Measured(flat, [])).line(), ""]
+    return "\n".join(lines) + "\n"
+
+
+def _names(results: Iterable[Result]) -> set[str]:
+    return {result["setting"]["collection"] for result in results}
 
 
 def write(folder: Path) -> None:

@@ -193,6 +193,16 @@ def test_targets_of_real_vectors_come_before_those_of_synthetic_ones(tmp_path):
     assert text.index("**real-docs**, 100 documents") < text.index("**Synthetic collections**")
 
 
+def test_growth_of_flat_collections_is_told_beside_their_targets(tmp_path):
+    for docs, ms in ((1_000, 1.0), (10_000, 5.0)):
+        one = result([row("splade auto", ms, queries="pp")])
+        one["setting"] = one["setting"] | {"collection": f"synthetic-{docs}-7-flat0.5", "docs": docs}
+        write_json(tmp_path / f"search-synthetic-{docs}-7-flat0.5.json", one)
+    text = summary.written(tmp_path)
+    assert "**Synthetic collections**:" not in text
+    assert text.splitlines()[-2].endswith("5.0× the time for 10× | met |")
+
+
 def test_a_report_has_a_table_for_each_set_and_kind_and_for_what_was_measured_beside():
     searches = [row("splade auto", 1.0), row("SINDI query=0.1", 0.5, 0.9, exact=False)]
     text = report.table(result(searches, [note("splade-float32", 7.5)]))
