@@ -6,7 +6,7 @@ Engines whose package is not installed are left out and named. Each index is bui
 once; a later run opens it. Every engine answers the same queries in turn, round after round; a figure is the
 median over rounds of the mean milliseconds of processor time per query. Batches on one or several threads
 are timed by the clock on the wall. Recall counts a returned document if its exact score reaches the last of
-the exact results.
+the exact results. Writes ``search-COLLECTION`` .json, .md and .png, and the verdicts on targets as ``targets.md``.
 """
 
 import argparse
@@ -22,7 +22,7 @@ def main() -> None:
         os.environ.setdefault(name, str(max([1, *options.threads])))
     if options.before:
         os.environ["SPLADE_BENCHMARK_BEFORE"] = str(options.before.resolve())
-    from benchmarks.search import vectors
+    from benchmarks.search import summary, vectors
 
     shuffled = options.order == "random"
     if not options.vectors:
@@ -30,6 +30,8 @@ def main() -> None:
     for files in options.vectors:
         sample = files[0].parent / options.calibrate if options.calibrate else None
         _run(vectors.given(options.folder, files, calibration=sample, shuffled=shuffled), options, shuffled)
+    if not options.build_only:
+        summary.write(options.folder)
 
 
 def _run(collection: Any, options: argparse.Namespace, shuffled: bool) -> None:

@@ -1,5 +1,6 @@
 """Turns, orders of documents, collections of files and published settings of the search benchmark."""
 
+import sys
 from pathlib import Path
 from typing import ClassVar
 
@@ -7,7 +8,8 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from benchmarks.search import contestants, older, orders, report, vectors
+from benchmarks.search import comparison, contestants, older, orders, vectors
+from benchmarks.search.__main__ import main
 from benchmarks.search.bmp_peer import Bmp
 from benchmarks.search.building import FIGURES
 from benchmarks.search.comparison import Choices, compare
@@ -81,12 +83,14 @@ class Drawn:
 
     folder: ClassVar[str] = "mine"
 
-    def __init__(self, root: Path):
+    def __init__(self, root: Path, *, write: bool = True):
+        self.files = [root / self.folder / f"{name}.npz" for name in ("docs", "queries", "calibration")]
+        if not write:
+            return
         rng = np.random.default_rng(3)
         kinds = rng.integers(0, 2, 400)
         dense = (rng.integers(1, 30, (400, 40)) * (rng.random((400, 40)) < 0.3)).astype(np.float32)
         dense[kinds == 0, 20:], dense[kinds == 1, :20] = 0, 0
-        self.files = [root / self.folder / f"{name}.npz" for name in ("docs", "queries", "calibration")]
         self.files[0].parent.mkdir(exist_ok=True)
         for file, rows in zip(self.files, (dense, dense[:6], dense[6:10]), strict=True):
             sp.save_npz(file, sp.csr_matrix(rows))
@@ -159,7 +163,11 @@ def test_the_work_of_scoring_everything_is_all_blocks_and_all_postings(ordered):
     assert work.postings == pytest.approx(mass)
 
 
-def test_a_comparison_has_all_tables_and_the_same_results_in_batches(ordered):
+def files(collection):
+    return Drawn(collection.folder.parents[1], write=False).files[:2]
+
+
+def test_the_command_writes_all_tables_and_verdicts_and_batches_find_the_same(ordered, monkeypatch):
     collection, indexes, _ = ordered
     seconds = {"threads": 1, "wall_s": 1.0, "processor_s": 1.0, "peak_mb": 1.0}
     postings = collection.vectors.n_postings
@@ -172,7 +180,14 @@ def test_a_comparison_has_all_tables_and_the_same_results_in_batches(ordered):
     found = compare(collection, choices)
     assert {row["recall"] for row in found["searches"] if row["exact"]} == {1.0}
     assert {row["recall"] for row in found["batches"] if row["engine"].startswith("splade auto")} == {1.0}
-    text = report.table(found)
+    monkeypatch.setattr(comparison, "compare", lambda *_: found)
+    command = ["search", "--vectors", *map(str, files(collection)), "--folder", str(collection.folder.parent)]
+    monkeypatch.setattr(sys, "argv", command)
+    for name in ("OMP_NUM_THREADS", "RAYON_NUM_THREADS"):
+        monkeypatch.setenv(name, "1")
+    main()
+    assert "**mine-docs**, 400 documents:" in (collection.folder.parent / "targets.md").read_text()
+    text = (collection.folder.parent / "search-mine-docs.md").read_text()
     for head in ("queries, exact", "queries, approximate", "`auto` beside its two", "Batches", "Indexes"):
         assert f"**{head}**" in text
 
