@@ -6,12 +6,13 @@ Engines whose package is not installed are left out and named. Each index is bui
 once; a later run opens it. Every engine answers the same queries in turn, round after round; a figure is the
 median over rounds of the mean milliseconds of processor time per query. Batches on one or several threads
 are timed by the clock on the wall. Recall counts a returned document if its exact score reaches the last of
-the exact results.
+the exact results. Writes ``search-COLLECTION`` .json, .md and .png, and the verdicts on targets as ``targets.md``.
 """
 
 import argparse
 import os
 from pathlib import Path
+from typing import Any
 
 
 def main() -> None:
@@ -19,19 +20,31 @@ def main() -> None:
     options = _parser().parse_args()
     for name in ("OMP_NUM_THREADS", "RAYON_NUM_THREADS"):  # before any engine starts its threads
         os.environ.setdefault(name, str(max([1, *options.threads])))
-    from benchmarks.search import comparison, contestants, report, vectors
+    if options.before:
+        os.environ["SPLADE_BENCHMARK_BEFORE"] = str(options.before.resolve())
+    from benchmarks.search import summary, vectors
+
+    shuffled = options.order == "random"
+    if not options.vectors:
+        _run(vectors.synthetic(options.folder, options.docs), options, shuffled)
+    for files in options.vectors:
+        sample = files[0].parent / options.calibrate if options.calibrate else None
+        _run(vectors.given(options.folder, files, calibration=sample, shuffled=shuffled), options, shuffled)
+    if not options.build_only:
+        summary.write(options.folder)
+
+
+def _run(collection: Any, options: argparse.Namespace, shuffled: bool) -> None:
+    """Build for one collection, measure and write."""
+    from benchmarks.search import comparison, contestants, report
     from benchmarks.search.adversarial import compare_adversarial
     from splade.files import write_json
 
-    shuffled = options.order == "random"
-    if options.vectors:
-        collection = vectors.given(options.folder, options.vectors, shuffled=shuffled)
-    else:
-        collection = vectors.synthetic(options.folder, options.docs)
     choices = comparison.Choices(
         queries=options.queries, sets=options.sets, k=options.k, threads=options.threads, batch=options.batch,
-        engines=options.engines, rounds=options.rounds, build_threads=options.build_threads,
-        rebuild=options.rebuild, in_order=shuffled,
+        batch_k=options.batch_k or options.k, engines=options.engines, rounds=options.rounds,
+        auto_rounds=options.auto_rounds, build_threads=options.build_threads, rebuild=options.rebuild,
+        in_order=shuffled,
     )  # fmt: skip
     comparison.forget(collection, choices)
     if options.build_only:
@@ -52,7 +65,11 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("--docs", type=int, default=100_000, help="of the synthetic collection")
-    add("--vectors", type=Path, nargs="+", help="instead: CSR files of scipy.sparse.save_npz, documents then queries")
+    add(
+        "--vectors", type=Path, nargs="+", action="append", default=[],
+        help="instead: CSR files of scipy.sparse.save_npz, documents then queries; may be given several times",
+    )  # fmt: skip
+    add("--calibrate", help="a file of queries beside the documents, to calibrate approximate search with")
     add("--order", choices=["given", "random"], default="given", help="random: shuffled, and ours leaves them so")
     add("--folder", type=Path, default=Path("bench-data"), help="of collections, indexes and results")
     add("--queries", type=int, default=50, help="of each set")
@@ -60,8 +77,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--k", type=int, nargs="+", default=[10, 100, 1000])
     add("--threads", type=int, nargs="+", default=[], help="of batches, which are timed by the wall: 1 2, for instance")
     add("--batch", type=int, default=200, help="queries in a batch")
+    add("--batch-k", type=int, nargs="+", default=[], help="k of batches, if not all")
     add("--engines", nargs="+", default=[""], help="only those whose name contains one of these")
     add("--rounds", type=int, default=3, help="more on a machine that others use")
+    add("--auto-rounds", type=int, default=15, help="of our exact strategies beside each other; 0 leaves them out")
+    add("--before", type=Path, help="a checkout of an older version, whose exact searches are run beside ours")
     add("--build-threads", type=int, default=2)
     add("--rebuild", nargs="+", default=[], help="build again what is built under a name that contains one of these")
     add("--tag", default="", help="before the names of the results, which otherwise replace those of an earlier run")

@@ -8,7 +8,7 @@ import scipy.sparse as sp
 from benchmarks.search.building import built
 from benchmarks.search.comparison import Choices
 from benchmarks.search.contestants import adversaries
-from benchmarks.search.timing import in_turn, median, settings_of_machine
+from benchmarks.search.timing import in_turn, median, settings_of_machine, touched_by
 from benchmarks.search.vectors import Collection
 
 LONG = 20  # documents taken as queries
@@ -57,12 +57,14 @@ def compare_adversarial(collection: Collection, choices: Choices) -> dict[str, A
             engine.open(folder)
     rows = []
     for case in cases(collection, choices.queries):
-        spent, _ = in_turn(ready[case.kind], case.queries, case.k, choices.rounds)
-        times = {engine.strategy: values for engine, values in spent.items()}  # type: ignore[attr-defined]
+        turns = in_turn(ready[case.kind], case.queries, case.k, choices.rounds)
+        times = {engine.strategy: values for engine, values in turns.spent.items()}  # type: ignore[attr-defined]
         row: dict[str, Any] = {"case": case.name, "k": case.k, "queries": case.queries.shape[0]}
         row |= {strategy: median(values) for strategy, values in times.items()}
         for strategy in ("auto", "block_max"):
             row[f"{strategy}_ratio"] = median(list(np.divide(times[strategy], times["exhaustive"])))
+        auto = next(engine for engine in ready[case.kind] if engine.name == "splade auto")
+        row |= touched_by(auto, case.queries, case.k, collection.vectors.mass(case.queries), turns.seconds[auto])
         rows.append(row)
         print(
             f"{case.name} k={case.k}: auto {row['auto_ratio']:.2f} block_max {row['block_max_ratio']:.2f}", flush=True

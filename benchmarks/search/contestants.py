@@ -1,52 +1,92 @@
 """The engines that are compared."""
 
+from benchmarks.search.bmp_peer import Bmp
 from benchmarks.search.engine import Engine
 from benchmarks.search.lucene import Lucene
+from benchmarks.search.older import Older, pairs
+from benchmarks.search.orders import CLUSTERED, GIVEN
 from benchmarks.search.ours import Ours
 from benchmarks.search.pisa import Pisa
-from benchmarks.search.python_peers import DictOfLists, Scipy, Sindi, SpladeIndex
-from benchmarks.search.seismic_peer import POINTS, Seismic
+from benchmarks.search.python_peers import DictOfLists, Scipy, SpladeIndex
+from benchmarks.search.seismic_peer import FAR, POINTS, Build, Seismic, published
+from benchmarks.search.sindi import POINTS as PRUNED
+from benchmarks.search.sindi import Sindi
 
-RECALLS = (0.97, 0.98, 0.99, 0.995)
+RECALLS = (0.95, 0.97, 0.98, 0.99, 0.995)
 EXACT = ("auto", "block_max", "exhaustive")
 ALGORITHMS = ("maxscore", "block_max_wand", "ranked_or_taat")
+BLOCKS = {GIVEN: (32,), CLUSTERED: (8, 16, 32, 128)}  # documents in a block of BMP
+ALPHAS = (0.95, 0.9, 0.8)
+SMALL = "uint8"  # the weights of our smaller index
 
 
 def engines(n_docs: int, *, in_order: bool = False) -> list[Engine]:
     """Every engine, every setting, on one thread; ``in_order`` keeps ours from moving documents."""
+    return [*exact(in_order=in_order), *approximate(n_docs, in_order=in_order)]
+
+
+def exact(*, in_order: bool = False) -> list[Engine]:
+    """Those that leave nothing out: they differ in the rounding of weights at most."""
     cluster = False if in_order else None
+    orders = (GIVEN,) if in_order else (GIVEN, CLUSTERED)
     return [
         Ours("auto", cluster=cluster),
         Ours("auto", cluster=cluster, single=True),
-        Ours("auto", "uint8", cluster=cluster),
         Ours("exhaustive", cluster=cluster),
-        *(Ours("approximate", recall=recall, cluster=cluster) for recall in RECALLS),
+        Ours("block_max", cluster=cluster),
+        Ours("auto", SMALL, cluster=cluster),
         SpladeIndex(),
         Sindi(),
-        *(Pisa(algorithm) for algorithm in ALGORITHMS),
-        *(Seismic(*point, kept) for kept in postings_kept(n_docs) for point in POINTS),
+        *(Pisa(algorithm, order=order) for order in orders for algorithm in ALGORITHMS),
+        *(Bmp(size, order) for order in orders for size in BLOCKS[order]),
         Lucene(),
         DictOfLists(),
         Scipy(),
     ]
 
 
+def approximate(n_docs: int, *, in_order: bool = False) -> list[Engine]:
+    """Those that trade recall for time."""
+    cluster = False if in_order else None
+    few, many, most = (Build(kept) for kept in postings_kept(n_docs))
+    at_budgets = dict.fromkeys(build for engine in published(n_docs) for build in at_most(engine.made_by))
+    return [
+        Ours("auto", cluster=cluster),
+        *(Ours("approximate", recall=recall, cluster=cluster) for recall in RECALLS),
+        *(Ours("approximate", SMALL, recall=recall, cluster=cluster) for recall in RECALLS),
+        *published(n_docs),
+        *(Seismic(ask, build) for build in at_budgets for ask in FAR[-5:]),
+        *(Seismic(ask, build) for build in (few, many) for ask in POINTS),
+        *(Seismic(ask, most) for ask in FAR),
+        *(Sindi(pruning) for pruning in PRUNED),
+        *(Bmp(32, GIVEN if in_order else CLUSTERED, alpha) for alpha in ALPHAS),
+    ]
+
+
+def at_most(build: Build) -> list[Build]:
+    """This index of Seismic, and one of twice the postings where vectors are compressed: of the bytes of the others."""
+    return [build, *[build._replace(kept=2 * build.kept)] * build.compressed]
+
+
 def in_batches(n_docs: int, n_threads: int, *, in_order: bool = False) -> list[Engine]:
     """Engines that answer a batch in threads of their own; PISA's exhaustive search is left out: it loses results."""
     cluster = False if in_order else None
+    ways = [{"alone": True}, {"single": True}] if n_threads == 1 else []
+    alone = [Ours("auto", cluster=cluster, threads=1, **way) for way in ways]
     return [
         Ours("auto", cluster=cluster, threads=n_threads),
+        *alone,
         Ours("exhaustive", cluster=cluster, threads=n_threads),
-        Ours("approximate", recall=RECALLS[-2], cluster=cluster, threads=n_threads),
+        Ours("approximate", recall=0.99, cluster=cluster, threads=n_threads),
         Pisa(ALGORITHMS[0], n_threads),
-        Seismic(*POINTS[2], postings_kept(n_docs)[0], n_threads),
+        Seismic(POINTS[2], Build(postings_kept(n_docs)[1]), n_threads),
         Lucene(n_threads),
     ]
 
 
-def postings_kept(n_docs: int) -> list[int]:
-    """Seismic's main setting, how many postings a list keeps on average: few are faster, many find more."""
-    return [max(10, n_docs // 1000), max(5, n_docs // 2000)]
+def postings_kept(n_docs: int) -> tuple[int, int, int]:
+    """Postings that a list of Seismic keeps on average in the sweep: few are faster, many find more."""
+    return max(5, n_docs // 2000), max(10, n_docs // 1000), max(20, n_docs // 400)
 
 
 def adversaries() -> dict[str, list[Engine]]:
@@ -62,4 +102,5 @@ def by_index(index: str, n_docs: int) -> Engine:
     """An engine that builds this index."""
     every = [*engines(n_docs), *engines(n_docs, in_order=True)]
     every += [engine for kind in adversaries().values() for engine in kind]
+    every += [Older(**way) for way in pairs()]
     return next(engine for engine in every if engine.index == index)

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -11,7 +11,16 @@ from numpy.typing import NDArray
 
 from benchmarks.search.vectors import Vectors
 
+OURS = "splade-float32"  # the index whose order of documents others get as well
 Answer = tuple[NDArray[np.int64], NDArray[np.float64]]  # document numbers [Q, k], -1 where none; seconds [Q]
+
+
+class Work(NamedTuple):
+    """Touched by an average query."""
+
+    blocks: float  # visited, of documents
+    all_blocks: int
+    postings: float
 
 
 class Engine:
@@ -27,6 +36,9 @@ class Engine:
     package = ""  # the distribution whose version is reported
     threads: int | None = None
     largest = 1 << 31  # documents that it is asked to hold
+    exact = True  # but for the rounding of weights
+    one_call = False  # queries are given in one call, whose seconds are spread over them
+    needs_order = False  # its documents are in the order of `OURS`, which is built first
 
     @property
     def clock(self) -> Callable[[], float]:
@@ -47,6 +59,9 @@ class Engine:
     def search(self, queries: sp.csr_matrix, k: int) -> Answer:
         """The best ``k`` of each query."""
         raise NotImplementedError
+
+    def work(self, queries: sp.csr_matrix, k: int) -> Work | None:
+        """What a search touches, where the engine counts it."""
 
     def close(self) -> None:
         """Let go of what is not this process's."""

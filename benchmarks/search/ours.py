@@ -2,28 +2,34 @@
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import scipy.sparse as sp
 
-from benchmarks.search.engine import Answer, Engine, shared
+from benchmarks.search.engine import Answer, Engine, Work, shared
 from benchmarks.search.vectors import Vectors
 from splade import InvertedIndex, Searcher
 from splade.indexing import IndexBuilder
 from splade.records import SparseBatch, SparseRows
+from splade.search.strategies.approximate import Approximate
 
 MEMORY_MB = 1024  # that the builder may take for vectors and merging
 FEW = 1000  # documents that are enough to compile
+ALONE: dict[str, Any] = {}  # arguments of `Searcher.search_csr` with which queries of one call share no work
 
 
 class Ours(Engine):
-    """One strategy, the whole batch in one call, or with ``single`` a call per query.
+    """One strategy, all queries in one call but each ``alone``; with ``single`` a call per query.
 
-    ``uniform`` gives all weights of the documents the value 1; without ``cluster`` documents stay in their order.
+    With ``threads``, queries are a batch that may share work, unless they are ``alone``. ``uniform`` gives all weights
+    of the documents the value 1; without ``cluster`` documents stay in their order. ``calibration`` are queries to
+    calibrate approximate strategies with.
     """
 
     package = "splade"
+    calibration: sp.csr_matrix | None = None
+    _measured: ClassVar[dict[Path, Any]] = {}  # the calibration of an index, for all that is asked of it
 
     def __init__(
         self,
@@ -32,17 +38,20 @@ class Ours(Engine):
         *,
         threads: int | None = None,
         single: bool = False,
+        alone: bool | None = None,
         cluster: bool | None = None,
         uniform: bool = False,
         **options: Any,
     ) -> None:
         shown = [f"{key}={value}" for key, value in options.items()]
         kept = [weights] * (weights != "float32")
-        self.name = " ".join(["splade", *kept, strategy, *shown, *["query by query"] * single])
+        shown += ["query by query"] * single + ["each alone"] * (alone is True)
+        self.name = " ".join(["splade", *kept, strategy, *shown])
+        self.arguments = ALONE if alone or single or (alone is None and threads is None) else {}
         self.index = f"splade-{weights}" + "-in-order" * (cluster is False) + "-uniform" * uniform
         self.strategy, self.options, self.threads, self.single = strategy, options, threads, single
         self.layout: dict[str, Any] = {"weights": weights} | ({} if cluster is None else {"cluster": cluster})
-        self.uniform = uniform
+        self.uniform, self.one_call, self.exact = uniform, not single, strategy != "approximate"
 
     def prepare(self, vectors: Vectors, inputs: Path) -> None:
         """Compile, which is done once after an installation: index a few documents."""
@@ -62,16 +71,32 @@ class Ours(Engine):
         start = time.perf_counter()
         index = InvertedIndex.open(folder, verify=False)
         seconds = time.perf_counter() - start
-        self.searcher = Searcher(index, self.strategy, **self.options)
+        sample = {} if self.exact or self.calibration is None else {"queries": self.calibration}
+        self.searcher = Searcher(index, self.strategy, **self.options, **sample)
+        if isinstance(self.searcher.strategy_object, Approximate):
+            strategy = self.searcher.strategy_object
+            if folder not in self._measured:
+                self._measured[folder] = strategy._measure()
+            strategy._measured = self._measured[folder]
         return seconds
 
     def search(self, queries: sp.csr_matrix, k: int) -> Answer:
         asked = [queries[q] for q in range(queries.shape[0])] if self.single else [queries]
-        start = self.clock()
-        answers = [self.searcher.search_csr(part, k, n_threads=self.threads or 1)[0] for part in asked]
-        spent = self.clock() - start
-        docs = np.concatenate(answers)
-        return docs.astype(np.int64), shared(spent, queries.shape[0])
+        answers, seconds = [], []
+        for part in asked:
+            start = self.clock()
+            answers.append(self.searcher.search_csr(part, k, n_threads=self.threads or 1, **self.arguments)[0])
+            seconds.append(self.clock() - start)
+        docs = np.concatenate(answers).astype(np.int64)
+        return docs, np.array(seconds) if self.single else shared(seconds[0], queries.shape[0])
+
+    def work(self, queries: sp.csr_matrix, k: int) -> Work | None:
+        counts, blocks = self.searcher.count(queries, k), self.searcher.index.blocks
+        if (counts.postings < 0).any():
+            return None
+        in_range = 1 << int(blocks.range_bits - blocks.block_bits)  # a range that is scored as a whole is its blocks
+        visited = np.minimum(counts.blocks + counts.ranges * in_range, int(blocks.n_blocks))
+        return Work(float(visited.mean()), int(blocks.n_blocks), float(counts.postings.mean()))
 
 
 def _batch(first: int, rows: sp.csr_matrix, uniform: bool) -> SparseBatch:

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import NDArray
 
 from benchmarks.search.engine import Answer, Engine, shared
 from benchmarks.search.impacts import impacts
+from benchmarks.search.orders import CLUSTERED, GIVEN, order_of, suffix
 from benchmarks.search.vectors import Vectors
 from splade.engines.places.libraries.pisa import native
 
@@ -20,14 +22,17 @@ class Pisa(Engine):
     """One retrieval algorithm; all queries in one native call, in threads of its own where there are several."""
 
     package = "pyterrier-pisa"
-    index = "PISA"
+    one_call = True
 
-    def __init__(self, algorithm: str, threads: int | None = None) -> None:
-        self.algorithm, self.threads, self.name = algorithm, threads, f"PISA {algorithm}"
+    def __init__(self, algorithm: str, threads: int | None = None, order: str = GIVEN) -> None:
+        self.algorithm, self.threads, self.order = algorithm, threads, order
+        self.name = f"PISA {algorithm}{suffix(order)}"
+        self.index = "PISA" + f"-{order}" * (order == CLUSTERED)
+        self.needs_order = order == CLUSTERED
 
     def build(self, vectors: Vectors, inputs: Path, folder: Path, n_threads: int) -> None:
         module = native()
-        _write_collection(vectors, folder, module)
+        _write_collection(vectors, folder, module, order_of(self.order, inputs.parent.parent, vectors))
         _context(module, folder)
         for file in folder.glob(COLLECTION):
             file.unlink()
@@ -64,9 +69,9 @@ def _context(module: Any, folder: Path) -> Any:
     return context
 
 
-def _write_collection(vectors: Vectors, folder: Path, module: Any) -> None:
+def _write_collection(vectors: Vectors, folder: Path, module: Any, order: NDArray[np.int64]) -> None:
     """PISA's plain binary collection: lists of documents and impacts by term, then names and lexicons."""
-    documents = vectors.matrix()
+    documents = vectors.matrix()[order]
     n_docs = vectors.n_docs
     whole = sp.csr_matrix((impacts(documents.data), documents.indices, documents.indptr), shape=documents.shape)
     columns = whole.tocsc()
@@ -83,6 +88,6 @@ def _write_collection(vectors: Vectors, folder: Path, module: Any) -> None:
         np.array([n_docs], np.uint32).tofile(sizes)
         np.asarray(whole.sum(1)).ravel().astype(np.uint32).tofile(sizes)
     (folder / "fwd.terms").write_text("".join(f"t{term:05d}\n" for term in terms))
-    (folder / "fwd.documents").write_text("".join(f"{doc}\n" for doc in range(n_docs)))
+    (folder / "fwd.documents").write_text("".join(f"{doc}\n" for doc in order.tolist()))
     for name, lexicon in (("documents", "doclex"), ("terms", "termlex")):
         module.build_binlex(str(folder / f"fwd.{name}"), str(folder / f"fwd.{lexicon}"))

@@ -1,6 +1,5 @@
-"""Engines that search posting lists from Python: SciPy, a dictionary of arrays, splade-index; and VSAG's SINDI."""
+"""Engines that search posting lists from Python: SciPy, a dictionary of arrays, splade-index."""
 
-import json
 import time
 from pathlib import Path
 from typing import Any, ClassVar
@@ -30,9 +29,13 @@ class Lists(Engine):
         if folder not in self._opened:
             arrays = tuple(np.load(folder / f"{name}.npy") for name in ("data", "indices", "indptr"))
             self._opened[folder] = sp.csr_matrix(arrays, shape=tuple(np.load(folder / "shape.npy")))
-        self.postings = self._opened[folder]
+        self.postings, self.folder = self._opened[folder], folder
         self.n_docs = self.postings.shape[1]
         return time.perf_counter() - start
+
+    def close(self) -> None:
+        self._opened.pop(self.folder, None)
+        del self.postings
 
 
 class Scipy(Lists):
@@ -115,51 +118,3 @@ class SpladeIndex(Lists):
             return found, self.clock() - start
 
         return one_by_one(queries, k, answer)
-
-
-class Sindi(Engine):
-    """VSAG's SINDI, through pyvsag: exact without quantisation and pruning."""
-
-    name = index = "SINDI"
-    package = "pyvsag"
-
-    def build(self, vectors: Vectors, inputs: Path, folder: Path, n_threads: int) -> None:
-        documents = vectors.matrix()
-        made = _sindi(documents.shape[1])
-        made.build(
-            index_pointers=documents.indptr.astype(np.uint32), indices=documents.indices.astype(np.uint32),
-            values=documents.data, ids=np.arange(documents.shape[0], dtype=np.int64),
-        )  # fmt: skip
-        made.save(str(folder / "index.bin"))
-        np.save(folder / "vocab_size.npy", documents.shape[1])
-
-    def open(self, folder: Path) -> float:
-        start = time.perf_counter()
-        self.made = _sindi(int(np.load(folder / "vocab_size.npy")))
-        self.made.load(str(folder / "index.bin"))
-        return time.perf_counter() - start
-
-    def search(self, queries: sp.csr_matrix, k: int) -> Answer:
-        parameters = f'{{"sindi": {{"query_prune_ratio": 0.0, "term_prune_ratio": 0.0, "n_candidate": {k}}}}}'
-
-        def answer(terms: Any, weights: Any) -> tuple[Any, float]:
-            pointers, numbers = np.array([0, len(terms)], np.uint32), terms.astype(np.uint32)
-            start = self.clock()
-            found, _ = self.made.knn_search(pointers, numbers, weights, k, parameters)
-            return np.asarray(found).ravel(), self.clock() - start
-
-        return one_by_one(queries, k, answer)
-
-
-def _sindi(vocab_size: int) -> Any:
-    import pyvsag
-
-    pyvsag.set_logger_off()
-    settings = {
-        "dtype": "sparse", "metric_type": "ip", "dim": 512,
-        "index_param": {
-            "term_id_limit": vocab_size, "window_size": 50000, "doc_prune_ratio": 0.0,
-            "use_quantization": False, "use_reorder": False, "avg_doc_term_length": 120,
-        },
-    }  # fmt: skip
-    return pyvsag.Index("sindi", json.dumps(settings))

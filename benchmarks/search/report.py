@@ -1,8 +1,9 @@
-"""The comparison as a Markdown table and as a plot of time against recall."""
+"""The comparison as Markdown and as a plot of time against recall."""
 
 from pathlib import Path
 from typing import Any
 
+from benchmarks.search import tables
 from splade.files import whole_file
 
 
@@ -16,44 +17,35 @@ def write_report(result: dict[str, Any], target: Path) -> None:
 
 
 def table(result: dict[str, Any]) -> str:
-    """Milliseconds per query, with recall where it is below .9995; batches; then what building took."""
-    setting = result["setting"]
+    """All tables of a comparison, in the form in which they go into the README."""
+    setting, sets = result["setting"], list(dict.fromkeys(row["queries"] for row in result["searches"]))
     lines = [
-        f"{setting['collection']}: {setting['docs']} documents of {setting['postings'] / setting['docs']:.1f} terms; "
-        f"median of {setting['rounds']} interleaved rounds; ms per query (recall); {setting['processor']}; "
-        + ", ".join(f"{name} {number}" for name, number in setting["versions"].items()),
-        "",
-        f"One thread, its processor's clock, {setting['queries']} queries of each set:",
-        "",
-        *_cells(result["searches"]),
+        f"{setting['collection']}: {setting['docs']:,} documents of {setting['postings'] / setting['docs']:.1f} terms; "
+        f"median of {setting['rounds']} interleaved rounds; {setting['processor']}; "
+        + ", ".join(f"{name} {number}" for name, number in setting["versions"].items())
+        + f". `approximate` is calibrated on {setting['calibrated']}.",
     ]
-    if result["batches"]:
-        lines += ["", f"Batches of {setting['batch']} queries, the clock on the wall:", "", *_cells(result["batches"])]
-    lines += ["", "| index | threads | build s | processor s | peak MB | index MB | bytes/posting | open s |"]
-    lines += ["|---" * 8 + "|", *(_built(note) for note in result["built"])]
+    for kind, said in (("exact", "exact"), ("approximate", "approximate")):
+        for name in sets:
+            rows = [row for row in result["searches"] if (row["queries"], row["kind"]) == (name, kind)]
+            if rows:
+                head = f"**{name}, {said}**: {rows[0]['n_queries']} queries, each by itself, one thread, "
+                lines += ["", head + "milliseconds a query by its processor's clock.", "", *tables.searches(rows)]
+    size = tables.bytes_per_posting(result["built"])
+    others = [
+        ("**`auto` beside its two**, milliseconds a query:", tables.strategies(result["strategies"])),
+        ("**Before and now**, in turn, milliseconds a query:", tables.before(result.get("before", []))),
+        ("**Seismic at equal recall, and at equal bytes per posting**:", tables.rivals(result["searches"], size)),
+        (
+            f"**Batches** of up to {setting['batch']:,} queries, the clock on the wall; recall of the first "
+            f"{setting['queries']}:",
+            tables.batches(result["batches"]),
+        ),
+        ("**Indexes**:", tables.built(result["built"])),
+    ]
+    for said, found in others:
+        lines += ["", said, "", *found] if len(found) > 2 else []
     return "\n".join(lines) + "\n"
-
-
-def _cells(searches: list[dict[str, Any]]) -> list[str]:
-    """A line per engine and number of threads, a column per query set and k."""
-    columns = list(dict.fromkeys((row["queries"], row["k"]) for row in searches))
-    cells = {(_title(row), row["queries"], row["k"]): row for row in searches}
-    lines = ["| engine | " + " | ".join(f"{name} k={k}" for name, k in columns) + " |"]
-    lines.append("|---" * (len(columns) + 1) + "|")
-    for title in dict.fromkeys(_title(row) for row in searches):
-        lines.append(f"| {title} | " + " | ".join(_cell(cells[(title, *column)]) for column in columns) + " |")
-    return lines
-
-
-def _title(row: dict[str, Any]) -> str:
-    return str(row["engine"]) + (f", {row['threads']} thread" + "s" * (row["threads"] > 1) if row["threads"] else "")
-
-
-def _built(note: dict[str, Any]) -> str:
-    size = f"{note['bytes'] / 1e6:.0f} | {note['bytes'] / note['postings']:.1f}"
-    seconds = f"{note['wall_s']:.1f} | {note['processor_s']:.1f}"
-    start = f"| {note['engine']} | {note['threads']} | {seconds} | {note['peak_mb']:.0f} | "
-    return f"{start}{size} | {note['open_s']:.3f} |"
 
 
 def adversarial_table(result: dict[str, Any]) -> str:
@@ -63,17 +55,17 @@ def adversarial_table(result: dict[str, Any]) -> str:
         f"{setting['collection']}: {setting['docs']} documents, median of {setting['rounds']} interleaved rounds, "
         "ms per query and the ratio to the exhaustive strategy",
         "",
-        "| case | k | exhaustive | block_max | auto |",
-        "|---|---|---|---|---|",
+        "| case | k | exhaustive | block_max | auto | auto: blocks · postings · ρ |",
+        "|---|---|---|---|---|---|",
     ]
     for row in result["adversarial"]:
         others = [f"{row[name]:.3f} ({row[f'{name}_ratio']:.2f})" for name in ("block_max", "auto")]
-        lines.append(f"| {row['case']} | {row['k']} | {row['exhaustive']:.3f} | " + " | ".join(others) + " |")
+        lines.append(
+            f"| {row['case']} | {row['k']} | {row['exhaustive']:.3f} | "
+            + " | ".join(others)
+            + f" | {tables.touched(row)} |"
+        )
     return "\n".join(lines) + "\n"
-
-
-def _cell(row: dict[str, Any]) -> str:
-    return f"{row['ms']:.3f}" + (f" ({row['recall']:.4f})" if row["recall"] < 0.9995 else "")
 
 
 def plot(searches: list[dict[str, Any]], path: Path) -> None:

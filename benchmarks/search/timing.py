@@ -9,8 +9,11 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from benchmarks.search.engine import Engine
+from benchmarks.search.ranks import spearman
 from benchmarks.search.vectors import Vectors
 
+SLOW = 2.0  # seconds of a round
+ALONE_ROUNDS = 3
 TOLERANCE = 1e-4  # float32 sums differ by the order of their terms
 
 
@@ -57,23 +60,57 @@ def recall(docs: NDArray[np.int64], queries: sp.csr_matrix, documents: sp.csr_ma
     return float(np.mean(shares))
 
 
-def in_turn(
-    engines: list[Engine], queries: sp.csr_matrix, k: int, rounds: int
-) -> tuple[dict[Engine, list[float]], dict[Engine, NDArray[np.int64]]]:
-    """Milliseconds per query of each engine in each round, and the last answers.
+class Turns(NamedTuple):
+    """What engines did in the rounds that count."""
 
-    A first round warms caches and compiles, and does not count. The order is another one in each round, so that no
-    engine always comes after the one that leaves the least of the processor's cache.
+    spent: dict[Engine, list[float]]  # milliseconds per query, of each round
+    answers: dict[Engine, NDArray[np.int64]]  # of the last round
+    seconds: dict[Engine, NDArray[np.float64]]  # [Q] of each query, the median of the rounds
+
+
+def in_turn(engines: list[Engine], queries: sp.csr_matrix, k: int, rounds: int) -> Turns:
+    """Ask all engines in each round; the first round warms caches and compiles, and does not count.
+
+    The order is another one in each round, so that no engine always comes after the one that leaves the least of the
+    processor's cache. An engine whose round takes longer than `SLOW` seconds has one that counts.
     """
-    spent: dict[Engine, list[float]] = {engine: [] for engine in engines}
+    each: dict[Engine, list[NDArray[np.float64]]] = {engine: [] for engine in engines}
     answers: dict[Engine, NDArray[np.int64]] = {}
     for turn in range(rounds + 1):
         for place in np.random.default_rng(turn).permutation(len(engines)):
             engine = engines[place]
+            if each[engine] and each[engine][0].sum() > SLOW:
+                continue
             answers[engine], seconds = engine.search(queries, k)
             if turn:
-                spent[engine].append(float(seconds.mean()) * 1e3)
-    return spent, answers
+                each[engine].append(seconds)
+    spent = {engine: [float(seconds.mean()) * 1e3 for seconds in taken] for engine, taken in each.items()}
+    return Turns(spent, answers, {engine: np.median(taken, axis=0) for engine, taken in each.items()})
+
+
+def seconds_alone(engine: Engine, queries: sp.csr_matrix, k: int) -> NDArray[np.float64]:
+    """Seconds of each query in a call of its own, the median of some rounds."""
+    rounds: list[list[float]] = []
+    while len(rounds) < ALONE_ROUNDS and (not rounds or sum(rounds[0]) < SLOW):
+        rounds.append([float(engine.search(query, k)[1][0]) for query in queries])
+    return np.asarray(np.median(rounds, axis=0), np.float64)
+
+
+def touched_by(
+    engine: Engine, queries: sp.csr_matrix, k: int, mass: NDArray[np.float64], seconds: NDArray[np.float64]
+) -> dict[str, Any]:
+    """Blocks, the share of postings, and the rank correlation of latency with ``mass``, the postings of each query.
+
+    ``seconds`` [Q] are those of a search, which do not tell queries apart where all went into one call.
+    """
+    work = engine.work(queries, k)
+    latency = seconds_alone(engine, queries, k) if engine.one_call else seconds
+    return {
+        "blocks": work and work.blocks,
+        "all_blocks": work and work.all_blocks,
+        "postings": work and work.postings / float(mass.mean()),
+        "rank_correlation": spearman(latency, mass),
+    }
 
 
 def median(values: list[float]) -> float:

@@ -33,6 +33,18 @@ class Vectors:
         """Weights that are not zero."""
         return int(self.indptr[-1])
 
+    def lengths(self) -> NDArray[np.float64]:
+        """Postings of each term."""
+        if not hasattr(self, "_lengths"):
+            parts = (np.bincount(rows.indices, minlength=self.vocab_size) for _, rows in self.parts())
+            self._lengths: NDArray[np.float64] = sum(parts, np.zeros(self.vocab_size))
+        return self._lengths
+
+    def mass(self, queries: sp.csr_matrix) -> NDArray[np.float64]:
+        """Postings of the terms of each query."""
+        found: NDArray[np.float64] = queries.sign() @ self.lengths()
+        return found
+
     def matrix(self) -> sp.csr_matrix:
         """All of them, in memory."""
         return self.rows(0, self.n_docs)
@@ -65,11 +77,13 @@ class Vectors:
 
 
 class Collection(NamedTuple):
-    """What is indexed and what is asked; indexes and results of a collection live in its folder."""
+    """Documents and queries; indexes and results of a collection live in its folder."""
 
     folder: Path
     vectors: Vectors
     queries: dict[str, sp.csr_matrix]
+    calibration: sp.csr_matrix | None = None  # queries to calibrate with
+    calibrated: str = "documents as queries"  # or the name and number of these
 
 
 def opened(folder: Path) -> Collection:
@@ -90,10 +104,15 @@ def synthetic(root: Path, n_docs: int, seed: int = 7) -> Collection:
     return opened(folder)
 
 
-def given(root: Path, files: list[Path], *, shuffled: bool = False) -> Collection:
-    """A collection under ``root`` of CSR matrices that `scipy.sparse.save_npz` wrote: documents, then query sets."""
-    documents_file, *query_files = files
-    folder = root / (documents_file.stem + ("-shuffled" if shuffled else ""))
+def given(root: Path, files: list[Path], *, calibration: Path | None = None, shuffled: bool = False) -> Collection:
+    """A collection under ``root`` of CSR matrices that `scipy.sparse.save_npz` wrote: documents, then query sets.
+
+    It is named after the file of documents and the folder of that. ``calibration`` is one more matrix of queries.
+    SystemExit where another collection of that name is there.
+    """
+    documents_file, *query_files = (file.resolve() for file in files)
+    folder = root / ("-".join([documents_file.parent.name, documents_file.stem]) + "-shuffled" * shuffled)
+    source = {str(file): [file.stat().st_size, file.stat().st_mtime_ns] for file in (documents_file, *query_files)}
     if not folder.exists():
         documents = sp.load_npz(documents_file).tocsr()
         documents.sort_indices()
@@ -104,8 +123,14 @@ def given(root: Path, files: list[Path], *, shuffled: bool = False) -> Collectio
             for name, dtype in PARTS.items():
                 array = getattr(documents, name)
                 _room(made, name, len(array), dtype)[:] = array
-            _finish(made, documents.shape[1], {file.stem: sp.load_npz(file).tocsr() for file in query_files})
-    return opened(folder)
+            _finish(made, documents.shape[1], {file.stem: sp.load_npz(file).tocsr() for file in query_files}, source)
+    if read_json(folder / "documents" / "shape.json").get("source", source) != source:
+        raise SystemExit(f"{folder} was made of other files, or of {documents_file.name} as it was before; remove it")
+    collection = opened(folder)
+    if calibration is None:
+        return collection
+    sample = sp.load_npz(calibration).tocsr().astype(np.float32)
+    return collection._replace(calibration=sample, calibrated=f"{sample.shape[0]} queries of {calibration.name}")
 
 
 def _room(folder: Path, name: str, length: int, dtype: Any) -> NDArray[Any]:
@@ -114,9 +139,14 @@ def _room(folder: Path, name: str, length: int, dtype: Any) -> NDArray[Any]:
     return mapped
 
 
-def _finish(folder: Path, vocab_size: int, queries: dict[str, sp.csr_matrix]) -> None:
+def _finish(
+    folder: Path, vocab_size: int, queries: dict[str, sp.csr_matrix], source: dict[str, list[int]] | None = None
+) -> None:
     (folder / "queries").mkdir()
     for name, matrix in queries.items():
         matrix.sort_indices()
         sp.save_npz(folder / "queries" / f"{name}.npz", matrix.astype(np.float32), compressed=False)
-    write_json(folder / "documents" / "shape.json", {"vocab_size": vocab_size, "queries": list(queries)})
+    write_json(
+        folder / "documents" / "shape.json",
+        {"vocab_size": vocab_size, "queries": list(queries), "source": source or {}},
+    )
