@@ -8,6 +8,7 @@ from splade.kernels.compiled import kernel
 
 VISIT, VISIT_TERM = 250.0, 55.0  # a block; each query term in it
 RANGE, RANGE_TERM, POSTING = 3300.0, 150.0, 0.75  # scoring a range: zeroing and comparing; each run; each posting
+DENSE = 0.2  # each weight of a dense row
 LEVEL, ENTRY = 0.1, 1.2  # a bound from a row of the head, and one from the tail
 WASTE = 0.15  # of the cost of scoring all, what may be spent on bounds and visits before a plan must pay
 FEWEST = 3  # blocks to visit before anything can be told
@@ -15,26 +16,29 @@ HOPELESS = 8.0  # times the cost of scoring all, of visiting what survives the f
 
 
 @kernel
-def count_postings(blocks, queries, begin, end):  # type: ignore[no-untyped-def]
-    """Count the postings of the query's terms."""
-    postings = 0
+def cost_of_postings(blocks, queries, begin, end):  # type: ignore[no-untyped-def]
+    """To add up all postings of the query's terms, once they are found."""
+    cost = 0.0
     for i in range(begin, end):
-        postings += blocks.offsets[queries.columns[i] + 1] - blocks.offsets[queries.columns[i]]
-    return postings
+        term = queries.columns[i]
+        if blocks.dense_rows[term] >= 0:
+            cost += DENSE * blocks.n_docs
+        else:
+            cost += POSTING * (blocks.offsets[term + 1] - blocks.offsets[term])
+    return cost
 
 
 @kernel
 def cost_of_ranges(blocks, queries, begin, end):  # type: ignore[no-untyped-def]
     """To score all documents."""
-    postings = count_postings(blocks, queries, begin, end)
-    return POSTING * postings + blocks.n_ranges * (RANGE + RANGE_TERM * (end - begin))
+    return cost_of_postings(blocks, queries, begin, end) + blocks.n_ranges * (RANGE + RANGE_TERM * (end - begin))
 
 
 @kernel
 def cost_of_visit(blocks, queries, begin, end):  # type: ignore[no-untyped-def]
     """To score one block on its own."""
-    postings = count_postings(blocks, queries, begin, end) / max(blocks.n_blocks, 1)
-    return VISIT + VISIT_TERM * (end - begin) + POSTING * postings
+    postings = cost_of_postings(blocks, queries, begin, end) / max(blocks.n_blocks, 1)
+    return VISIT + VISIT_TERM * (end - begin) + postings
 
 
 @kernel
