@@ -41,7 +41,7 @@ class Blocks(NamedTuple):
     tail_blocks: NDArray[np.integer]  # uint16 or uint32, increasing within a term
     tail_bounds: NDArray[np.uint8]  # the bound of that block
     dense_rows: NDArray[np.int32]  # [V] the dense row of a term, or -1
-    dense: NDArray[np.generic]  # [dense terms, n_docs] as impacts
+    dense: NDArray[np.generic]  # [dense terms * n_docs] a row after the other, as impacts
     steps: NDArray[np.float32]  # [V] what one level of a term's bounds is worth
     scale: np.float32  # of `as_weight`: 1 but for uint8
     n_docs: np.int64

@@ -7,8 +7,6 @@ from splade.kernels.gather import gather
 from splade.kernels.intrinsics import as_weight, prefetch
 from splade.kernels.topk import nth_largest_bits, raise_bar
 
-LINE = 64  # bytes of a cache line
-AHEAD = 4  # lines of positions that are fetched of the next run, and of weights those that belong to them
 MANY = 64  # results from which on a bar is looked for before the first are gathered
 EVERY = 16  # score of a range is looked at for it
 
@@ -27,25 +25,36 @@ def score_range(blocks, queries, begin, end, r, scores):  # type: ignore[no-unty
         entry = 2 * (term * width + r)
         first, last = np.uint64(blocks.runs[entry]), np.uint64(blocks.runs[entry + 2])
         touched += np.int64(last - first)
-        if blocks.dense_rows[term] >= 0:
-            add_row(blocks, blocks.dense_rows[term], r, queries.weights[i], scores)
-            continue
-        origin = np.uint64(blocks.offsets[term])
         if i + 1 < end:
             fetch_run(blocks, np.int64(queries.columns[i + 1]), r)
-        add_run(blocks, origin + first, origin + last, queries.weights[i], scores)
+        dense = np.int64(blocks.dense_rows[term])
+        if dense >= 0:
+            add_row(blocks, dense, r, queries.weights[i], scores)
+        else:
+            origin = np.uint64(blocks.offsets[term])
+            add_run(blocks, origin + first, origin + last, queries.weights[i], scores)
     return touched
 
 
 @inner_kernel
 def fetch_run(blocks, term, r):  # type: ignore[no-untyped-def]
-    """Ask for the beginning of a term's run in range ``r``: the processor's own prefetching starts late."""
+    """Ask for the first 128 postings of a term's run in range ``r``: the processor's own prefetching starts late.
+
+    Line by line of 64 bytes, outright: in a loop, numba counts references to every array of the index at each call.
+    """
     first = np.uint64(blocks.offsets[term]) + np.uint64(blocks.runs[2 * (term * (blocks.n_ranges + 1) + r)])
-    positions, weights = np.uint64(LINE // blocks.local.itemsize), np.uint64(LINE // blocks.impacts.itemsize)
-    for line in range(AHEAD):
-        prefetch(blocks.local, first + positions * np.uint64(line))
-    for line in range(AHEAD * blocks.impacts.itemsize // blocks.local.itemsize):
-        prefetch(blocks.impacts, first + weights * np.uint64(line))
+    prefetch(blocks.local, first + np.uint64(0))
+    prefetch(blocks.local, first + np.uint64(32))
+    prefetch(blocks.local, first + np.uint64(64))
+    prefetch(blocks.local, first + np.uint64(96))
+    prefetch(blocks.impacts, first + np.uint64(0))
+    prefetch(blocks.impacts, first + np.uint64(16))
+    prefetch(blocks.impacts, first + np.uint64(32))
+    prefetch(blocks.impacts, first + np.uint64(48))
+    prefetch(blocks.impacts, first + np.uint64(64))
+    prefetch(blocks.impacts, first + np.uint64(80))
+    prefetch(blocks.impacts, first + np.uint64(96))
+    prefetch(blocks.impacts, first + np.uint64(112))
 
 
 @inner_kernel
@@ -77,10 +86,10 @@ def add_row(blocks, row, r, weight, scores):  # type: ignore[no-untyped-def]
 
     A document without the term gets 0 more, which changes no bit of its score.
     """
-    origin = np.uint64(r << blocks.range_bits)
-    weights = blocks.dense[row]
-    for i in range(min(np.uint64(scores.size), np.uint64(blocks.n_docs) - origin)):
-        scores[i] += weight * as_weight(weights[origin + i], blocks.scale)
+    first = np.uint64(r << blocks.range_bits)
+    origin = np.uint64(row) * np.uint64(blocks.n_docs) + first
+    for i in range(min(np.uint64(scores.size), np.uint64(blocks.n_docs) - first)):
+        scores[i] += weight * as_weight(blocks.dense[origin + i], blocks.scale)
 
 
 @inner_kernel

@@ -89,7 +89,7 @@ def look_up(blocks, queries, begin, end, n, pipeline):  # type: ignore[no-untype
     for i in range(end - begin):
         term = np.int64(queries.columns[begin + i])
         if blocks.dense_rows[term] >= 0:
-            ask_for_rows(blocks, blocks.dense[blocks.dense_rows[term]], i, n, pipeline)
+            fetch_rows(blocks, blocks.dense_rows[term], i, n, pipeline)
             continue
         origin = np.uint64(blocks.offsets[term])
         row = np.uint64(2 * term * width)
@@ -115,15 +115,15 @@ def look_up(blocks, queries, begin, end, n, pipeline):  # type: ignore[no-untype
 
 
 @inner_kernel
-def ask_for_rows(blocks, weights, i, n, pipeline):  # type: ignore[no-untyped-def]
-    """Fetch the weights of a dense row in each block; no postings are left to look for."""
+def fetch_rows(blocks, row, i, n, pipeline):  # type: ignore[no-untyped-def]
+    """Ask for the weights of a dense row in each block; no postings are left to look for."""
     for z in range(n):
         pipeline.tables[i, z] = NO_TABLE
         pipeline.begins[i, z] = pipeline.ends[i, z] = 0
         pipeline.exact[i, z] = 1
-        origin = pipeline.live[z] << blocks.block_bits
-        for place in range(origin, origin + (np.int64(1) << blocks.block_bits), LINE // weights.itemsize):
-            prefetch(weights, place)
+        origin = np.int64(row) * blocks.n_docs + (pipeline.live[z] << blocks.block_bits)
+        for place in range(origin, origin + (np.int64(1) << blocks.block_bits), LINE // blocks.dense.itemsize):
+            prefetch(blocks.dense, place)
 
 
 @inner_kernel
@@ -177,7 +177,7 @@ def add_blocks(blocks, queries, begin, end, n, pipeline):  # type: ignore[no-unt
         weight = queries.weights[begin + i]
         dense = blocks.dense_rows[queries.columns[begin + i]]
         if dense >= 0:
-            touched += add_rows_of_blocks(blocks, blocks.dense[dense], weight, n, pipeline)
+            touched += add_rows_of_blocks(blocks, dense, weight, n, pipeline)
             continue
         for z in range(n):
             first, last = pipeline.begins[i, z], pipeline.ends[i, z]
@@ -191,14 +191,15 @@ def add_blocks(blocks, queries, begin, end, n, pipeline):  # type: ignore[no-unt
 
 
 @inner_kernel
-def add_rows_of_blocks(blocks, weights, weight, n, pipeline):  # type: ignore[no-untyped-def]
+def add_rows_of_blocks(blocks, row, weight, n, pipeline):  # type: ignore[no-untyped-def]
     """Add a dense row's weights in the blocks, times ``weight``; returns how many there are."""
     touched = 0
     for z in range(n):
         scores = pipeline.scores[z]
-        origin = np.uint64(pipeline.live[z] << blocks.block_bits)
-        size = min(np.uint64(scores.size), np.uint64(blocks.n_docs) - origin)
+        first = np.uint64(pipeline.live[z] << blocks.block_bits)
+        origin = np.uint64(row) * np.uint64(blocks.n_docs) + first
+        size = min(np.uint64(scores.size), np.uint64(blocks.n_docs) - first)
         for i in range(size):
-            scores[i] += weight * as_weight(weights[origin + i], blocks.scale)
+            scores[i] += weight * as_weight(blocks.dense[origin + i], blocks.scale)
         touched += np.int64(size)
     return touched

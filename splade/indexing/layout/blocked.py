@@ -99,7 +99,7 @@ def blocks_from(arrays: Mapping[str, NDArray[Any]]) -> Blocks:
         **(found | {"head": found["head"].reshape(-1, stride(n_blocks)), "scale": np.float32(found["scale"][0])}),
         offsets=read_only(arrays["offsets"]),
         dense_rows=read_only(dense_rows),
-        dense=read_only(dense).reshape(-1, max(n_docs, 1)),
+        dense=read_only(dense),
         n_docs=np.int64(n_docs),
         n_ranges=np.int64(-(-n_docs // (1 << range_bits))),
         n_blocks=np.int64(n_blocks),
@@ -125,7 +125,7 @@ def lay_out(source: Source, codec: Codec, layout: Layout, write: Write, *, memor
     positions = np.empty(n_docs, np.uint32)
     positions[order] = np.arange(n_docs, dtype=np.uint32)
     positions = read_only(positions)
-    n_blocks = -(-n_docs // (1 << layout.shape.block_bits))
+    n_blocks = -(-n_docs // (1 << layout.sizes.block_bits))
     seen = np.zeros(n_docs if layout.pruning.prunes else 0, np.bool_)
     skips = rows = n_dense = 0
     pruned = Pruned()
@@ -136,7 +136,7 @@ def lay_out(source: Source, codec: Codec, layout: Layout, write: Write, *, memor
         postings, left_out = prune_postings(source.of_terms(first, last), layout.pruning)
         if seen.size:
             seen[postings.columns] = True
-        return _lay_terms(postings, positions, codec, layout.shape, n_blocks, left_out)
+        return _lay_terms(postings, positions, codec, layout.sizes, n_blocks, left_out)
 
     most = memory_mb * MIB // BYTES // (layout.threads + 1)
     ranges = list(_term_ranges(source.offsets, min(max(most, FEWEST_POSTINGS), MOST_POSTINGS))) or [(0, 0)]
@@ -159,7 +159,7 @@ def lay_out(source: Source, codec: Codec, layout: Layout, write: Write, *, memor
     write(PREFIX + "head_rows", head_rows)
     write(PREFIX + "dense_rows", dense_rows)
     write(PREFIX + "tail_offsets", np.cumsum(tail))
-    write(PREFIX + "shape", np.array(layout.shape, np.int64))
+    write(PREFIX + "shape", np.array(layout.sizes, np.int64))
     write(PREFIX + "scale", np.array([codec.scale], np.float32))
     n_left = int(seen.sum()) if seen.size else -1
     return Account(int(lengths.sum()), int(np.count_nonzero(lengths)), n_left, pruned, drawn)
