@@ -16,7 +16,16 @@ from splade.kernels.bounds import LANES, collect, count_between, find_level, fin
 from splade.kernels.compiled import inner_kernel, kernel
 from splade.kernels.gather import gather
 from splade.kernels.intrinsics import bit_length, prefetch
-from splade.kernels.plan import FEWEST, HOPELESS, WASTE, cost_of_bounds, cost_of_ranges, cost_of_visit, worth_bounds
+from splade.kernels.plan import (
+    FEWEST,
+    HOPELESS,
+    WASTE,
+    cost_of_bounds,
+    cost_of_ranges,
+    cost_of_visit,
+    remember,
+    worth_bounds,
+)
 from splade.kernels.stream import score_range, stream_all
 from splade.kernels.topk import least_bits, raise_bar
 from splade.kernels.visit import Pipeline, new_pipeline, visit
@@ -63,21 +72,23 @@ def new_scratch(blocks: Blocks, k: int, longest: int) -> Scratch:
 
 
 @kernel
-def search_all(blocks, queries, first, last, k, floor, allowed, plan, shares, scratch, keys, counts):  # type: ignore[no-untyped-def]
+def search_all(blocks, queries, first, last, k, floor, allowed, plan, shares, memory, scratch, keys, counts):  # type: ignore[no-untyped-def]
     """Write the keys of the best documents of queries ``first`` to ``last``.
 
     ``plan`` is STREAM to score all documents, BOUND to look at bounds in any case, CHOOSE for the cheaper.
     ``keys`` is uint64 [last - first, k], zeroed; ``counts`` int64 [last - first, 3], zeroed, receives
     blocks visited, ranges streamed, and postings touched. ``shares`` multiply bounds, by the bit length
-    of the number of query terms: 1 is exact, less leaves out blocks that could but seldom do matter.
+    of the number of query terms: 1 is exact, less leaves out blocks that could but seldom do matter. ``memory`` is
+    int64 [bit lengths, 2], zeros at first: `splade.kernels.plan` keeps in it whether bounds have paid.
     """
     bar = (np.uint64(floor) << np.uint64(32)) | np.uint64(0xFFFFFFFF)
     for q in range(first, last):
         begin, end = queries.offsets[q], queries.offsets[q + 1]
-        share = shares[bit_length(np.uint32(end - begin))]
-        bounded = plan == BOUND or (plan == CHOOSE and worth_bounds(blocks, queries, begin, end))
-        if bounded and weigh_levels(blocks, queries, begin, end, share, scratch.units):
+        length = np.int64(bit_length(np.uint32(end - begin)))
+        bounded = plan == BOUND or (plan == CHOOSE and worth_bounds(blocks, queries, begin, end, memory[length]))
+        if bounded and weigh_levels(blocks, queries, begin, end, shares[length], scratch.units):
             n = search_one(blocks, queries, begin, end, k, bar, allowed, scratch, counts[q - first])
+            remember(blocks, queries, begin, end, counts[q - first], memory[length])
         else:
             n, touched = stream_all(blocks, queries, begin, end, k, bar, allowed, scratch.scores, scratch.pool)
             counts[q - first, 1] = blocks.n_ranges

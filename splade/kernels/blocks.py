@@ -6,6 +6,8 @@ or left out. A term's postings are sorted by position; those of one range are a 
 posting's position inside its range takes 16 bits. Longer runs have a *skip table* that says where
 slots of about 16 postings begin. Each term's largest weight in each block, rounded up to 8 bits,
 is its *bound*: one row of bytes for frequent terms (the head), a sparse row for others (the tail).
+A term found in half of the documents or more has, beside its postings, a *dense row*: its weight at every
+position, 0 where it has none, which is added up without looking at positions.
 """
 
 from typing import NamedTuple
@@ -18,6 +20,7 @@ from splade.kernels.intrinsics import bit_length
 
 SHORT = 32  # postings of a run that needs no skip table: one or two cache lines
 SLOT = 16  # postings of a skip table's slot, about
+DENSE_SHARE = 2  # a term found in one of so many documents, or in more, has a dense row
 HEAD_SHARE = 6  # a term found in more than one of so many blocks belongs to the head
 LEVELS = 255  # largest code of a bound
 STRIDE = 64  # rows of the head are padded to this many bytes
@@ -37,8 +40,10 @@ class Blocks(NamedTuple):
     tail_offsets: NDArray[np.int64]  # [V + 1]
     tail_blocks: NDArray[np.integer]  # uint16 or uint32, increasing within a term
     tail_bounds: NDArray[np.uint8]  # the bound of that block
+    dense_rows: NDArray[np.int32]  # [V] the dense row of a term, or -1
+    dense: NDArray[np.generic]  # [dense terms * n_docs] a row after the other, as impacts
     steps: NDArray[np.float32]  # [V] what one level of a term's bounds is worth
-    scale: np.float32  # what as_weight(impact) is multiplied with: 1 but for uint8
+    scale: np.float32  # of `as_weight`: 1 but for uint8
     n_docs: np.int64
     n_ranges: np.int64
     n_blocks: np.int64

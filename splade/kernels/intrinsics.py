@@ -28,23 +28,24 @@ def prefetch(context: Any, array: Any, position: Any) -> Any:  # noqa: ARG001 - 
 
 
 @intrinsic
-def as_weight(context: Any, stored: Any) -> Any:  # noqa: ARG001
-    """The float32 that a stored weight stands for: itself, a uint8 code, or the uint16 bits of a float16.
+def as_weight(context: Any, stored: Any, scale: Any) -> Any:  # noqa: ARG001
+    """The float32 that a stored weight stands for: itself, ``scale`` times a uint8 code, or the bits of a float16.
 
-    Assumes float16 bits that are neither negative, infinite nor NaN; exact for all others.
+    ``scale`` is 1 but for uint8, and only there does it cost a multiplication. Assumes float16 bits (a uint16)
+    that are neither negative, infinite nor NaN; exact for all others.
     """
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:  # noqa: ARG001
         if signature.args[0] == types.float32:
             return args[0]
         if signature.args[0] == types.uint8:
-            return builder.uitofp(args[0], ir.FloatType())
+            return builder.fmul(builder.uitofp(args[0], ir.FloatType()), args[1])
         shifted = builder.shl(builder.zext(args[0], INT32), INT32(13))
         return builder.fmul(builder.bitcast(shifted, ir.FloatType()), ir.Constant(ir.FloatType(), HALF_TO_SINGLE))
 
     if stored not in (types.float32, types.uint8, types.uint16):
         return None
-    return types.float32(stored), generate
+    return types.float32(stored, types.float32), generate
 
 
 @intrinsic

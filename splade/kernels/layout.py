@@ -6,7 +6,7 @@ Three passes over the terms of a chunk, whose postings begin at ``offsets`` [ter
 
 import numpy as np
 
-from splade.kernels.blocks import HEAD_SHARE, LEVELS, SHORT, slot_bits
+from splade.kernels.blocks import DENSE_SHARE, HEAD_SHARE, LEVELS, SHORT, slot_bits
 from splade.kernels.compiled import inner_kernel, kernel
 from splade.kernels.intrinsics import as_weight, trailing_zeros
 
@@ -73,7 +73,7 @@ def measure(offsets, range_bits, block_bits, local, impacts, scale, runs, steps,
             start, stop = np.int64(runs[term, r, 0]), np.int64(runs[term, r + 1, 0])
             previous = np.int64(-1)
             for p in range(begin + start, begin + stop):
-                most = max(most, as_weight(impacts[p]) * scale)
+                most = max(most, as_weight(impacts[p], scale))
                 block = np.int64(np.uint64(local[p]) >> shift)
                 blocks += block != previous
                 previous = block
@@ -112,6 +112,24 @@ def is_head(reach, n_blocks):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def is_dense(lengths, n_docs):  # type: ignore[no-untyped-def]
+    """True where a term with so many postings gets a row with a weight for every document."""
+    return (lengths > 0) & (lengths * DENSE_SHARE >= n_docs)
+
+
+@kernel
+def fill_dense(offsets, range_bits, local, impacts, runs, chosen, dense):  # type: ignore[no-untyped-def]
+    """Write the weights of the terms that are ``chosen`` (bool) into the rows of ``dense``, zeroed, by position."""
+    row = 0
+    for term in range(offsets.size - 1):
+        if chosen[term]:
+            for r in range(runs.shape[1] - 1):
+                for p in range(offsets[term] + runs[term, r, 0], offsets[term] + runs[term, r + 1, 0]):
+                    dense[row, (r << range_bits) + local[p]] = impacts[p]
+            row += 1
+
+
+@kernel
 def fill(  # type: ignore[no-untyped-def]
     offsets, range_bits, block_bits, n_blocks, local, impacts, scale, runs, steps, reach,
     skips, head, tail_blocks, tail_bounds,
@@ -133,7 +151,7 @@ def fill(  # type: ignore[no-untyped-def]
                 block = np.int64(local[p]) >> block_bits
                 peak = np.float32(0)
                 while p < begin + stop and np.int64(local[p]) >> block_bits == block:
-                    peak = max(peak, as_weight(impacts[p]) * scale)
+                    peak = max(peak, as_weight(impacts[p], scale))
                     p += 1
                 block += r << (range_bits - block_bits)
                 if in_head:

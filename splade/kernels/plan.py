@@ -8,33 +8,40 @@ from splade.kernels.compiled import kernel
 
 VISIT, VISIT_TERM = 250.0, 55.0  # a block; each query term in it
 RANGE, RANGE_TERM, POSTING = 3300.0, 150.0, 0.75  # scoring a range: zeroing and comparing; each run; each posting
+DENSE = 0.2  # each weight of a dense row
 LEVEL, ENTRY = 0.1, 1.2  # a bound from a row of the head, and one from the tail
 WASTE = 0.15  # of the cost of scoring all, what may be spent on bounds and visits before a plan must pay
 FEWEST = 3  # blocks to visit before anything can be told
+RESTS, TRIED = 0, 1  # of a memory: queries that still do without bounds, and how many did the last time
+LONGEST_REST = 64
 HOPELESS = 8.0  # times the cost of scoring all, of visiting what survives the first visits: then all are scored at once
-
-
-@kernel
-def count_postings(blocks, queries, begin, end):  # type: ignore[no-untyped-def]
-    """Count the postings of the query's terms."""
-    postings = 0
-    for i in range(begin, end):
-        postings += blocks.offsets[queries.columns[i] + 1] - blocks.offsets[queries.columns[i]]
-    return postings
 
 
 @kernel
 def cost_of_ranges(blocks, queries, begin, end):  # type: ignore[no-untyped-def]
     """To score all documents."""
-    postings = count_postings(blocks, queries, begin, end)
-    return POSTING * postings + blocks.n_ranges * (RANGE + RANGE_TERM * (end - begin))
+    cost = RANGE * blocks.n_ranges
+    for i in range(begin, end):
+        term = queries.columns[i]
+        if blocks.dense_rows[term] >= 0:
+            cost += DENSE * blocks.n_docs
+        else:
+            cost += RANGE_TERM * blocks.n_ranges + POSTING * (blocks.offsets[term + 1] - blocks.offsets[term])
+    return cost
 
 
 @kernel
 def cost_of_visit(blocks, queries, begin, end):  # type: ignore[no-untyped-def]
     """To score one block on its own."""
-    postings = count_postings(blocks, queries, begin, end) / max(blocks.n_blocks, 1)
-    return VISIT + VISIT_TERM * (end - begin) + POSTING * postings
+    cost = VISIT
+    for i in range(begin, end):
+        term = queries.columns[i]
+        if blocks.dense_rows[term] >= 0:
+            cost += DENSE * (1 << blocks.block_bits)
+        else:
+            postings = blocks.offsets[term + 1] - blocks.offsets[term]
+            cost += VISIT_TERM + POSTING * postings / max(blocks.n_blocks, 1)
+    return cost
 
 
 @kernel
@@ -51,7 +58,27 @@ def cost_of_bounds(blocks, queries, begin, end):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def worth_bounds(blocks, queries, begin, end):  # type: ignore[no-untyped-def]
-    """True where bounds and visits to the best few blocks cost little beside scoring all."""
+def worth_bounds(blocks, queries, begin, end, memory):  # type: ignore[no-untyped-def]
+    """True where bounds and visits to the best few blocks cost little beside scoring all, and have paid of late.
+
+    ``memory`` is what `remember` keeps for queries of about this length. Where bounds did not pay, the next
+    queries do without them: 1, then 2, 4 and at last 64 of them, before they are tried again.
+    """
+    if memory[RESTS] > 0:
+        memory[RESTS] -= 1
+        return False
     trial = cost_of_bounds(blocks, queries, begin, end) + FEWEST * cost_of_visit(blocks, queries, begin, end)
     return trial < WASTE * cost_of_ranges(blocks, queries, begin, end)
+
+
+@kernel
+def remember(blocks, queries, begin, end, counts, memory):  # type: ignore[no-untyped-def]
+    """Keep whether a query with these ``counts`` (blocks visited, ranges scored) cost more than scoring all would."""
+    everything = cost_of_ranges(blocks, queries, begin, end)
+    cost = cost_of_bounds(blocks, queries, begin, end) + counts[0] * cost_of_visit(blocks, queries, begin, end)
+    cost += everything * counts[1] / max(blocks.n_ranges, 1)
+    if cost < everything:
+        memory[TRIED] //= 2
+    else:
+        memory[TRIED] = min(2 * memory[TRIED] + 1, LONGEST_REST)
+        memory[RESTS] = memory[TRIED]

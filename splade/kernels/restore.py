@@ -108,7 +108,7 @@ def restore_terms(blocks, first, last, numbers, offsets, columns, weights):  # t
                 number = numbers[blocks.order[(r << blocks.range_bits) + np.int64(blocks.local[p])]]
                 if number >= 0:
                     keys[n] = (np.uint64(number) << half) | np.uint64(n)
-                    values[n] = as_weight(blocks.impacts[p]) * blocks.scale
+                    values[n] = as_weight(blocks.impacts[p], blocks.scale)
                     sorted_already &= n == 0 or keys[n] > keys[n - 1]
                     n += 1
         if not sorted_already:
@@ -142,5 +142,5 @@ def scatter_range(blocks, r, cursors, terms, weights):  # type: ignore[no-untype
         for p in range(origin + blocks.runs[entry], origin + blocks.runs[entry + 2]):
             place = cursors[blocks.local[p]]
             terms[place] = term
-            weights[place] = as_weight(blocks.impacts[p]) * blocks.scale
+            weights[place] = as_weight(blocks.impacts[p], blocks.scale)
             cursors[blocks.local[p]] = place + 1

@@ -5,9 +5,10 @@ import numpy as np
 from splade.kernels.compiled import inner_kernel, kernel
 from splade.kernels.gather import gather
 from splade.kernels.intrinsics import as_weight, prefetch
-from splade.kernels.topk import raise_bar
+from splade.kernels.topk import nth_largest_bits, raise_bar
 
-LINE = 64  # bytes of a cache line
+MANY = 64  # results from which on a bar is looked for before the first are gathered
+EVERY = 16  # score of a range is looked at for it
 
 
 @kernel
@@ -19,23 +20,41 @@ def score_range(blocks, queries, begin, end, r, scores):  # type: ignore[no-unty
     """
     touched = 0
     width = blocks.n_ranges + 1
-    positions, weights = np.uint64(LINE // blocks.local.itemsize), np.uint64(LINE // blocks.impacts.itemsize)
     for i in range(begin, end):
         term = np.int64(queries.columns[i])
         entry = 2 * (term * width + r)
         first, last = np.uint64(blocks.runs[entry]), np.uint64(blocks.runs[entry + 2])
         touched += np.int64(last - first)
-        origin = np.uint64(blocks.offsets[term])
-        add_run(blocks, origin + first, origin + last, queries.weights[i], scores)
-        if r + 1 < blocks.n_ranges:  # the next run of this term begins where this one ends
-            next_run = origin + last
-            prefetch(blocks.local, next_run)  # more than the first line: the processor's own prefetching starts late
-            prefetch(blocks.local, next_run + positions)
-            prefetch(blocks.impacts, next_run)
-            prefetch(blocks.impacts, next_run + weights)
-            prefetch(blocks.impacts, next_run + weights * np.uint64(2))
-            prefetch(blocks.impacts, next_run + weights * np.uint64(3))
+        if i + 1 < end:
+            fetch_run(blocks, np.int64(queries.columns[i + 1]), r)
+        dense = np.int64(blocks.dense_rows[term])
+        if dense >= 0:
+            add_row(blocks, dense, r, queries.weights[i], scores)
+        else:
+            origin = np.uint64(blocks.offsets[term])
+            add_run(blocks, origin + first, origin + last, queries.weights[i], scores)
     return touched
+
+
+@inner_kernel
+def fetch_run(blocks, term, r):  # type: ignore[no-untyped-def]
+    """Ask for the first 128 postings of a term's run in range ``r``: the processor's own prefetching starts late.
+
+    Line by line of 64 bytes, outright: in a loop, numba counts references to every array of the index at each call.
+    """
+    first = np.uint64(blocks.offsets[term]) + np.uint64(blocks.runs[2 * (term * (blocks.n_ranges + 1) + r)])
+    prefetch(blocks.local, first + np.uint64(0))
+    prefetch(blocks.local, first + np.uint64(32))
+    prefetch(blocks.local, first + np.uint64(64))
+    prefetch(blocks.local, first + np.uint64(96))
+    prefetch(blocks.impacts, first + np.uint64(0))
+    prefetch(blocks.impacts, first + np.uint64(16))
+    prefetch(blocks.impacts, first + np.uint64(32))
+    prefetch(blocks.impacts, first + np.uint64(48))
+    prefetch(blocks.impacts, first + np.uint64(64))
+    prefetch(blocks.impacts, first + np.uint64(80))
+    prefetch(blocks.impacts, first + np.uint64(96))
+    prefetch(blocks.impacts, first + np.uint64(112))
 
 
 @inner_kernel
@@ -50,15 +69,48 @@ def add_run(blocks, first, last, weight, scores):  # type: ignore[no-untyped-def
     while p + four <= last:
         a, b = np.uint64(blocks.local[p]), np.uint64(blocks.local[p + one])
         c, d = np.uint64(blocks.local[p + two]), np.uint64(blocks.local[p + three])
-        x = scores[a] + weight * (as_weight(blocks.impacts[p]) * blocks.scale)
-        y = scores[b] + weight * (as_weight(blocks.impacts[p + one]) * blocks.scale)
-        z = scores[c] + weight * (as_weight(blocks.impacts[p + two]) * blocks.scale)
-        w = scores[d] + weight * (as_weight(blocks.impacts[p + three]) * blocks.scale)
+        x = scores[a] + weight * as_weight(blocks.impacts[p], blocks.scale)
+        y = scores[b] + weight * as_weight(blocks.impacts[p + one], blocks.scale)
+        z = scores[c] + weight * as_weight(blocks.impacts[p + two], blocks.scale)
+        w = scores[d] + weight * as_weight(blocks.impacts[p + three], blocks.scale)
         scores[a], scores[b], scores[c], scores[d] = x, y, z, w
         p += four
     while p < last:
-        scores[np.uint64(blocks.local[p])] += weight * (as_weight(blocks.impacts[p]) * blocks.scale)
+        scores[np.uint64(blocks.local[p])] += weight * as_weight(blocks.impacts[p], blocks.scale)
         p += one
+
+
+@inner_kernel
+def add_row(blocks, row, r, weight, scores):  # type: ignore[no-untyped-def]
+    """Add a dense row's weights in range ``r``, times ``weight``, to ``scores``: many documents at a time.
+
+    A document without the term gets 0 more, which changes no bit of its score.
+    """
+    first = np.uint64(r << blocks.range_bits)
+    origin = np.uint64(row) * np.uint64(blocks.n_docs) + first
+    for i in range(min(np.uint64(scores.size), np.uint64(blocks.n_docs) - first)):
+        scores[i] += weight * as_weight(blocks.dense[origin + i], blocks.scale)
+
+
+@inner_kernel
+def bar_of_sample(bits, n, k):  # type: ignore[no-untyped-def]
+    """A key that at least ``k`` of the score bits ``bits[:n]`` exceed, and not many more; 0 where none is found.
+
+    Without it, k (1 + ln(n / k)) documents would pass for one of the k best before they are known. A sample tells a
+    score that somewhat more than k should reach; all are compared with it to see whether they do.
+    """
+    size = n // EVERY
+    rank = k // EVERY + np.int64(2.0 * np.sqrt(k / EVERY)) + 1
+    if rank >= size:
+        return np.uint64(0)
+    sample = np.empty(size, np.uint32)
+    for i in range(size):
+        sample[i] = bits[np.uint64(i * EVERY)]
+    least = nth_largest_bits(sample, rank)
+    reached = np.uint32(0)
+    for i in range(n):
+        reached += np.uint32(bits[np.uint64(i)] >= least)
+    return (np.uint64(least) << np.uint64(32)) - np.uint64(1) if least > 0 and reached >= k else np.uint64(0)
 
 
 @inner_kernel
@@ -75,6 +127,8 @@ def stream_all(blocks, queries, begin, end, k, bar, allowed, scores, pool):  # t
         touched += found
         if found:
             n = min(width, blocks.n_docs - r * width)
+            if count == 0 and k >= MANY and allowed.size == 0:
+                bar = max(bar, bar_of_sample(bits, n, k))
             count, bar = gather(bits, np.int64(0), n, r * width, blocks.order, allowed, pool, count, k, bar)
             scores[:n] = 0
     count, bar = raise_bar(pool, count, k, bar)

@@ -88,6 +88,9 @@ def look_up(blocks, queries, begin, end, n, pipeline):  # type: ignore[no-untype
     width = blocks.n_ranges + 1
     for i in range(end - begin):
         term = np.int64(queries.columns[begin + i])
+        if blocks.dense_rows[term] >= 0:
+            fetch_rows(blocks, blocks.dense_rows[term], i, n, pipeline)
+            continue
         origin = np.uint64(blocks.offsets[term])
         row = np.uint64(2 * term * width)
         for z in range(n):
@@ -109,6 +112,18 @@ def look_up(blocks, queries, begin, end, n, pipeline):  # type: ignore[no-untype
                 pipeline.exact[i, z] = length == 0
                 prefetch(blocks.local, origin + first)
                 prefetch(blocks.local, origin + last)
+
+
+@inner_kernel
+def fetch_rows(blocks, row, i, n, pipeline):  # type: ignore[no-untyped-def]
+    """Ask for the weights of a dense row in each block; no postings are left to look for."""
+    for z in range(n):
+        pipeline.tables[i, z] = NO_TABLE
+        pipeline.begins[i, z] = pipeline.ends[i, z] = 0
+        pipeline.exact[i, z] = 1
+        origin = np.int64(row) * blocks.n_docs + (pipeline.live[z] << blocks.block_bits)
+        for place in range(origin, origin + (np.int64(1) << blocks.block_bits), LINE // blocks.dense.itemsize):
+            prefetch(blocks.dense, place)
 
 
 @inner_kernel
@@ -160,6 +175,10 @@ def add_blocks(blocks, queries, begin, end, n, pipeline):  # type: ignore[no-unt
     touched = 0
     for i in range(end - begin):
         weight = queries.weights[begin + i]
+        dense = blocks.dense_rows[queries.columns[begin + i]]
+        if dense >= 0:
+            touched += add_rows_of_blocks(blocks, dense, weight, n, pipeline)
+            continue
         for z in range(n):
             first, last = pipeline.begins[i, z], pipeline.ends[i, z]
             if pipeline.exact[i, z] == 0:
@@ -167,5 +186,20 @@ def add_blocks(blocks, queries, begin, end, n, pipeline):  # type: ignore[no-unt
             touched += np.int64(last - first)
             scores = pipeline.scores[z]
             for p in range(first, last):
-                scores[np.uint64(blocks.local[p]) & mask] += weight * (as_weight(blocks.impacts[p]) * blocks.scale)
+                scores[np.uint64(blocks.local[p]) & mask] += weight * as_weight(blocks.impacts[p], blocks.scale)
+    return touched
+
+
+@inner_kernel
+def add_rows_of_blocks(blocks, row, weight, n, pipeline):  # type: ignore[no-untyped-def]
+    """Add a dense row's weights in the blocks, times ``weight``; returns how many there are."""
+    touched = 0
+    for z in range(n):
+        scores = pipeline.scores[z]
+        first = np.uint64(pipeline.live[z] << blocks.block_bits)
+        origin = np.uint64(row) * np.uint64(blocks.n_docs) + first
+        size = min(np.uint64(scores.size), np.uint64(blocks.n_docs) - first)
+        for i in range(size):
+            scores[i] += weight * as_weight(blocks.dense[origin + i], blocks.scale)
+        touched += np.int64(size)
     return touched

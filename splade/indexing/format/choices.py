@@ -20,14 +20,16 @@ class Layout(NamedTuple):
     ``weights`` is how weights are kept: "float32", "float16", or "uint8" (`splade.indexing.format.weights`).
     ``cluster`` makes similar documents neighbours, so that blocks can be left out; None means from 8192
     documents on. ``seed`` draws the clusters' centres; the same seed gives the same bytes for any ``n_threads``.
-    ``n_threads=None`` means one per processor, at most 8. ``prune_…`` are the rules of `Pruning`.
+    ``n_threads=None`` means one per processor, at most 8. ``shape`` is a `Shape`, or the documents of a block alone,
+    a power of two: larger blocks have fewer bounds, which saves bytes, and let `block_max` leave out less.
+    ``prune_…`` are the rules of `Pruning`.
     """
 
     weights: str = "float32"
     cluster: bool | None = None
     seed: int = 0
     n_threads: int | None = None
-    shape: Shape = Shape()
+    shape: Shape | int = Shape()
     prune_top_terms: int | None = None
     prune_min_weight: float = 0.0
     prune_term_quantile: float = 0.0
@@ -37,6 +39,16 @@ class Layout(NamedTuple):
     def threads(self) -> int:
         """Threads to build with."""
         return self.n_threads or min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1, 8)
+
+    @property
+    def sizes(self) -> Shape:
+        """Sizes of ranges and blocks; ValueError for a block that is no power of two from 64 to 32,768."""
+        if isinstance(self.shape, Shape):
+            return self.shape
+        bits = self.shape.bit_length() - 1
+        if self.shape != 1 << max(bits, 0) or not 6 <= bits <= Shape().range_bits:
+            raise ValueError(f"a block must have 64, 128, 256 … or 32768 documents, got {self.shape}")
+        return Shape(block_bits=bits)
 
     @property
     def pruning(self) -> Pruning:
@@ -50,7 +62,7 @@ class Layout(NamedTuple):
 
         A mass of 1, which prunes nothing, is left out: an index without that rule has the header of earlier versions.
         """
-        choices = self._asdict() | {"shape": list(self.shape)}
+        choices = self._asdict() | {"shape": list(self.sizes)}
         del choices["n_threads"]
         if self.prune_mass == 1:
             del choices["prune_mass"]

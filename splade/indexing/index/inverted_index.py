@@ -33,7 +33,7 @@ from splade.indexing.index.segmented import SegmentedIndex
 from splade.indexing.index.update_list import BASE, LIST, deleted_docs, forget_updates, read_updates
 from splade.indexing.index.update_list import FOLDER as UPDATES
 from splade.indexing.index.writing import Writing
-from splade.indexing.layout.blocked import PREFIX, STORED, blocks_from, lay_out
+from splade.indexing.layout.blocked import NEEDED, PREFIX, blocks_from, lay_out
 from splade.indexing.layout.sources import InMemory
 from splade.kernels.blocks import Blocks
 from splade.kernels.compiled import read_only
@@ -289,7 +289,7 @@ def _no_index(path: Path) -> str:
 
 def _check_lengths(folder: Path, table: Table) -> None:
     header, arrays = table
-    missing = [name for name in (*DTYPES, *STORED) if name not in arrays]
+    missing = [name for name in (*DTYPES, *NEEDED) if name not in arrays]
     if missing:
         raise CorruptIndexError(f"{folder}: the header lists no array {missing[0]!r}. Build the index again")
     lengths = {

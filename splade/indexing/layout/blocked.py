@@ -16,7 +16,7 @@ from splade.indexing.layout.clustering import cluster_order
 from splade.indexing.layout.sources import Kept, Source
 from splade.kernels.blocks import SHORT, STRIDE, Blocks
 from splade.kernels.compiled import read_only
-from splade.kernels.layout import fill, is_head, measure, sort_by_position
+from splade.kernels.layout import fill, fill_dense, is_dense, is_head, measure, sort_by_position
 from splade.records import SparseRows
 
 MOST_POSTINGS, FEWEST_POSTINGS = 8 << 20, 1 << 16  # laid out at a time by a thread
@@ -30,7 +30,9 @@ NAMES = (
     "order", "local", "impacts", "runs", "skips", "head_rows", "head", "tail_offsets", "tail_blocks", "tail_bounds",
     "steps", "scale", "shape",
 )  # fmt: skip
-STORED = tuple(PREFIX + name for name in NAMES)
+DENSE = ("dense_rows", "dense")  # which indexes of earlier versions lack
+STORED = tuple(PREFIX + name for name in (*NAMES, *DENSE))
+NEEDED = tuple(PREFIX + name for name in NAMES)
 
 Write = Callable[[str, NDArray[Any]], None]
 
@@ -71,6 +73,8 @@ class Part(NamedTuple):
     tail_blocks: NDArray[Any]
     tail_bounds: NDArray[np.uint8]
     steps: NDArray[np.float32]
+    is_dense: NDArray[np.bool_]
+    dense: NDArray[Any]
     lengths: NDArray[np.int64]  # postings of each term
     pruned: Pruned
 
@@ -87,11 +91,15 @@ def blocks_from(arrays: Mapping[str, NDArray[Any]]) -> Blocks:
     """The layout whose arrays have these names in storage, ready for the kernels."""
     found: dict[str, Any] = {name: read_only(arrays[PREFIX + name]) for name in NAMES}
     range_bits, block_bits = (int(value) for value in found.pop("shape"))
-    n_docs = len(found["order"])
+    n_docs, n_terms = len(found["order"]), len(arrays["offsets"]) - 1
+    dense_rows = arrays.get(PREFIX + "dense_rows", np.full(n_terms, -1, np.int32))
+    dense = arrays.get(PREFIX + "dense", np.empty(0, found["impacts"].dtype))
     n_blocks = -(-n_docs // (1 << block_bits))
     return Blocks(
         **(found | {"head": found["head"].reshape(-1, stride(n_blocks)), "scale": np.float32(found["scale"][0])}),
         offsets=read_only(arrays["offsets"]),
+        dense_rows=read_only(dense_rows),
+        dense=read_only(dense),
         n_docs=np.int64(n_docs),
         n_ranges=np.int64(-(-n_docs // (1 << range_bits))),
         n_blocks=np.int64(n_blocks),
@@ -117,18 +125,18 @@ def lay_out(source: Source, codec: Codec, layout: Layout, write: Write, *, memor
     positions = np.empty(n_docs, np.uint32)
     positions[order] = np.arange(n_docs, dtype=np.uint32)
     positions = read_only(positions)
-    n_blocks = -(-n_docs // (1 << layout.shape.block_bits))
+    n_blocks = -(-n_docs // (1 << layout.sizes.block_bits))
     seen = np.zeros(n_docs if layout.pruning.prunes else 0, np.bool_)
-    skips = rows = 0
+    skips = rows = n_dense = 0
     pruned = Pruned()
     lengths, tail = np.zeros(n_terms + 1, np.int64), np.zeros(n_terms + 1, np.int64)
-    head_rows = np.full(n_terms, -1, np.int32)
+    head_rows, dense_rows = np.full(n_terms, -1, np.int32), np.full(n_terms, -1, np.int32)
 
     def lay(first: int, last: int) -> Part:
         postings, left_out = prune_postings(source.of_terms(first, last), layout.pruning)
         if seen.size:
             seen[postings.columns] = True
-        return _lay_terms(postings, positions, codec, layout.shape, n_blocks, left_out)
+        return _lay_terms(postings, positions, codec, layout.sizes, n_blocks, left_out)
 
     most = memory_mb * MIB // BYTES // (layout.threads + 1)
     ranges = list(_term_ranges(source.offsets, min(max(most, FEWEST_POSTINGS), MOST_POSTINGS))) or [(0, 0)]
@@ -139,16 +147,19 @@ def lay_out(source: Source, codec: Codec, layout: Layout, write: Write, *, memor
         skips += len(part.skips)
         head_rows[first:last][part.in_head] = np.arange(rows, rows + len(part.head), dtype=np.int32)
         rows += len(part.head)
+        dense_rows[first:last][part.is_dense] = np.arange(n_dense, n_dense + len(part.dense), dtype=np.int32)
+        n_dense += len(part.dense)
         lengths[first + 1 : last + 1] = part.lengths
         tail[first + 1 : last + 1] = np.where(part.in_head, 0, part.reach)
         pruned += part.pruned
-        for name in ("local", "impacts", "runs", "skips", "head", "tail_blocks", "tail_bounds", "steps"):
+        for name in ("local", "impacts", "runs", "skips", "head", "tail_blocks", "tail_bounds", "steps", "dense"):
             write(PREFIX + name, getattr(part, name).reshape(-1))
     write("offsets", np.cumsum(lengths))
     write(PREFIX + "order", order)
     write(PREFIX + "head_rows", head_rows)
+    write(PREFIX + "dense_rows", dense_rows)
     write(PREFIX + "tail_offsets", np.cumsum(tail))
-    write(PREFIX + "shape", np.array(layout.shape, np.int64))
+    write(PREFIX + "shape", np.array(layout.sizes, np.int64))
     write(PREFIX + "scale", np.array([codec.scale], np.float32))
     n_left = int(seen.sum()) if seen.size else -1
     return Account(int(lengths.sum()), int(np.count_nonzero(lengths)), n_left, pruned, drawn)
@@ -222,4 +233,10 @@ def _lay_terms(
         skips, head, tail_blocks, tail_bounds,
     )  # fmt: skip
     lengths = np.diff(offsets)
-    return Part(local, impacts, runs, skips, in_head, head, reach, tail_blocks, tail_bounds, steps, lengths, pruned)
+    dense_terms = is_dense(lengths, len(positions))
+    dense = np.zeros((int(dense_terms.sum()), len(positions)), impacts.dtype)
+    fill_dense(offsets, range_bits, local, impacts, runs, dense_terms, dense)
+    return Part(
+        local, impacts, runs, skips, in_head, head, reach, tail_blocks, tail_bounds, steps, dense_terms, dense,
+        lengths, pruned,
+    )  # fmt: skip

@@ -92,7 +92,10 @@ def exact(blocks: Blocks, queries: SparseRows, k: int, scratch: Scratch) -> NDAr
     n_queries = len(queries.offsets) - 1
     keys, counts = np.zeros((n_queries, k), np.uint64), np.zeros((n_queries, 3), np.int64)
     everything, shares = read_only(np.empty(0, np.uint8)), read_only(np.ones(LENGTHS, np.float32))
-    search_all(blocks, queries, 0, n_queries, k, np.uint32(0), everything, CHOOSE, shares, scratch, keys, counts)
+    memory = np.zeros((LENGTHS, 2), np.int64)
+    search_all(
+        blocks, queries, 0, n_queries, k, np.uint32(0), everything, CHOOSE, shares, memory, scratch, keys, counts
+    )
     return read_only(-np.sort(-keys.view(np.int64), axis=1)).view(np.uint64)
 
 

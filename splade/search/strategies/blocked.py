@@ -21,6 +21,7 @@ class Blocked:
         self._blocks = index.blocks
         self._shares = read_only(np.ones(LENGTHS, np.float32))
         self._free: list[Scratch] = []
+        self._memories: dict[int, NDArray[np.int64]] = {}  # by bit length of k; threads may overwrite each other's
         self._search: Callable[..., None] | None = None
 
     def __call__(self, work: Work) -> None:
@@ -30,7 +31,10 @@ class Blocked:
     def _run(self, work: Work, shares: NDArray[np.float32]) -> None:
         queries, first, last, k, floor, allowed, keys, counts = work
         scratch, plan = self._take_scratch(k, work.longest), self.plan(k)
-        arguments = (self._blocks, queries, first, last, k, floor, allowed, plan, shares, scratch, keys, counts)
+        memory = self._memories.setdefault(k.bit_length(), np.zeros((LENGTHS, 2), np.int64))
+        arguments = (
+            self._blocks, queries, first, last, k, floor, allowed, plan, shares, memory, scratch, keys, counts,
+        )  # fmt: skip
         if self._search is None:
             self._search = machine_code(search_all, *arguments)
         self._search(*arguments)

@@ -6,16 +6,7 @@ import pytest
 from splade.indexing import InvertedIndex
 from splade.indexing.layout.blocked import Shape
 from splade.kernels.compiled import read_only_rows
-from splade.kernels.plan import (
-    POSTING,
-    RANGE,
-    RANGE_TERM,
-    VISIT,
-    VISIT_TERM,
-    cost_of_bounds,
-    cost_of_ranges,
-    worth_bounds,
-)
+from splade.kernels.plan import cost_of_bounds, cost_of_ranges, cost_of_visit, worth_bounds
 from splade.records import SparseBatch, SparseRows
 from splade.search import Searcher
 from tests.kernels.cases import batch, random_batch
@@ -62,9 +53,7 @@ def cost(index, rows, counts):
     blocks, rows = index.blocks, read_only_rows(rows)
     for q in range(len(rows.offsets) - 1):
         place = (blocks, rows, rows.offsets[q], rows.offsets[q + 1])
-        n_terms = rows.offsets[q + 1] - rows.offsets[q]
-        took = POSTING * counts.postings[q]
-        took += counts.blocks[q] * (VISIT + VISIT_TERM * n_terms) + counts.ranges[q] * (RANGE + RANGE_TERM * n_terms)
+        took = counts.blocks[q] * cost_of_visit(*place) + counts.ranges[q] / blocks.n_ranges * cost_of_ranges(*place)
         looked = counts.blocks[q] > 0 or counts.ranges[q] < blocks.n_ranges
         yield took + looked * cost_of_bounds(*place), cost_of_ranges(*place)
 
@@ -107,7 +96,7 @@ def test_long_queries_of_rare_terms_are_not_bounded():
     index = InvertedIndex.from_csr(sparse(1, 20000, 40, spread), cluster=False, shape=SHAPE)
     rare = np.arange(V - 600, V, dtype=np.int32)
     rows = read_only_rows(SparseRows(np.array([0, 600]), rare, np.ones(600, np.float32)))
-    assert not worth_bounds(index.blocks, rows, 0, 600)
+    assert not worth_bounds(index.blocks, rows, 0, 600, np.zeros(2, np.int64))
     assert Searcher(index, "auto").count(rows, 10).ranges.tolist() == [index.blocks.n_ranges]
 
 

@@ -1,0 +1,74 @@
+"""The bar that is found before the first documents are gathered, and what searches remember of bounds."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from splade.kernels.compiled import read_only_rows
+from splade.kernels.plan import LONGEST_REST, RESTS, TRIED, remember, worth_bounds
+from splade.kernels.stream import MANY, bar_of_sample
+from splade.kernels.topk import nth_largest_bits
+from tests.kernels.cases import random_batch
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(MANY, 400), st.integers(400, 8000), st.sampled_from([0.0, 0.5, 0.99]))
+@settings(deadline=None, max_examples=40)
+def test_a_bar_is_below_the_keys_of_at_least_k_documents(seed, k, n, zeros):
+    draw = np.random.default_rng(seed)
+    scores = np.where(draw.random(n) < zeros, 0, np.round(draw.gamma(1, 2, n), 1)).astype(np.float32)
+    bits = scores.view(np.uint32)
+    bar = bar_of_sample.py_func(bits, n, k)
+    if bar > 0:
+        assert np.count_nonzero((bits.astype(np.uint64) << np.uint64(32)) > bar) >= k
+
+
+def test_a_bar_lets_less_than_twice_k_of_many_scores_pass():
+    scores = np.random.default_rng(0).permutation(32768).astype(np.float32) + 1
+    bar = bar_of_sample.py_func(scores.view(np.uint32), 32768, 1000)
+    least = np.uint32((int(bar) + 1) >> 32).view(np.float32)
+    assert 1000 <= np.count_nonzero(scores >= least) <= 2000
+
+
+@given(st.lists(st.integers(0, 2**31 - 1), min_size=1, max_size=30), st.data())
+@settings(deadline=None)
+def test_as_many_as_wanted_reach_the_nth_largest(numbers, data):
+    n = data.draw(st.integers(1, len(numbers)))
+    bits = np.array(numbers, np.uint32)
+    reached = np.count_nonzero(bits >= nth_largest_bits(bits, n))
+    assert reached >= n
+    assert reached == n or sorted(numbers)[-n] == sorted(numbers)[-n - 1]
+
+
+@pytest.fixture(scope="module")
+def case():
+    from splade.indexing import InvertedIndex
+
+    documents = random_batch(0, 9000, 60)
+    index = InvertedIndex.from_csr(documents, cluster=True)
+    return index.blocks, read_only_rows(random_batch(1, 4, 60).rows)
+
+
+def test_bounds_that_did_not_pay_rest_for_twice_as_many_queries_each_time(case):
+    blocks, queries = case
+    memory, all_visited = np.zeros(2, np.int64), np.array([10**6, int(blocks.n_ranges), 0])
+    rests = []
+    for _ in range(9):
+        remember(blocks, queries, 0, int(queries.offsets[1]), all_visited, memory)
+        rests.append(int(memory[RESTS]))
+    assert rests == [1, 3, 7, 15, 31, 63, LONGEST_REST, LONGEST_REST, LONGEST_REST]
+
+
+def test_a_query_does_without_bounds_as_long_as_they_rest(case):
+    blocks, queries = case
+    memory = np.array([2, 2], np.int64)
+    tried = [worth_bounds(blocks, queries, 0, int(queries.offsets[1]), memory) for _ in range(2)]
+    assert tried == [False, False]
+    assert memory[RESTS] == 0
+
+
+def test_bounds_that_paid_are_tried_again_at_once(case):
+    blocks, queries = case
+    memory = np.array([0, LONGEST_REST], np.int64)
+    remember(blocks, queries, 0, int(queries.offsets[1]), np.array([-(10**6), 0, 0]), memory)
+    assert (memory[RESTS], memory[TRIED]) == (0, LONGEST_REST // 2)
