@@ -13,8 +13,7 @@ from splade.files import InputError
 from splade.indexing import Index, calibrate_stored
 from splade.kernels.sparse import concatenate
 from splade.records import SparseBatch
-from splade.workflow.asking import texts_asked, vectors_asked
-from splade.workflow.searching import pruned_queries
+from splade.workflow.searching import pruned_queries, texts_asked, vectors_asked
 
 logger = logging.getLogger(__name__)
 

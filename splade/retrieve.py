@@ -10,11 +10,10 @@ from omegaconf import DictConfig, OmegaConf
 from splade.config import command
 from splade.engines import Opened, Queries
 from splade.evaluate import evaluate
-from splade.workflow.asking import texts_asked, vectors_asked
 from splade.workflow.checks import check_retrieval
 from splade.workflow.engines import named_engine
 from splade.workflow.evaluating.systems import system_of
-from splade.workflow.searching import answer_sets
+from splade.workflow.searching import answer_sets, texts_asked, vectors_asked
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ search per sampled query, and the bounds of the blocks that hold its results, te
 Where there are no queries, they are made up, so that they find less at an equal share than real ones do. A bound is
 near to a score where few terms make up most of the score, and where the document was made the query: so made-up
 queries have as many terms as the shortest of their group, weights that differ far more than those of real queries
-(standard deviation of the log 2; 1.1 to 1.3 in queries of trained models), and their own document counts.
+(standard deviation of the log 1.75; 1.1 to 1.3 in queries of trained models), and their own document counts.
 """
 
 from collections import deque
@@ -31,7 +31,7 @@ LARGEST_SAMPLE = 2048  # queries measured of each group, where they are given
 DOCUMENTS = 1024  # to be drawn, of which queries are made
 AT_A_TIME = 4  # queries: at 180 terms each they touch a tenth of the postings, or more
 LENGTHS = 33  # bit lengths of a uint32
-HEAVIER, SHAKEN = 2, 2.0  # a query's terms are some of twice as many heaviest; standard deviation of log weights
+HEAVIER, SHAKEN = 2, 1.75  # a query's terms are some of twice as many heaviest; standard deviation of log weights
 
 
 def calibrate(

@@ -62,7 +62,7 @@ class Approximate(Auto):
         self._index, self._seed = index, seed
         self._measured: Calibration | None = None
         self._chosen: dict[tuple[int, int], Choice] = {}
-        self._warned: set[tuple[int, int]] = set()  # places in K_GRID, and groups
+        self._warned: set[tuple[int, int]] = set()  # places in K_GRID
         self._lock = threading.Lock()
 
     def __call__(self, work: Work) -> None:
@@ -130,29 +130,26 @@ class Approximate(Auto):
         return Choice(read_only(shares), groups, exact)
 
     def _warn(self, work: Work, choice: Choice) -> None:
-        """Say once for each group of ``work`` and each k that its queries are searched exactly, and why."""
+        """Say once for each k that some queries of ``work`` are searched exactly, which ones, and why."""
         lowest, highest = _ranks(work, int(self._blocks.n_docs))
         beyond = highest > K_GRID[-1]
-        place = len(K_GRID) if beyond else enclosing(lowest, highest)[1]
+        places = (len(K_GRID), len(K_GRID)) if beyond else enclosing(lowest, highest)
         lengths = np.diff(work.queries.offsets[work.first : work.last + 1])
-        groups = np.minimum(np.frexp(lengths.astype(np.float64))[1] - 1, GROUPS - 1)  # -1 for no terms
-        for group in np.unique(groups[groups >= 0]).tolist():
-            if (place, group if not beyond else -1) in self._warned or not choice.exact[group + 1]:
-                continue
-            self._warned.add((place, group if not beyond else -1))
-            if beyond:
-                why = f"of the {highest} best documents, of which more are needed than the {K_GRID[-1]} tried"
-                why += f" (k = {work.k}{', and few documents are allowed' if work.allowed.size else ''})"
-                remedy = "Ask for fewer"
-            else:
-                made = self._known()
-                why = f"for queries of {terms_said(group)} at k = {work.k}: {made.said}"
-                why += f", {made.n_own[group]} of that length, leave none below 1 that keeps it"
-                remedy = REMEDY
-            logger.warning(
-                "approximate: no share of bounds is known to keep a recall of %g %s. They are searched exactly (as by "
-                "auto). %s", self.recall, why, remedy,
-            )  # fmt: skip
+        if places in self._warned or not choice.exact[np.frexp(lengths.astype(np.float64))[1]].any():
+            return
+        self._warned.add(places)
+        if beyond:
+            why = f"of the {highest} best documents, of which more are needed than the {K_GRID[-1]} tried"
+            why += f" (k = {work.k}{', and few documents are allowed' if work.allowed.size else ''})"
+            remedy = "Ask for fewer"
+        else:
+            lengths_said = _said(np.flatnonzero(choice.exact[1 : GROUPS + 1]).tolist())
+            why = f"for queries of {lengths_said} at k = {work.k} ({self._known().said})"
+            remedy = REMEDY
+        logger.warning(
+            "approximate: no share of bounds is known to keep a recall of %g %s. They are searched exactly (as by "
+            "auto). %s", self.recall, why, remedy,
+        )  # fmt: skip
 
     def _known(self) -> Calibration:
         with self._lock:
@@ -172,6 +169,16 @@ class Approximate(Auto):
         n_docs = self._index.n_docs
         drawn = np.sort(np.random.default_rng(self._seed).choice(n_docs, min(DOCUMENTS, n_docs), replace=False))
         return calibrate(self._blocks, read_only_rows(self._index.vectors(drawn)), seed=self._seed)
+
+
+def _said(groups: list[int]) -> str:
+    """The numbers of terms of groups of query length, neighbours together: "1 to 7 and 64 to 127 terms"."""
+    runs: list[tuple[int, int]] = []
+    for group in groups:
+        joins = runs and runs[-1][1] == group - 1
+        runs[-1:] = [(runs[-1][0], group)] if joins else [*runs[-1:], (group, group)]
+    spans = [f"{1 << first} {'and more' if last == GROUPS - 1 else f'to {(2 << last) - 1}'}" for first, last in runs]
+    return f"{' and '.join(spans)} terms"
 
 
 def _ranks(work: Work, n_docs: int) -> tuple[int, int]:

@@ -63,9 +63,9 @@ def test_the_mean_of_all_is_seldom_below_the_lower_bound_of_a_sample(n_queries):
 
 @pytest.mark.parametrize("recall", [0.95, 0.99])
 def test_shares_chosen_on_samples_keep_the_recall_for_other_queries(recall):
-    """500 samples of queries whose recall at share s is 1 down to a place of their own and 0 below."""
+    """100 samples of queries whose recall at share s is 1 down to a place of their own and 0 below."""
     rng = np.random.default_rng(1)
-    places = rng.beta(4, 2, (500, 300)) * len(SHARES)
+    places = rng.beta(4, 2, (100, 300)) * len(SHARES)
     kept = []
     for sample in places:
         rows = (np.arange(len(SHARES)) <= sample[:, None]).astype(float)
@@ -123,7 +123,9 @@ def test_the_account_names_queries_date_groups_and_recall():
     lines = list(made.lines())
     assert "k = 10, 8 to 15 terms: share 0.30 of bounds, recall 1.0000 measured on 300 queries" in lines
     assert "k = 10, 16 to 31 terms: share 0.30 of bounds, recall 1.0000 measured on 300 queries" not in lines
-    assert any(line.startswith("k = 10, 16 to 31 terms: ") and "0 queries and 300 shorter ones" in line for line in lines)
+    assert any(
+        line.startswith("k = 10, 16 to 31 terms: ") and "0 queries and 300 shorter ones" in line for line in lines
+    )
     assert "k = 100, all queries: exact, to have a recall of 0.99" in lines
 
 
