@@ -18,7 +18,7 @@ from splade.indexing.layout.promise import GROUPS, SHAPE, Calibration
 logger = logging.getLogger(__name__)
 
 CALIBRATION = "calibration"
-REMEDY = "Calibrate again with python -m splade.calibrate, or remove the folder: the index is searched without it"
+REMEDY = "Remove this folder, and calibrate again with python -m splade.calibrate; the index itself is not concerned"
 
 
 def header_of(path: Path) -> Path:
@@ -42,17 +42,20 @@ def read_calibrations(path: Path, folders: Sequence[Path]) -> list[Calibration |
     try:
         header, arrays = read_table(folder, "calibration", verify=True)
         parts = [int(part) for part in header["parts"]]
-        about = {"source": str(header["source"]), "n_queries": int(header["n_queries"]), "date": str(header["date"])}
+        source, n_queries, date = str(header["source"]), int(header["n_queries"]), str(header["date"])
         promised, measured = (np.array(arrays[name]).reshape(-1, *SHAPE) for name in ("promised", "measured"))
         queries = np.array(arrays["queries"]).reshape(-1, 2, GROUPS)
     except (CorruptIndexError, KeyError, TypeError, ValueError) as error:
         raise CorruptIndexError(f"{folder}: damaged calibration ({error}). {REMEDY}") from error
-    known = {part: Calibration(promised[n], measured[n], *queries[n], **about) for n, part in enumerate(parts)}
+    known = {
+        part: Calibration(promised[n], measured[n], queries[n, 0], queries[n, 1], source, n_queries, date)
+        for n, part in enumerate(parts)
+    }
     found = [known.get(checksum_of(place)) for place in folders]
     if None in found:
         logger.info(
             "%s: made with %d queries of %s, before %d of the %d parts of the index were written; calibrate again to "
-            "have these measured too", folder, about["n_queries"], about["source"], found.count(None), len(found),
+            "have these measured too", folder, n_queries, source, found.count(None), len(found),
         )  # fmt: skip
     return found
 

@@ -57,10 +57,11 @@ def calibrate(
     ks = tuple(k for k in K_GRID if k <= blocks.n_docs)
     found: dict[tuple[int, int], NDArray[np.float64]] = {}
     for group in range(GROUPS):
+        sample = None
         if queries is not None:
             sample = drawn(of_length(queries, group), seed)
-        else:
-            sample = made_up(documents, QUERY_TERMS[group], seed) if documents is not None else None
+        elif documents is not None:
+            sample = made_up(documents, QUERY_TERMS[group], seed)
         if ks and sample is not None and len(sample.offsets) > 1:
             recall = recall_of(blocks, sample, ks, read_only(positions), n_threads, between)
             found |= {(k, group): recall[number] for number, k in enumerate(ks)}

@@ -54,7 +54,7 @@ class Calibration(NamedTuple):
         It is good at every k of K_GRID that encloses [``lowest``, ``highest``]; 0, which is exact, where none is.
         """
         first, last = enclosing(lowest, highest)
-        good = (self.promised[first : last + 1] >= recall - 1e-6).all(axis=0)
+        good: NDArray[np.bool_] = np.all(self.promised[first : last + 1] >= recall - 1e-6, axis=0)
         good[:, 0] = True
         return np.asarray(np.logical_and.accumulate(good, axis=1).sum(axis=1) - 1)
 

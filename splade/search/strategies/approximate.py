@@ -28,7 +28,7 @@ class Choice(NamedTuple):
 
     shares: NDArray[np.float32]  # [LENGTHS] by bit length of the number of query terms
     groups: dict[int, tuple[float, float]]  # share and measured recall, by the upper end of the group
-    exact: NDArray[np.bool_]  # [LENGTHS] where no share below 1 keeps the recall, so that the search is exact
+    exact: NDArray[np.bool_] | None  # [LENGTHS] where no share below 1 keeps the recall, so that the search is exact
 
 
 class Approximate(Auto):
@@ -70,9 +70,10 @@ class Approximate(Auto):
         if self.recall == 1 or self.plan(work.k) == STREAM:
             self._run(work, self._shares)
             return
-        choice = self._choice(*_ranks(work, int(self._blocks.n_docs)))
-        if choice.exact.any():
-            self._warn(work, choice)
+        ranks = _ranks(work, int(self._blocks.n_docs))
+        choice = self._choice(*ranks)
+        if choice.exact is not None:
+            self._warn(work, ranks, choice.exact)
         self._run(work, choice.shares)
 
     def shares(self, k: int) -> NDArray[np.float32]:
@@ -102,14 +103,15 @@ class Approximate(Auto):
 
     def _choice(self, lowest: int, highest: int) -> Choice:
         """The choice that is good at every k from ``lowest`` to ``highest``."""
-        with self._lock:
-            if highest > K_GRID[-1]:
-                return Choice(self._shares, {}, np.ones(LENGTHS, np.bool_))
-            places = enclosing(lowest, highest)
-            if places not in self._chosen:
-                self._measured = self._measured or self._measure()
-                self._chosen[places] = self._from(self._measured, K_GRID[places[0]], K_GRID[places[1]])
-            return self._chosen[places]
+        if highest > K_GRID[-1]:
+            return Choice(self._shares, {}, np.ones(LENGTHS, np.bool_))
+        places = enclosing(lowest, highest)
+        if places not in self._chosen:
+            made = self._known()
+            with self._lock:
+                if places not in self._chosen:
+                    self._chosen[places] = self._from(made, K_GRID[places[0]], K_GRID[places[1]])
+        return self._chosen[places]
 
     def _from(self, made: Calibration, lowest: int, highest: int) -> Choice:
         first, last = enclosing(lowest, highest)
@@ -127,23 +129,28 @@ class Approximate(Auto):
                     "%s: share %.2f of bounds, recall %.4f measured on %d queries",
                     terms_said(group), share, measured, made.n_used[group],
                 )  # fmt: skip
-        return Choice(read_only(shares), groups, exact)
+        return Choice(read_only(shares), groups, exact if exact.any() else None)
 
-    def _warn(self, work: Work, choice: Choice) -> None:
+    def _warn(self, work: Work, ranks: tuple[int, int], exact: NDArray[np.bool_]) -> None:
         """Say once for each k that some queries of ``work`` are searched exactly, which ones, and why."""
-        lowest, highest = _ranks(work, int(self._blocks.n_docs))
+        highest = ranks[1]
         beyond = highest > K_GRID[-1]
-        places = (len(K_GRID), len(K_GRID)) if beyond else enclosing(lowest, highest)
-        lengths = np.diff(work.queries.offsets[work.first : work.last + 1])
-        if places in self._warned or not choice.exact[np.frexp(lengths.astype(np.float64))[1]].any():
+        places = (len(K_GRID), len(K_GRID)) if beyond else enclosing(*ranks)
+        if places in self._warned:
             return
-        self._warned.add(places)
+        lengths = np.diff(work.queries.offsets[work.first : work.last + 1])
+        if not exact[np.frexp(lengths.astype(np.float64))[1]].any():
+            return
+        with self._lock:
+            if places in self._warned:
+                return
+            self._warned.add(places)
         if beyond:
             why = f"of the {highest} best documents, of which more are needed than the {K_GRID[-1]} tried"
             why += f" (k = {work.k}{', and few documents are allowed' if work.allowed.size else ''})"
             remedy = "Ask for fewer"
         else:
-            lengths_said = _said(np.flatnonzero(choice.exact[1 : GROUPS + 1]).tolist())
+            lengths_said = _said(np.flatnonzero(exact[1 : GROUPS + 1]).tolist())
             why = f"for queries of {lengths_said} at k = {work.k} ({self._known().said})"
             remedy = REMEDY
         logger.warning(

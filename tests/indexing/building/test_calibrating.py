@@ -1,6 +1,7 @@
 """A stored index calibrated with queries of the user's own: whole or not at all, beside readers and other writers."""
 
 import logging
+import shutil
 
 import numpy as np
 import pytest
@@ -125,8 +126,10 @@ def test_a_damaged_calibration_is_named_with_the_remedy(path, name):
     octets = bytearray(place.read_bytes())
     octets[len(octets) // 2] ^= 1
     place.write_bytes(octets)
-    with pytest.raises(CorruptIndexError, match=r"damaged calibration .* Calibrate again .* or remove the folder"):
+    with pytest.raises(CorruptIndexError, match=r"damaged calibration .* Remove this folder, and calibrate again"):
         InvertedIndex.open(path)
+    shutil.rmtree(path / "calibration")
+    assert calibrate_stored(path, ASKED, "again").calibration.source == "again"
 
 
 def test_a_part_promises_no_less_than_the_smallest_share_there_is(path):
