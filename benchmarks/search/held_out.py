@@ -71,7 +71,7 @@ def main() -> None:
     name = options.name or options.vectors[0].resolve().parent.name
     path = options.folder / f"held-out-{name}"
     made_up = built(documents, path)
-    own = calibrate_stored(path, from_matrix(others).rows, f"{others.shape[0]} {source}", n_threads=options.threads)
+    own = calibrate_stored(path, from_matrix(others).rows, source, n_threads=options.threads)
     asked = asked[: options.queries]
     assert not isinstance(own, SegmentedIndex)  # nothing was appended to it
     indexes = {"made up": made_up, "own": own}

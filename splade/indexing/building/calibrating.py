@@ -1,8 +1,8 @@
 """Calibrating a stored index with the queries that will come, so that approximate search keeps its promise on them."""
 
 import datetime
-import logging
 from pathlib import Path
+from typing import Any
 
 from splade.files import InputError, standing
 from splade.indexing.building.updates import REMEDY
@@ -18,8 +18,6 @@ from splade.indexing.layout.promise import Calibration
 from splade.kernels.compiled import read_only_rows
 from splade.kernels.sparse import keep_entries
 from splade.records import SparseRows
-
-logger = logging.getLogger(__name__)
 
 
 def calibrate_stored(
@@ -52,7 +50,7 @@ def calibrate_stored(
     return InvertedIndex.open(path, verify=False)
 
 
-def _measured(part: Part, queries: SparseRows, seed: int, n_threads: int, about: dict[str, object]) -> Calibration:
+def _measured(part: Part, queries: SparseRows, seed: int, n_threads: int, about: dict[str, Any]) -> Calibration:
     """The calibration of one part; terms that it does not know are none of its queries' terms."""
     known = read_only_rows(keep_entries(queries, queries.columns < part.segment.vocab_size))
     return calibrate(part.segment.blocks, queries=known, seed=seed, n_threads=n_threads, **about)
