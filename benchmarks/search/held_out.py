@@ -7,8 +7,8 @@ calibrated again with the other queries (without --calibration, every second que
 for each k and recall, the recall found over all queries, the lowest of any group of query length that has --fewest
 or more; the same by bounds alone, which is what a search is promised however it is planned (small collections are
 mostly scored whole); postings touched, and milliseconds of processor time per query, beside exact search. A document is
-found if its score reaches the k-th best exact score. A cell misses its promise where one of these recalls is below
-the recall asked less .01.
+found if its score reaches the k-th best exact score. A cell misses its promise where recall is below the recall asked
+less .01, over all queries or in a group.
 """
 
 import argparse
@@ -56,7 +56,12 @@ class Row(NamedTuple):
     @property
     def kept(self) -> bool:
         """True where no group found less than was promised."""
-        return min(self.recall, self.lowest, self.by_bounds, self.by_bounds_lowest) >= self.asked - PROMISED
+        return min(self.recall, self.lowest) >= self.asked - PROMISED
+
+    @property
+    def kept_by_bounds(self) -> bool:
+        """True where bounds alone keep it too; at k = 1 a group of 100 queries has a standard error of .02."""
+        return min(self.by_bounds, self.by_bounds_lowest) >= self.asked - PROMISED
 
 
 def main() -> None:
@@ -181,10 +186,12 @@ def table(name: str, facts: dict[str, Any], rows: list[Row]) -> str:
             for row in found.values()
         ]
         lines.append(f"| {k} | {_short(asked)} | {' | '.join(cells)} |")
-    missed = [row for row in rows if not row.kept]
-    lines += ["", f"{len(rows) - len(missed)} of {len(rows)} cells keep the promise"]
+    missed = [row for row in rows if not (row.kept and row.kept_by_bounds)]
+    kept, bounded = (sum(getattr(row, name) for row in rows) for name in ("kept", "kept_by_bounds"))
+    lines += ["", f"{kept} of {len(rows)} cells keep the promise, {bounded} by bounds alone"]
     lines += [
-        f"- missed: k = {row.k}, asked {_short(row.asked)}, {row.calibrated_on}: {_short(row.recall)}, "
+        f"- {'missed by bounds alone' if row.kept else 'missed'}: k = {row.k}, asked {_short(row.asked)}, "
+        f"{row.calibrated_on}: {_short(row.recall)}, "
         f"lowest {_short(row.lowest)} ({row.lowest_group}), by bounds {_short(row.by_bounds_lowest)}"
         for row in missed
     ]
