@@ -59,7 +59,7 @@ to the product.
 TASKS = {
     "Train": ("all", "train", "hf_train", "average"),
     "BM25 inside": ("idf", "add_bm25"),
-    "Index": ("index", "encode", "plan", "update", "places"),
+    "Index": ("index", "encode", "plan", "update", "calibrate", "places"),
     "Search and evaluate": (
         "retrieve", "evaluate", "evaluation.eval", "flops", "utils.index_figure", "beir_eval", "hybrid", "fuse",
         "compare", "tradeoffs",

@@ -8,14 +8,12 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from splade.config import command
-from splade.data.collections.opening import open_queries
 from splade.engines import Opened, Queries
 from splade.evaluate import evaluate
 from splade.workflow.checks import check_retrieval
-from splade.workflow.engines import chosen_engine, engine_of_vectors, named_engine
+from splade.workflow.engines import named_engine
 from splade.workflow.evaluating.systems import system_of
-from splade.workflow.given_vectors import given_queries
-from splade.workflow.searching import answer_sets
+from splade.workflow.searching import answer_sets, texts_asked, vectors_asked
 
 logger = logging.getLogger(__name__)
 
@@ -55,19 +53,15 @@ def tell_difference(cfg: DictConfig, metrics: dict[str, dict[str, float]]) -> No
 
 def given(cfg: DictConfig) -> tuple[Opened, Iterator[Queries], str]:
     """The index, the vectors of ``data.Q_VECTORS_PATH`` in its terms, set by set, and the name of the system."""
-    opened = engine_of_vectors(cfg, f"data.Q_VECTORS_PATH={cfg.retrieve.vectors}").open()
-    sources, keys = cfg.retrieve.vectors, cfg.retrieve.vector_keys
-    system = system_of(cfg, named_engine(cfg) or "inverted", ", ".join(map(str, sources)))
-    return opened, (given_queries(source, opened, keys, cfg.search.force) for source in sources), system
+    opened, query_sets = vectors_asked(cfg)
+    system = system_of(cfg, named_engine(cfg) or "inverted", ", ".join(map(str, cfg.retrieve.vectors)))
+    return opened, query_sets, system
 
 
 def from_texts(cfg: DictConfig) -> tuple[Opened, Iterator[Queries], str]:
     """The index, the queries of ``data.Q_COLLECTION_PATH`` as its engine takes them, and the name of the system."""
-    chosen = chosen_engine(cfg, cfg.index.dir)
-    opened = chosen.at(cfg.index.dir).open()
-    asking = chosen.source.queries(opened, cfg.search.force)
-    system = system_of(cfg, chosen.name, "" if chosen.source.kind == "texts" else None)
-    return opened, (asking.encode(open_queries(source)) for source in cfg.retrieve.queries), system
+    opened, query_sets, chosen = texts_asked(cfg)
+    return opened, query_sets, system_of(cfg, chosen.name, "" if chosen.source.kind == "texts" else None)
 
 
 main = command(retrieve)

@@ -14,7 +14,7 @@ from splade.files import InputError, read_json, write_json
 from splade.indexing import Index, IndexAppender, IndexBuilder, InvertedIndex, Vocabulary
 from splade.indexing.format.choices import Layout
 from splade.indexing.index.inverted_index import FOLDER
-from splade.indexing.index.statistics import expected_flops, posting_counts, statistics
+from splade.indexing.index.statistics import calibration_told, expected_flops, posting_counts, statistics
 from splade.kernels.sparse import concatenate
 from splade.records import Ranking, SparseBatch
 from splade.search import Searcher
@@ -138,8 +138,14 @@ class OpenedInverted:
         """Engine, strategy and its options, statistics of the index; FLOPS with ``queries``."""
         told: dict[str, Any] = {"engine": "inverted", "strategy": self.searcher.strategy}
         told |= {"strategy_options": self.searcher.options} if self.searcher.options else {}
+        told |= {"calibration": self._calibration()} if self.searcher.strategy == "approximate" else {}
         told["index"] = statistics(self.index)
         return told if queries is None else told | {"flops": self.flops(queries.vectors)}
+
+    def _calibration(self) -> dict[str, Any]:
+        """The queries that the recall of approximate search comes from, by part of the index."""
+        own = self.searcher.options.get("queries") is not None
+        return {"queries": "the argument queries"} if own else calibration_told(self.index)
 
     def flops(self, vectors: SparseBatch) -> float:
         """The mean number of multiplications to score one document for one query; 0 without either."""
@@ -189,7 +195,7 @@ def build_index(
     index = _same_index(path, documents, Layout(**choices)) if resume else None
     n_cut: int | None = None
     if index is not None:
-        n_cut = (_stored(path / "index_stats.json") or {}).get("cut_docs")
+        n_cut = cut_docs(path)
         logger.info("%s holds these documents already: %d", path, index.n_docs)
     else:
         builder = IndexBuilder(
@@ -236,13 +242,20 @@ def write_statistics(index: Index, folder: str | Path, n_cut: int | None = None)
     ``n_cut`` is the number of documents of which only a part was read (``cut_docs``), where that is known.
     """
     counts = posting_counts(index)
+    told = calibration_told(index)
+    stats = statistics(index) | ({} if n_cut is None else {"cut_docs": n_cut})
     written = {
-        "index_stats.json": statistics(index) | ({} if n_cut is None else {"cut_docs": n_cut}),
+        "index_stats.json": stats | ({"calibration": told} if told else {}),
         "index_dist.json": {str(term): int(counts[term]) for term in np.flatnonzero(counts)},
     }
     for name, value in written.items():
         if _stored(Path(folder) / name) != value:  # an index that is kept may lie where nothing can be written
             write_json(Path(folder) / name, value)
+
+
+def cut_docs(folder: Path) -> int | None:
+    """The number of documents of which only a part was read, as the statistics in ``folder`` have it."""
+    return (_stored(folder / "index_stats.json") or {}).get("cut_docs")
 
 
 def _stored(path: Path) -> Any:

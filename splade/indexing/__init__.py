@@ -1,6 +1,7 @@
 """From document vectors to a stored inverted index."""
 
 from splade.indexing.building.builder import IndexBuilder
+from splade.indexing.building.calibrating import calibrate_stored
 from splade.indexing.building.updates import IndexAppender, delete, merge
 from splade.indexing.format.doc_ids import DocIds
 from splade.indexing.format.storage import CorruptIndexError
@@ -19,6 +20,7 @@ __all__ = [
     "ScoredTerms",
     "SegmentedIndex",
     "Vocabulary",
+    "calibrate_stored",
     "delete",
     "merge",
 ]

@@ -7,10 +7,10 @@ from splade.kernels.compiled import kernel
 
 
 @kernel
-def add_recall(blocks, queries, keys, skipped, k, positions, shares, scratch, found):  # type: ignore[no-untyped-def]
-    """Add each query's recall at every share to ``found``, float64 [shares].
+def measure_recall(blocks, queries, keys, skipped, k, positions, shares, scratch, found):  # type: ignore[no-untyped-def]
+    """Write each query's recall at every share into ``found``, float64 [Q, shares], zeroed.
 
-    ``keys`` [Q, k + skipped] are exact results, best first; the first ``skipped`` do not count. A document is
+    ``keys`` [Q, at least k + skipped] are exact results, best first; the first ``skipped`` do not count. A document is
     found if the share of its block's bound reaches the k-th best score. A search never asks more of a block, since
     its bar is highest at the end: the true recall is a little better.
     """
@@ -21,7 +21,7 @@ def add_recall(blocks, queries, keys, skipped, k, positions, shares, scratch, fo
         while wanted < k and keys[q, skipped + wanted] != 0:
             wanted += 1
         if wanted < k or not weigh_levels(blocks, queries, begin, end, one, scratch.units):
-            found += 1  # all that match are visited, or all documents are
+            found[q] = 1  # all that match are visited, or all documents are
             continue
         sum_bounds(blocks, queries, begin, end, scratch.units, scratch.rows, scratch.values, scratch.bounds)
         bounds = scratch.bounds.view(np.uint32)
@@ -32,5 +32,6 @@ def add_recall(blocks, queries, keys, skipped, k, positions, shares, scratch, fo
             bound = scratch.bounds[block]
             for s in range(shares.size):
                 scratch.bounds[block] = bound * shares[s]
-                found[s] += (bounds[block] >= bar) / k
+                found[q, s] += bounds[block] >= bar
             scratch.bounds[block] = bound
+        found[q] /= k

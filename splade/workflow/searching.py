@@ -1,13 +1,14 @@
 """Search query sets with any engine: runs, metrics' files and what they rest on. This module starts without torch."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from omegaconf import DictConfig
 
+from splade.data.collections.opening import open_queries
 from splade.engines.protocol import Opened, Queries
 from splade.evaluation.conventions import SelfMatches
 from splade.evaluation.efficiency import latency_summary
@@ -18,11 +19,28 @@ from splade.progress import progress
 from splade.records import Ranking, Run, SparseBatch
 from splade.results.cost import Meter
 from splade.workflow.costs import build_costs, write_conditions
+from splade.workflow.engines import Chosen, chosen_engine, engine_of_vectors
 from splade.workflow.evaluating.conventions import conventions_of
+from splade.workflow.given_vectors import given_queries
 
 logger = logging.getLogger(__name__)
 
 DROPPED = Path("stats", "dropped.json")
+
+
+def vectors_asked(cfg: DictConfig) -> tuple[Opened, Iterator[Queries]]:
+    """The index, and the vectors of ``data.Q_VECTORS_PATH`` in its terms, set by set."""
+    opened = engine_of_vectors(cfg, f"data.Q_VECTORS_PATH={cfg.retrieve.vectors}").open()
+    sources, keys = cfg.retrieve.vectors, cfg.retrieve.vector_keys
+    return opened, (given_queries(source, opened, keys, cfg.search.force) for source in sources)
+
+
+def texts_asked(cfg: DictConfig) -> tuple[Opened, Iterator[Queries], Chosen]:
+    """The index, the queries of ``data.Q_COLLECTION_PATH`` as its engine takes them, and the engine that was chosen."""
+    chosen = chosen_engine(cfg, cfg.index.dir)
+    opened = chosen.at(cfg.index.dir).open()
+    asking = chosen.source.queries(opened, cfg.search.force)
+    return opened, (asking.encode(open_queries(source)) for source in cfg.retrieve.queries), chosen
 
 
 def answer(

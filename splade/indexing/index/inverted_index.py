@@ -27,6 +27,7 @@ from splade.indexing.format.storage import (
 )
 from splade.indexing.format.vocabulary import Vocabulary
 from splade.indexing.format.weights import Codec, codec_for
+from splade.indexing.index.calibrated import header_of, read_calibrations
 from splade.indexing.index.parts import Part
 from splade.indexing.index.scored_terms import ScoredTerms, scored_terms
 from splade.indexing.index.segmented import SegmentedIndex
@@ -34,6 +35,7 @@ from splade.indexing.index.update_list import BASE, LIST, deleted_docs, forget_u
 from splade.indexing.index.update_list import FOLDER as UPDATES
 from splade.indexing.index.writing import Writing
 from splade.indexing.layout.blocked import NEEDED, PREFIX, blocks_from, lay_out
+from splade.indexing.layout.promise import Calibration, from_arrays
 from splade.indexing.layout.sources import InMemory
 from splade.kernels.blocks import Blocks
 from splade.kernels.compiled import read_only
@@ -51,7 +53,9 @@ class InvertedIndex:
     ``arrays`` are all stored arrays by name; ``blocks`` the postings among them, as strategies search them;
     ``fingerprint`` names the encoder that made the vectors ("" where unknown); ``vocabulary`` tells
     what terms are called, or is None; ``path`` is the folder it was opened from or saved to, or None; ``updates``
-    is how often documents were appended or deleted before they were merged into it.
+    is how often documents were appended or deleted before they were merged into it. ``calibration`` is what
+    approximate search may promise: measured on queries of the user's own (`splade.indexing.calibrate_stored`), or by
+    the build on made-up ones; None where neither is stored.
 
     Nothing is stored twice: `postings` by document number and `vectors` by document are read back from the
     blocks. There are no forward rows, since no strategy rescores: blocks are scored with the weights kept.
@@ -84,6 +88,7 @@ class InvertedIndex:
         self.layout = (layout or Layout())._replace(n_threads=None)
         self.pruned = pruned
         self.updates = updates
+        self.calibration: Calibration | None = from_arrays(self.arrays)
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -188,9 +193,12 @@ class InvertedIndex:
     def _read(cls, path: Path, verify: bool | None) -> "InvertedIndex | SegmentedIndex":
         base = cls.open_base(path, verify=verify)
         updates = read_updates(path, standing(path / FOLDER))
+        appended = [cls.open_base(path / UPDATES / name, verify=verify) for name in updates.segments]
+        places = [standing(path / FOLDER), *(standing(path / UPDATES / name / FOLDER) for name in updates.segments)]
+        for index, own in zip((base, *appended), read_calibrations(path, places), strict=True):
+            index.calibration = own or index.calibration
         if not updates.made:
             return base
-        appended = [cls.open_base(path / UPDATES / name, verify=verify) for name in updates.segments]
         return SegmentedIndex([base, *appended], deleted_docs(path, updates, verify=True), updates.made, path)
 
     @classmethod
@@ -266,9 +274,13 @@ def base_folder(path: Path) -> Path:
     return folder
 
 
-def state_of(path: Path) -> tuple[bytes | None, bytes | None]:
-    """Return the bytes that tell one state of the index at ``path`` from any other: its header and its updates."""
-    return octets_of(standing(path / FOLDER) / HEADER), octets_of(path / UPDATES / LIST)
+def state_of(path: Path) -> tuple[bytes | None, ...]:
+    """Return the bytes that tell one state of the index at ``path`` from any other.
+
+    They are those of its header, of its updates, and of its calibration.
+    """
+    base = octets_of(standing(path / FOLDER) / HEADER)
+    return base, octets_of(path / UPDATES / LIST), octets_of(header_of(path))
 
 
 def plain_metadata(metadata: Mapping[str, Any] | None) -> dict[str, Any]:

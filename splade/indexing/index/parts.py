@@ -11,6 +11,7 @@ from splade.indexing.format.doc_ids import DocIds
 from splade.indexing.format.pruning import Pruned
 from splade.indexing.format.vocabulary import Vocabulary
 from splade.indexing.format.weights import Codec
+from splade.indexing.layout.promise import Calibration
 from splade.kernels.blocks import Blocks
 from splade.records import SparseRows
 
@@ -31,6 +32,7 @@ class Segment(Protocol):
     layout: Layout
     pruned: Pruned | None
     updates: int
+    calibration: Calibration | None
 
     @property
     def vocabulary(self) -> Vocabulary | None:

@@ -1,5 +1,7 @@
 """Count what an index holds, and estimate what a query costs on it."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,6 +31,16 @@ def statistics(index: Index) -> dict[str, int | float]:
             else {}
         ),
     }
+
+
+def calibration_told(index: Index) -> dict[str, Any]:
+    """Account of what approximate search may promise: the queries it comes from, and shares and recall by k.
+
+    By part, where the index has several; empty where nothing is stored: then it is measured at the first search.
+    """
+    made = [part.segment.calibration for part in index.parts]
+    told = {f"part {number}": one.told() for number, one in enumerate(made, 1) if one is not None}
+    return told["part 1"] if len(made) == 1 and told else told
 
 
 def posting_counts(index: Index) -> NDArray[np.int64]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from types import TracebackType
 
 from splade.files import PART, make_folder, place_of
+from splade.indexing.index.calibrated import CALIBRATION
 from splade.indexing.index.update_list import BASE, FOLDER
 from splade.locks import Lock
 
@@ -22,7 +23,8 @@ class Writing:
         self._folder = path / FOLDER
         self._lock = Lock(self._folder / LOCK, "Wait for it")
         base = place_of(path / BASE)
-        for leftover in (unfinished(path), *base.parent.glob(f".{base.name}.*{PART}"), *_parts(self._folder)):
+        halves = (*base.parent.glob(f".{base.name}.*{PART}"), *path.glob(f".{CALIBRATION}.*{PART}"))
+        for leftover in (unfinished(path), *halves, *_parts(self._folder)):
             if leftover.is_dir():
                 shutil.rmtree(leftover, ignore_errors=True)
             else:

@@ -11,6 +11,7 @@ from splade.indexing.format.vocabulary import Vocabulary
 from splade.indexing.format.weights import Codec
 from splade.indexing.layout.blocked import Account, blocks_from, lay_out
 from splade.indexing.layout.calibration import calibrate
+from splade.indexing.layout.promise import to_arrays
 from splade.indexing.layout.sources import Source
 from splade.records import SparseRows
 
@@ -36,7 +37,7 @@ def write_index(
         for name, array in (ids.arrays | (vocabulary.arrays() if vocabulary is not None else {})).items():
             table.write(name, array)
         if account.drawn is not None:
-            _add_calibration(table, account.drawn, layout.seed)
+            _add_calibration(table, account.drawn, layout)
     header = {
         "n_docs": source.n_docs,
         "vocab_size": len(source.offsets) - 1,
@@ -47,8 +48,15 @@ def write_index(
     write_header(folder, "index", header, table.entries)
 
 
-def _add_calibration(table: TableWriter, drawn: SparseRows, seed: int) -> None:
-    """Measure what approximate search may leave out, on queries made of documents, and store it."""
+def _add_calibration(table: TableWriter, drawn: SparseRows, layout: Layout) -> None:
+    """Measure what approximate search may leave out, on queries made up from documents, and store it."""
     arrays = table.mapped()
-    recall = calibrate(blocks_from(arrays), drawn, seed=seed, between=lambda: forget_pages(arrays.values()))
-    table.write("calibration", recall.reshape(-1))
+    made = calibrate(
+        blocks_from(arrays),
+        drawn,
+        seed=layout.seed,
+        n_threads=layout.threads,
+        between=lambda: forget_pages(arrays.values()),
+    )
+    for name, array in to_arrays(made).items():
+        table.write(name, array)
