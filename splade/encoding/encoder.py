@@ -149,6 +149,10 @@ class Encoder:
 
     def reading(self) -> Reading:
         """Its way from texts to token ids, that any number of threads may go at a time."""
+        return self._reading
+
+    @cached_property
+    def _reading(self) -> Reading:
         return reading_of(self.model.tokenizer(self.side), self.max_length, self.model.prompt(self.side))
 
     def encode_tokens(self, tokens: TokenBatch) -> SparseBatch:

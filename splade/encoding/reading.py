@@ -29,6 +29,13 @@ class Piece(NamedTuple):
     stop: int
 
 
+class Row(NamedTuple):
+    """The token ids that are read of a text, and whether it has more."""
+
+    ids: list[int]
+    cut: bool
+
+
 class Reading:
     """A tokenizer, the most tokens of a text that are read, and the prompt that stands before every text.
 
@@ -41,10 +48,14 @@ class Reading:
 
     def batch(self, texts: Sequence[str], ids: Sequence[str] = (), *, direction: Direction = "right") -> TokenBatch:
         """``texts`` as token ids, each cut to ``max_length`` tokens at its right or left end."""
+        rows = self.rows(texts, direction=direction)
+        return padded([row.ids for row in rows], ids, self.pad, sum(row.cut for row in rows))
+
+    def rows(self, texts: Sequence[str], *, direction: Direction = "right") -> list[Row]:
+        """The token ids of each text, cut to ``max_length`` tokens; one id at least."""
         tokenizer = self._right if direction == "right" else self._left
         found = tokenizer.encode_batch([self.prompt + text for text in texts])
-        n_cut = sum(bool(each.overflowing) for each in found)
-        return padded([each.ids or [self.stand_in] for each in found], ids, self.pad, n_cut)
+        return [Row(each.ids or [self.stand_in], bool(each.overflowing)) for each in found]
 
     def pieces(self, text: str, *, special: bool = True) -> list[Piece]:
         """All tokens of ``text``, none cut, with the tokens that the tokenizer adds where ``special``."""

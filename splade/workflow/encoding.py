@@ -23,16 +23,16 @@ from splade.files import InputError, open_binary
 from splade.indexing import Vocabulary
 from splade.models import Retriever
 from splade.progress import progress
-from splade.records import SparseBatch, Text
-from splade.workflow.query_encoding import DenseQueryEncoder, QueryEncoder, check_fingerprint
+from splade.records import SparseBatch
+from splade.workflow.querying.encoding import DenseQueryEncoder, QueryEncoder, check_fingerprint
 
 logger = logging.getLogger(__name__)
 
 __all__ = [
     "DenseQueryEncoder",
     "QueryEncoder",
-    "check_fingerprint",
     "about_vectors",
+    "check_fingerprint",
     "collection_vectors",
     "encode_shard",
     "encoded_documents",
