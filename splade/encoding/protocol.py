@@ -3,8 +3,10 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
+from numpy.typing import ArrayLike
+
 from splade.encoding.reading import Reading
-from splade.records import SparseBatch, Text, TokenBatch
+from splade.records import Provenance, SparseBatch, Text, TokenBatch
 
 
 class TextEncoder(Protocol):
@@ -31,6 +33,12 @@ class TextEncoder(Protocol):
     @property
     def terms(self) -> list[str]:
         """The name of every term, by its number, all different."""
+
+    def readings(self, tokens: Sequence[str]) -> list[str]:
+        """Names of terms as a reader reads them."""
+
+    def provenance(self, text: Text, terms: ArrayLike) -> Provenance:
+        """The tokens that are read of ``text``, and what each of them gives ``terms``, numbers of the vocabulary."""
 
     def reading(self) -> Reading:
         """Its way from texts to token ids, that any number of threads may go at a time."""

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from splade.data.tokens.tokenize import placed
 from splade.files import InputError
-from splade.records import TokenBatch
+from splade.records import TextTokens, TokenBatch
 
 Direction = Literal["left", "right"]
 
@@ -56,6 +57,22 @@ class Reading:
         tokenizer = self._right if direction == "right" else self._left
         found = tokenizer.encode_batch([self.prompt + text for text in texts])
         return [Row(each.ids or [self.stand_in], bool(each.overflowing)) for each in found]
+
+    def placed(self, text: str) -> TextTokens:
+        """The tokens that are read of ``text``, with their places in it; white space around one is none of it."""
+        found = self._right.encode(self.prompt + text)
+        return placed(np.array(found.ids or [self.stand_in], np.int64), found, text, self.prompt)
+
+    def readings(self, tokens: Sequence[str]) -> list[str]:
+        """Each of ``tokens`` as text, as :func:`splade.encoding.terms.readings` has it."""
+        decoder = self._whole.decoder
+        found = []
+        for token in tokens:
+            text = token
+            if decoder is not None and self._whole.token_to_id(token) is not None:
+                text = decoder.decode([token]).strip()
+            found.append(text if text and "\N{REPLACEMENT CHARACTER}" not in text else token)
+        return found
 
     def pieces(self, text: str, *, special: bool = True) -> list[Piece]:
         """All tokens of ``text``, none cut, with the tokens that the tokenizer adds where ``special``."""

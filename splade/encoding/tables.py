@@ -4,21 +4,21 @@ The table and the tokenizer lie in the folder of a model that `splade.models` sa
 """
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from splade.encoding.protocol import named_terms
 from splade.encoding.reading import Reading, tokenizer_file
 from splade.files import InputError, read_json
-from splade.records import SparseBatch, SparseRows, Text, TokenBatch
+from splade.records import Provenance, Source, SparseBatch, SparseRows, Text, TokenBatch
 
 logger = logging.getLogger(__name__)
 
@@ -88,6 +88,16 @@ class TableEncoder:
         """The name of every term, by its number, all different."""
         reading = self.reading()
         return named_terms([reading.token(id) for id in range(reading.n_tokens)], self.vocab_size)
+
+    def readings(self, tokens: Sequence[str]) -> list[str]:
+        """Names of terms as a reader reads them."""
+        return self.reading().readings(tokens)
+
+    def provenance(self, text: Text, terms: ArrayLike) -> Provenance:
+        """The tokens that are read of ``text``, and what each of them gives ``terms``: itself, the table's weight."""
+        tokens, wanted = self.reading().placed(text.text), np.asarray(terms, np.int64)
+        gives = tokens.input_ids[:, None] == wanted  # [L, T]
+        return Provenance(tokens, (Source("own tokens", "max", gives * self.table.weights[wanted]),))
 
     def reading(self) -> Reading:
         """Its way from texts to token ids."""

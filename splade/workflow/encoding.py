@@ -17,6 +17,7 @@ from splade.dense.index import in_matrix
 from splade.encoding import Encoder
 from splade.encoding.precision import has_int8
 from splade.encoding.shards import ShardWriter
+from splade.encoding.terms import model_terms
 from splade.engines import Documents, kind_of
 from splade.engines.protocol import Kind
 from splade.files import InputError, open_binary
@@ -151,19 +152,6 @@ def about_vectors(encoder: Encoder, collection: Collection) -> dict[str, Any]:
         while octets := stream.read(1 << 20):
             checksum = zlib.crc32(octets, checksum)
     return about | {"collection_crc32": checksum}
-
-
-def model_terms(model: Retriever) -> list[str]:
-    """The token of every term of a model, all different: those without one are called ``[term_<id>]``."""
-    tokenizer = model.tokenizer("document")
-    tokens = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
-    terms: dict[str, None] = {}
-    for term in range(model.vocab_size):
-        token = tokens[term] if term < len(tokens) else None
-        while token is None or token in terms:
-            token = f"[term_{term}]" if token is None else f"{token}'"
-        terms[token] = None
-    return list(terms)
 
 
 def shard_of(setting: str | None, environment: Mapping[str, str]) -> Shard:
