@@ -17,13 +17,13 @@ def serve(cfg: DictConfig) -> None:
         from splade.serving import app, running
     except ModuleNotFoundError as error:
         raise InputError(f"splade.serve needs {error.name}: pip install 'splade[serve]'") from error
-    from splade.workflow.serving.building import serving_from
+    from splade.workflow.serving.building import key_of, serving_from
 
     check_search(cfg)
     chosen = cfg.serving
+    running.refuse_open_door(chosen.host, key_of(cfg), chosen.without_key)
     with running.bound(chosen.host, chosen.port) as listening:
         serving = serving_from(cfg)
-        running.refuse_open_door(chosen.host, serving.about.key, chosen.without_key)
         for system in serving.systems.values():
             system.watch(chosen.reload_seconds)
 

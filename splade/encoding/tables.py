@@ -99,6 +99,11 @@ class TableEncoder:
         gives = tokens.input_ids[:, None] == wanted  # [L, T]
         return Provenance(tokens, (Source("own tokens", "max", gives * self.table.weights[wanted]),))
 
+    @cached_property
+    def documents(self) -> "Documents":
+        """The words of documents, without their weights."""
+        return Documents(self)
+
     def reading(self) -> Reading:
         """Its way from texts to token ids."""
         return self._reading
@@ -149,6 +154,30 @@ class TableEncoder:
         if 0 < self.top < len(terms):
             terms = np.sort(terms[np.argsort(-self.table.weights[terms], kind="stable")[: self.top]])
         return terms.astype(np.int32), self.table.weights[terms]
+
+
+class Documents:
+    """The document side of a saved model of which the tokenizer alone is read: it tells words, and no weights."""
+
+    side = "document"
+
+    def __init__(self, encoder: TableEncoder) -> None:
+        settings = encoder.table.settings
+        length, prompt = int(settings.get("max_length", 256)), str(settings.get("prompt_d") or "")
+        self._reading = Reading(encoder.table.tokenizer, length, prompt=prompt, stand_in=encoder.table.stand_in)
+        self.terms = encoder.terms
+
+    def readings(self, tokens: Sequence[str]) -> list[str]:
+        """Names of terms as a reader reads them."""
+        return self._reading.readings(tokens)
+
+    def encode_all(self, texts: Iterable[Text]) -> SparseBatch:  # noqa: ARG002 - the interface of encoders
+        """InputError: that takes the model."""
+        raise InputError("the weights of documents take the model; queries alone are looked up in a table")
+
+    def provenance(self, text: Text, terms: ArrayLike) -> Provenance:  # noqa: ARG002 - the interface of encoders
+        """The tokens that are read of ``text``; nothing tells what they give."""
+        return Provenance(self._reading.placed(text.text), ())
 
 
 def _weights(path: Path, vocab_size: int) -> NDArray[np.float32]:

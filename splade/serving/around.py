@@ -9,7 +9,8 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from splade.serving.errors import NotAllowed, Refused, TooLarge
+from splade.serving.errors import NotAllowed, NotHere, Refused, TooLarge
+from splade.serving.limits import is_loopback
 from splade.serving.serving import Serving
 
 logger = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ class Around:
 
         began = time.monotonic()
         try:
+            self._check_host(headers)
             self._check_key(scope, headers)
             if scope["method"] == "POST":
                 body = await self._body(headers, receive)
@@ -74,6 +76,13 @@ class Around:
                 raise
             words = "the server failed to answer; its log has the reason"
             await _send(answer, 500, refusal(scope["path"], 500, words, "backend"), {})
+
+    def _check_host(self, headers: dict[bytes, bytes]) -> None:
+        """Refuse another site's name for this machine, by which its pages could read what is served here."""
+        host = headers.get(b"host", b"localhost").decode("latin-1")
+        name = host.rpartition(":")[0] if re.search(r":\d*$", host) else host
+        if self.serving.about.local and not is_loopback(name):
+            raise NotHere(f"this server is reached as localhost or 127.0.0.1, not as {name[:100]!r}")
 
     def _check_key(self, scope: Any, headers: dict[bytes, bytes]) -> None:
         key, path = self.serving.about.key, scope["path"]

@@ -40,6 +40,12 @@ class NotAllowed(Refused):
         super().__init__(message, headers={"WWW-Authenticate": "Bearer"})
 
 
+class NotHere(Refused):
+    """Another name for this machine than its own."""
+
+    status = 421
+
+
 class TooLarge(Refused):
     """A body of too many bytes."""
 

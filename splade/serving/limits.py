@@ -1,5 +1,6 @@
 """The limits of a server, with the defaults of Text Embeddings Inference where it has the same one."""
 
+import ipaddress
 from typing import NamedTuple
 
 
@@ -23,3 +24,11 @@ class Limits(NamedTuple):
             if value is not None and value < least:
                 raise ValueError(f"serve.{name}={value}: must be at least {least}")
         return self
+
+
+def is_loopback(host: str) -> bool:
+    """True where only this machine can reach ``host``."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,7 +1,6 @@
 """The process of a server: a socket, uvicorn on it, and an end that answers what came before."""
 
 import asyncio
-import ipaddress
 import logging
 import socket
 from collections.abc import Callable
@@ -10,6 +9,7 @@ import uvicorn
 
 from splade.files import InputError
 from splade.serving.around import App
+from splade.serving.limits import is_loopback
 
 logger = logging.getLogger(__name__)
 
@@ -39,14 +39,6 @@ def refuse_open_door(host: str, key: str | None, without_key: bool) -> None:
             f"serve.host={host}: other machines could ask this server, and it has no key. Put one into the "
             "environment's SPLADE_API_KEY or a file (serve.api_key_file), or set serve.without_key=true"
         )
-
-
-def is_loopback(host: str) -> bool:
-    """True where only this machine can reach ``host``."""
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def address_of(listening: socket.socket) -> str:

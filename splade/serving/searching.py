@@ -79,26 +79,32 @@ def ranking_of(standing: Standing, queries: Queries, wish: Wish) -> Ranking:
         raise NotValid(str(error)) from error
 
 
-def texts_for(texts: Collection | None, ids: Sequence[str]) -> list[tuple[str, str] | None]:
-    """Title and text of each id, None where they are not at hand; the text goes on after the title."""
+class Shown(NamedTuple):
+    """The text of a document, as it was encoded, and the title that it begins with, or ""."""
+
+    title: str
+    read: str
+
+    @property
+    def text(self) -> str:
+        """The text behind the title."""
+        return self.read[len(self.title) :].lstrip() if self.read.startswith(self.title) else self.read
+
+
+def texts_for(texts: Collection | None, ids: Sequence[str]) -> list[Shown | None]:
+    """The texts of ids, None where they are not at hand."""
     if texts is None or not ids:
         return [None] * len(ids)
-    found: list[tuple[str, str] | None] = []
+    found: list[Shown | None] = []
     try:
         with _reading:
             for id, number in zip(ids, texts.find(ids).tolist(), strict=True):
                 one = texts.at(number) if number >= 0 else None
-                title = texts.title_of(number) if one is not None else ""
-                found.append(None if one is None or one.id != id else (title, _after(title, one.text)))
+                found.append(None if one is None or one.id != id else Shown(texts.title_of(number), one.text))
     except (InputError, OSError, IndexError, UnicodeDecodeError) as error:
         logger.warning("%s cannot be read any more, and hits have no texts: %s", texts.source, error)
         return [None] * len(ids)
     return found
-
-
-def _after(title: str, text: str) -> str:
-    """``text`` without the title that it begins with."""
-    return text[len(title) :].lstrip() if title and text.startswith(title) else text
 
 
 def _allowed(wish: Wish) -> NDArray[Any] | list[str] | None:

@@ -20,6 +20,7 @@ class About(NamedTuple):
     served_model_name: str
     version: str
     key: str | None = None
+    local: bool = False  # only this machine can reach it, so that no other name leads to it
 
 
 class Serving:
@@ -55,8 +56,13 @@ class Serving:
         return self.systems[name]
 
     def sides(self, name: str | None = None) -> Sides:
-        """The model of a system; Backend where it has none."""
-        found = self.system(name).sides
+        """The model of a system; Backend where it has none, or one whose vectors are not sparse."""
+        system = self.system(name)
+        if system.kind == "dense":
+            raise Backend(
+                "this server's model is dense: its vectors have no terms, and only /search takes texts for it"
+            )
+        found = system.sides
         if found is None:
             raise Backend("this server has an engine of texts and no model that makes vectors of them")
         return found

@@ -108,9 +108,11 @@ class Sides:
         if not inputs:
             raise Empty("`inputs` is empty: give a text, or a list with one at least")
         began = time.monotonic()
+        is_new = side not in self._encoders
         loop = asyncio.get_running_loop()
         rows = await loop.run_in_executor(self._readers, self._read, side, inputs, truncate, direction)
         tokenized = time.monotonic() - began
+        deadline += tokenized if is_new else 0  # that a model is loaded is no fault of this request
         works = [(Work(side, row.ids), len(row.ids)) for row in rows]
         done = await _all(self.batcher.submit(works, deadline), deadline)
         batch = _joined([each.result for each in done], self.encoder(side).vocab_size)

@@ -4,13 +4,14 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from splade.data.collections.collection import Collection
 from splade.engines.bm25 import OpenedBm25
 from splade.engines.inverted import OpenedInverted
-from splade.engines.protocol import Opened, Queries
+from splade.engines.protocol import Kind, Opened, Queries
 from splade.files import InputError
 from splade.records import SparseBatch
 from splade.search import Searcher
@@ -53,6 +54,13 @@ class Standing:
         inner = self.opened.opened if isinstance(self.opened, OpenedBm25) else self.opened
         return inner if isinstance(inner, OpenedInverted) else None
 
+    @cached_property
+    def names(self) -> list[str]:
+        """The name of every term, by number."""
+        width, vocabulary = self.opened.vocab_size, self.opened.vocabulary
+        known = [] if vocabulary is None else list(vocabulary)[:width]
+        return [*known, *(f"[term_{term}]" for term in range(len(known), width))]
+
     def searcher(self, strategy: str | None, recall: float | None) -> Searcher | None:
         """The searcher of a strategy, the configured one by default; None for other places than inverted indexes."""
         inner = self.inverted
@@ -84,10 +92,11 @@ class System:
         open_parts: Callable[[], Parts] | None = None,
         state: Callable[[], Any] = lambda: None,
         *,
+        kind: Kind = "sparse",
         engine: str = "",
         place: Path | None = None,
     ) -> None:
-        self.name, self.sides, self.engine, self.place = name, sides, engine, place
+        self.name, self.sides, self.kind, self.engine, self.place = name, sides, kind, engine, place
         self._open, self._state = open_parts, state
         self._refreshing, self._ended = threading.Lock(), threading.Event()
         self._thread: threading.Thread | None = None

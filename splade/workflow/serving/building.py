@@ -20,7 +20,7 @@ from splade.engines.folders import engines_in
 from splade.engines.places.secrets import secret
 from splade.files import InputError
 from splade.records import SparseBatch
-from splade.serving.limits import Limits
+from splade.serving.limits import Limits, is_loopback
 from splade.serving.metrics import Metrics
 from splade.serving.serving import About, Serving
 from splade.serving.sides import Sides
@@ -49,9 +49,16 @@ def serving_from(cfg: DictConfig) -> Serving:
         metrics.gauge("te_index_generation", lambda: first.standing.generation if first.standing else 0)
         metrics.gauge("te_index_docs", lambda: first.standing.opened.n_docs if first.standing else 0)
     name = str(chosen.name or model_name(cfg))
-    about = About(model_name(cfg), name, __version__, secret(KEY, chosen.api_key_file))
+    key = key_of(cfg)
+    local = key is None and is_loopback(chosen.host)
+    about = About(model_name(cfg), name, __version__, key, local)
     searchers = ThreadPoolExecutor(int(chosen.search_threads or os.cpu_count() or 1), "searches")
     return Serving(systems, limits, metrics, about, searchers, float(cfg.search.threshold))
+
+
+def key_of(cfg: DictConfig) -> str | None:
+    """The key that requests must bring; None where they need none."""
+    return secret(KEY, cfg.serving.api_key_file)
 
 
 def system_from(cfg: DictConfig, name: str, limits: Limits, metrics: Metrics) -> System:
@@ -59,7 +66,7 @@ def system_from(cfg: DictConfig, name: str, limits: Limits, metrics: Metrics) ->
     folder = Path(cfg.index.dir)
     if not cfg.serving.search:
         source = FromModel(cfg)
-        return System(name, _sides(cfg, source, limits, metrics))
+        return System(name, _sides(cfg, source, limits, metrics), kind=source.kind)
     if not engines_in(folder):
         raise InputError(
             f"config.index_dir={folder}: there is no index to serve. Make one (python -m splade.index), or serve "
@@ -73,7 +80,9 @@ def system_from(cfg: DictConfig, name: str, limits: Limits, metrics: Metrics) ->
         opened = place.open() if not isinstance(chosen.source, FromModel) else chosen.at(folder).open()
         return Parts(opened, _asking(chosen, opened, cfg), texts_of(cfg, opened))
 
-    return System(name, sides, parts, lambda: folder_state(folder), engine=chosen.name, place=folder)
+    return System(
+        name, sides, parts, lambda: folder_state(folder), kind=chosen.source.kind, engine=chosen.name, place=folder
+    )
 
 
 def _sides(cfg: DictConfig, source: Any, limits: Limits, metrics: Metrics) -> Sides:
