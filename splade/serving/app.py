@@ -41,6 +41,8 @@ def inner(serving: Serving) -> FastAPI:
 
     def not_served(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
+        if error.status_code == 400:  # nested too deep, which FastAPI does not count among JSON's faults
+            return _answer(request, 422, "`body`: not JSON that can be read", "validation")
         return _answer(request, error.status_code, str(error.detail), "validation", dict(error.headers or {}))
 
     app.add_exception_handler(Refused, refused)
@@ -51,7 +53,7 @@ def inner(serving: Serving) -> FastAPI:
 
 def in_words(error: RequestValidationError) -> str:
     """The first thing that is wrong with a request: its place and a sentence, and nothing of what was sent."""
-    first = error.errors()[0]
+    first = max(error.errors(), key=lambda each: len(each["loc"]))  # of several forms, the one that fits furthest
     place = ".".join(str(part) for part in first["loc"] if part != "body")
     return f"`{place or 'body'}`: {first['msg']}"
 
