@@ -64,6 +64,7 @@ TASKS = {
         "retrieve", "evaluate", "evaluation.eval", "flops", "utils.index_figure", "beir_eval", "hybrid", "fuse",
         "compare", "tradeoffs",
     ),
+    "Serve": ("serve",),
     "Export": ("export", "create_anserini"),
     "Reproduce and report": ("report", "reproduce"),
     "Share": ("push", "pull"),

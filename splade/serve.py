@@ -31,7 +31,8 @@ def serve(cfg: DictConfig) -> None:
             logger.info("serving at %s (Ctrl-C ends it)", running.address_of(listening))
 
         try:
-            running.run(app.application(serving), listening, seconds_to_stop=chosen.stop_seconds, ready=ready)
+            made = app.application(serving)
+            running.run(running.server_of(made, seconds_to_stop=chosen.stop_seconds, ready=ready), listening)
         finally:
             serving.close()
     logger.info("stopped")

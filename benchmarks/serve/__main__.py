@@ -120,6 +120,8 @@ async def load(port: int, path: str, requests: list[str], n_clients: int, second
 
     await asyncio.gather(*(client(place) for place in range(n_clients)))
     ordered = sorted(times)
+    if not ordered:
+        raise SystemExit(f"{path}, {n_clients} clients: nothing was answered ({dict(statuses)})")
     return {
         "statuses": dict(statuses),
         "per second": round(len(times) / seconds, 1),

@@ -2,8 +2,12 @@
 
 import asyncio
 import logging
+import signal
 import socket
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import uvicorn
 
@@ -20,15 +24,23 @@ def bound(host: str, port: int) -> socket.socket:
     """A socket that listens at ``host`` and ``port`` (0: any free one); InputError where it cannot."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        listening = socket.socket(family, socket.SOCK_STREAM)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(address)
-        listening.listen(BACKLOG)
+        return _listening(family, address)
     except OSError as error:
         raise InputError(
             f"serve.host={host} serve.port={port}: nothing can be served there ({error.strerror or error}). Name "
             "another port, or 0 for any that is free"
         ) from error
+
+
+def _listening(family: int, address: Any) -> socket.socket:
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(BACKLOG)
+    except OSError:
+        listening.close()
+        raise
     return listening
 
 
@@ -48,8 +60,8 @@ def address_of(listening: socket.socket) -> str:
     return f"http://{shown}:{port}"
 
 
-def run(app: App, listening: socket.socket, *, seconds_to_stop: float, ready: Callable[[], object]) -> None:
-    """Serve ``app`` until SIGTERM or SIGINT; requests that came before are answered, for so many seconds.
+def server_of(app: App, *, seconds_to_stop: float, ready: Callable[[], object]) -> uvicorn.Server:
+    """A server of ``app``; once told to stop it answers what came before, for so many seconds.
 
     ``ready()`` is called once connections are taken. Lines of uvicorn below a warning are not wanted; its others are
     logged as ours are.
@@ -64,15 +76,16 @@ def run(app: App, listening: socket.socket, *, seconds_to_stop: float, ready: Ca
         server_header=False,
         timeout_graceful_shutdown=max(1, round(seconds_to_stop)),
     )
-    server = Announcing(config, ready)
-    with asyncio.Runner() if hasattr(asyncio, "Runner") else _OldRunner() as runner:  # type: ignore[attr-defined]
-        runner.run(server.serve([listening]))
-    if not server.started:
-        raise InputError("the server did not start; the lines above have the reason")
+    return Announcing(config, ready)
+
+
+def run(server: uvicorn.Server, listening: socket.socket) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    asyncio.run(server.serve([listening]))
 
 
 class Announcing(uvicorn.Server):
-    """A server that says when it takes connections."""
+    """A server that says when it takes connections, and ends as a program that did what it was told."""
 
     def __init__(self, config: uvicorn.Config, ready: Callable[[], object]) -> None:
         super().__init__(config)
@@ -84,15 +97,15 @@ class Announcing(uvicorn.Server):
         if self.started:
             self._ready()
 
-
-class _OldRunner:
-    """`asyncio.Runner`, before Python 3.11."""
-
-    def __enter__(self) -> "_OldRunner":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        return None
-
-    def run(self, work: object) -> None:
-        asyncio.run(work)  # type: ignore[arg-type]
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop at SIGTERM and SIGINT, which do not end the process once more when all is answered."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        former = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in former.items():
+                signal.signal(number, handler)

@@ -86,6 +86,12 @@ class Sides:
                 self._encoders[side] = self._load(side)
             return self._encoders[side]
 
+    def warm(self, side: str) -> None:
+        """Load the encoder of a side, and encode a text that nobody waits for."""
+        encoder = self.encoder(side)
+        with self.lock:
+            encoder.encode_tokens(encoder.reading().batch([""]))
+
     @property
     def loaded(self) -> Mapping[str, TextEncoder]:
         """The encoders that were made, by side."""

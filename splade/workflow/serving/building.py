@@ -90,14 +90,29 @@ def _sides(cfg: DictConfig, source: Any, limits: Limits, metrics: Metrics) -> Si
 
     def load(side: str) -> TextEncoder:
         if side == "document" or source.table is None:
+            from splade.models.backbones.loading import folder_of  # here: queries that are looked up need no torch
+
+            named = model_name(cfg) if cfg.checkpoint.pretrained else Path(cfg.checkpoint.dir) / "model"
+            refuse_pickles(folder_of(named))
             instantiate(cfg.gpu)
         encoder: TextEncoder = source.encoder(side)
         return encoder
 
     sides = Sides(load, limits, metrics)
     for side in ("query", "document") if source.table is None else ("query",):
-        sides.encoder(side)
+        sides.warm(side)
     return sides
+
+
+def refuse_pickles(folder: Path) -> None:
+    """InputError for a model whose weights are a pickle, which may run code as it is opened."""
+    for part in (folder, *(path for path in folder.glob("*/") if path.is_dir())):
+        pickled = sorted(part.glob("pytorch_model*.bin")) + sorted(part.glob("adapter_model.bin"))
+        if pickled and not any(part.glob("*.safetensors")):
+            raise InputError(
+                f"{part}: its weights are a pickle ({pickled[0].name}), and a server opens none. Save it as "
+                "safetensors: load_retriever(FOLDER) and save_retriever(MODEL, NEW_FOLDER) of splade.models"
+            )
 
 
 class Pruned:
