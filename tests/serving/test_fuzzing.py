@@ -64,4 +64,4 @@ def test_a_few_requests_of_any_kind_are_answered(operations, name, mode):
 @pytest.mark.parametrize("mode", GenerationMode)
 @pytest.mark.parametrize("name", POSTS)
 def test_many_requests_of_any_kind_are_answered(operations, name, mode):
-    hold(operations[name], mode, 150)
+    hold(operations[name], mode, 60)
