@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from splade.engines.protocol import Queries, texts_of
 from splade.files import InputError
 from splade.kernels.sparse import from_csr
 from splade.records import Ranking, SparseBatch, Text
-from splade.serving.errors import NotValid
+from splade.serving.errors import Backend, NotValid
 from splade.serving.system import Standing
 
 logger = logging.getLogger(__name__)
@@ -68,10 +69,10 @@ def text_query(text: str) -> Queries:
 def ranking_of(standing: Standing, queries: Queries, wish: Wish) -> Ranking:
     """The best documents for one query; NotValid for a wish that this engine or index cannot fulfil."""
     searcher = _searcher(standing, wish)
+    if searcher is None:
+        _refuse_wishes(standing, wish)
+        return _elsewhere(standing, queries, wish)
     try:
-        if searcher is None:
-            _refuse_wishes(standing, wish)
-            return next(iter(standing.opened.search(queries, wish.k, threshold=wish.threshold)))
         vector = vector_of(standing, queries)
         assert vector is not None
         return next(iter(searcher.search(vector, k=wish.k, threshold=wish.threshold, allowed=_allowed(wish))))
@@ -89,6 +90,24 @@ class Shown(NamedTuple):
     def text(self) -> str:
         """The text behind the title."""
         return self.read[len(self.title) :].lstrip() if self.read.startswith(self.title) else self.read
+
+
+def _elsewhere(standing: Standing, queries: Queries, wish: Wish) -> Ranking:
+    """The ranking of another place than an inverted index; one request at a time, but for our dense vectors.
+
+    Backend where it fails: its own words may name addresses that are no client's business, and are logged.
+    """
+    try:
+        with nullcontext() if standing.opened.takes == "dense" else standing.alone:
+            return next(iter(standing.opened.search(queries, wish.k, threshold=wish.threshold)))
+    except Exception as error:
+        logger.warning("a search in %s failed: %s", standing.opened.path, error, exc_info=not _is_told(error))
+        raise Backend("the engine failed; the server's log has the reason") from error
+
+
+def _is_told(error: Exception) -> bool:
+    """True for an error whose message is all that there is to know."""
+    return isinstance(error, InputError | OSError)
 
 
 def texts_for(texts: Collection | None, ids: Sequence[str]) -> list[Shown | None]:

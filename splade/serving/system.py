@@ -46,7 +46,7 @@ class Standing:
         self.opened, self.asking, self.texts = parts
         self.generation = generation
         self._searchers: OrderedDict[tuple[str, float | None], Searcher] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock, self.alone = threading.Lock(), threading.Lock()
 
     @property
     def inverted(self) -> OpenedInverted | None:

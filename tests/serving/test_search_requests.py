@@ -6,9 +6,14 @@ import threading
 import pytest
 from scipy.sparse import csr_matrix
 
+from splade.dense.index import DenseIndex, in_matrix
+from splade.engines.dense import OpenedDense
 from splade.engines.protocol import Queries
+from splade.files import InputError
 from splade.indexing import InvertedIndex
-from splade.serving.system import System, folder_state
+from splade.records import Text
+from splade.serving.system import Parts, Standing, System, folder_state
+from splade.workflow.querying.encoding import DenseQueryEncoder, QueryEncoder
 from tests.serving.parts import DOCUMENTS, Side, ask, client, index_of, parts_in, serving_of, write
 
 
@@ -232,3 +237,45 @@ def test_searches_after_a_search_that_is_over_find_the_engine_as_it_was(serving)
     batch = Side("query").encode_tokens(Side("query").reading().batch(["whale"]))
     (ranking,) = standing.opened.search(Queries(batch), 3)
     assert {hit["id"] for hit in ask(serving, "/search", {"query": "whale"}).json()["hits"]} == set(ranking.doc_ids)
+
+
+class Elsewhere:
+    """An engine on a server that is gone."""
+
+    takes = "sparse"
+    n_docs, vocab_size, fingerprint, metadata, path, vocabulary = 3, 3000, "f" * 32, {}, None, None
+
+    def search(self, queries, k, **how):
+        raise InputError("https://user:secret@milvus:19530: no answer")
+
+
+def elsewhere(opened, asking):
+    """A server of another engine than our inverted index."""
+    serving = serving_of()
+    serving.first._open, serving.first.standing = (lambda: None), Standing(Parts(opened, asking, None), 1)
+    return serving
+
+
+def test_another_engine_that_fails_is_told_without_its_address(caplog):
+    opened = Elsewhere()
+    serving = elsewhere(opened, QueryEncoder(Side("query"), opened))
+    answer = ask(serving, "/search", {"query": "heart"})
+    assert (answer.status_code, answer.json()["error_type"]) == (424, "backend")
+    assert "milvus" not in answer.text
+    assert "milvus" in caplog.text
+    for wish in ({"filter": ["d1"]}, {"strategy": "auto"}, {"recall": 0.5}, {"explain": True}):
+        answer = ask(serving, "/search", {"query": "heart"} | wish)
+        assert answer.status_code == (424 if "explain" in wish else 422)
+    serving.close()
+
+
+def test_dense_vectors_are_searched_at_the_same_address():
+    encoder = Side("document")
+    matrix = in_matrix(encoder.encode_all([Text(id, text) for id, text in DOCUMENTS.items()])).matrix
+    opened = OpenedDense(DenseIndex.from_matrix(matrix, list(DOCUMENTS), fingerprint="f" * 32, metadata={}))
+    serving = elsewhere(opened, DenseQueryEncoder(Side("query"), opened))
+    hits = ask(serving, "/search", {"query": "heart attack", "k": 2}).json()["hits"]
+    assert [(hit["id"], hit["score"]) for hit in hits] == [("d1", 2.0), ("d2", 1.0)]
+    assert ask(serving, "/search", {"query": "heart", "explain": True}).status_code == 422
+    assert ask(serving, "/search", {"query": {"indices": [1], "values": [1.0]}}).status_code == 422
+    serving.close()

@@ -25,7 +25,7 @@ from splade.serving.metrics import Metrics
 from splade.serving.serving import About, Serving
 from splade.serving.sides import Sides
 from splade.serving.system import Asking, Parts, System, folder_state
-from splade.workflow.engines import Chosen, FromModel, chosen_engine
+from splade.workflow.engines import Chosen, FromModel, chosen_engine, named_engine
 from splade.workflow.searching import pruned_queries
 
 logger = logging.getLogger(__name__)
@@ -67,17 +67,19 @@ def system_from(cfg: DictConfig, name: str, limits: Limits, metrics: Metrics) ->
     if not cfg.serving.search:
         source = FromModel(cfg)
         return System(name, _sides(cfg, source, limits, metrics), kind=source.kind)
-    if not engines_in(folder):
-        raise InputError(
-            f"config.index_dir={folder}: there is no index to serve. Make one (python -m splade.index), or serve "
-            "vectors alone with serve.search=false"
-        )
+    nothing = InputError(
+        f"config.index_dir={folder}: there is no index to serve. Make one (python -m splade.index), or serve vectors "
+        "alone with serve.search=false"
+    )
+    if not engines_in(folder) and named_engine(cfg) is None:  # before a model is loaded for it
+        raise nothing
     chosen = chosen_engine(cfg, folder)
+    if not chosen.at(folder).exists():
+        raise nothing
     sides = None if chosen.source.kind == "texts" else _sides(cfg, chosen.source, limits, metrics)
-    place = chosen.at(folder)
 
     def parts() -> Parts:
-        opened = place.open() if not isinstance(chosen.source, FromModel) else chosen.at(folder).open()
+        opened = chosen.at(folder).open()
         return Parts(opened, _asking(chosen, opened, cfg), texts_of(cfg, opened))
 
     return System(
