@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from splade.data.tokens.tokenize import placed
+from splade.data.tokens.tokenize import placed, stand_in
 from splade.files import InputError
 from splade.records import TextTokens, TokenBatch
 
@@ -135,10 +135,8 @@ def reading_of(tokenizer: Any, max_length: int, prompt: str = "") -> Reading:
             f"{type(tokenizer).__name__}: a tokenizer in Python, that one thread alone may use; save a tokenizer.json "
             "beside the model"
         )
-    names = ("cls_token_id", "bos_token_id", "eos_token_id", "unk_token_id", "pad_token_id")
-    stand_in = next((id for name in names if (id := getattr(tokenizer, name, None)) is not None), 0)
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
-    return Reading(backend, max_length, prompt=prompt, stand_in=stand_in, pad=pad)
+    return Reading(backend, max_length, prompt=prompt, stand_in=stand_in(tokenizer), pad=pad)
 
 
 def tokenizer_file(folder: Path) -> Path:

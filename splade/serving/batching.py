@@ -85,6 +85,11 @@ class Batcher(Generic[Work]):
         """The number of texts in the queue."""
         return len(self._queue)
 
+    @property
+    def works(self) -> bool:
+        """True while the thread that computes is there."""
+        return self._thread.is_alive()
+
     def close(self) -> None:
         """Compute what waits, take nothing more, and end the thread."""
         with self._changed:

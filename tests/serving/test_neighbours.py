@@ -96,3 +96,21 @@ def test_an_address_that_is_not_there_is_refused_in_the_same_form(serving, metho
     answer = ask(serving, path, {} if method == "POST" else None, method=method)
     assert answer.status_code == status
     assert answer.json()["error_type"] == "validation"
+
+
+def test_a_server_that_cannot_encode_any_more_is_not_well():
+    serving = serving_of()
+    assert ask(serving, "/health", method="GET").json() == {"status": "ok"}
+    serving.close()
+    for path in ("/health", "/ping"):
+        answer = ask(serving, path, method="GET")
+        assert (answer.status_code, answer.json()["error_type"]) == (503, "unhealthy")
+
+
+def test_a_refusal_at_openais_address_has_openais_form_wherever_it_comes_from():
+    serving = serving_of(key="secret", payload_limit=10)
+    for headers, status in (({}, 401), ({"Authorization": "Bearer secret"}, 413)):
+        answer = ask(serving, "/v1/embeddings", {"input": "a heart"}, headers=headers)
+        assert answer.status_code == status
+        assert set(answer.json()["error"]) == {"message", "type", "param", "code"}
+    serving.close()

@@ -39,7 +39,7 @@ def tokenize(
     if not ids:
         return TokenBatch(ids, np.zeros((0, 1), np.int64), np.zeros((0, 1), np.int64))
     encoded = _encoded(tokenizer, texts, max_length, prompt)
-    rows = [row or [_stand_in(tokenizer)] for row in encoded["input_ids"]]
+    rows = [row or [stand_in(tokenizer)] for row in encoded["input_ids"]]
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
     lengths = np.fromiter(map(len, rows), np.int64, len(rows))
     attention_mask = (np.arange(lengths.max()) < lengths[:, None]).astype(np.int64)  # [B, L]
@@ -92,6 +92,7 @@ def _n_cut(encoded: Any, lengths: NDArray[np.int64], max_length: int) -> int:
     return sum(bool(encodings[row].overflowing) for row in full) if encodings else len(full)
 
 
-def _stand_in(tokenizer: PreTrainedTokenizerBase) -> int:
+def stand_in(tokenizer: PreTrainedTokenizerBase) -> int:
+    """The id that stands for a text without tokens."""
     names = ("cls_token_id", "bos_token_id", "eos_token_id", "unk_token_id", "pad_token_id")
     return next((id for name in names if (id := getattr(tokenizer, name, None)) is not None), 0)

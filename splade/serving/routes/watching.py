@@ -5,6 +5,7 @@ import asyncio
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 
+from splade.serving.errors import Unhealthy
 from splade.serving.routes.described import described
 from splade.serving.serving import Serving
 
@@ -14,7 +15,9 @@ def router(serving: Serving) -> APIRouter:
     routes = APIRouter(tags=["Watching"])
 
     async def health() -> JSONResponse:
-        """Tell that the server answers."""
+        """Tell that the server answers; 503 where the thread that encodes has ended."""
+        if any(system.sides is not None and not system.sides.batcher.works for system in serving.systems.values()):
+            raise Unhealthy("the server cannot encode any more; its log has the reason")
         return JSONResponse({"status": "ok"})
 
     routes.get("/health")(health)
