@@ -124,7 +124,8 @@ class TableEncoder:
 
     def encode_all(self, texts: Iterable[Text], *, encoded: Any = None) -> SparseBatch:
         """Sparse vectors of all ``texts`` in one batch."""
-        rows, ids = [], []
+        rows: list[SparseRows] = []
+        ids: list[str] = []
         for batch in self.encode(texts, encoded=encoded):
             rows += [batch.rows]
             ids += batch.ids

@@ -38,9 +38,11 @@ class Batcher(Generic[Work]):
     """Computes ``run(works)``, a result for each, on a thread of its own.
 
     A batch has at most ``batch_tokens`` tokens, padding counted, but one text at least, and at most ``batch_size``
-    texts; texts go in the order in which they came. At most ``queue_size`` texts wait. A text whose deadline has
-    passed, or that was cancelled, is not computed. Where ``run`` fails for several texts, each is tried alone, so that
-    one does not fail the others. ``batched(n_texts, n_tokens)`` is told of every batch. ``clock`` gives seconds.
+    texts. It has no more tokens than are computed in ``batch_seconds``, as far as the last batches tell: on a slow
+    machine larger ones gain nothing, and all of their texts wait for the last. Texts go in the order in which they
+    came. At most ``queue_size`` texts wait. A text whose deadline has passed, or that was cancelled, is not computed.
+    Where ``run`` fails for several texts, each is tried alone, so that one does not fail the others.
+    ``batched(n_texts, n_tokens)`` is told of every batch. ``clock`` gives seconds.
     """
 
     def __init__(
@@ -49,12 +51,14 @@ class Batcher(Generic[Work]):
         *,
         batch_tokens: int = 16384,
         batch_size: int = 512,
+        batch_seconds: float = 2.0,
         queue_size: int = 16384,
         batched: Callable[[int, int], object] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._run, self._batched, self._clock = run, batched, clock
         self.batch_tokens, self.batch_size, self.queue_size = batch_tokens, batch_size, queue_size
+        self.batch_seconds = batch_seconds
         self._queue: deque[Waiting[Work]] = deque()
         self._changed = threading.Condition()
         self._closed = False
@@ -119,10 +123,11 @@ class Batcher(Generic[Work]):
     def _taken(self) -> list[Waiting[Work]]:
         batch: list[Waiting[Work]] = []
         longest, now = 0, self._clock()
+        most = min(self.batch_tokens, self._rate * self.batch_seconds) if self._rate else self.batch_tokens
         while self._queue and len(batch) < self.batch_size:
             entry = self._queue[0]
             padded = max(longest, entry.tokens) * (len(batch) + 1)
-            if batch and padded > self.batch_tokens:
+            if batch and padded > most:
                 break
             self._queue.popleft()
             if entry.deadline <= now:

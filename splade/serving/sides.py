@@ -4,7 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from typing import NamedTuple
 
 import numpy as np
@@ -183,9 +183,9 @@ class Sides:
             self.metrics.observe(f"te_request_{name}_duration", seconds)
 
 
-async def _all(futures: Sequence["asyncio.Future[Done] | object"], deadline: float) -> list[Done]:
+async def _all(futures: Sequence[Future[Done]], deadline: float) -> list[Done]:
     """The results of all futures by the deadline; what still waits then is cancelled."""
-    waiting = [asyncio.wrap_future(future) for future in futures]  # type: ignore[arg-type]
+    waiting: list[asyncio.Future[Done]] = [asyncio.wrap_future(future) for future in futures]
     try:
         return list(await asyncio.wait_for(asyncio.gather(*waiting), max(deadline - time.monotonic(), 0)))
     except asyncio.TimeoutError as error:

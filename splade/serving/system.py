@@ -8,12 +8,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
+
 from splade.data.collections.collection import Collection
 from splade.engines.bm25 import OpenedBm25
 from splade.engines.inverted import OpenedInverted
 from splade.engines.protocol import Kind, Opened, Queries
 from splade.files import InputError
-from splade.records import SparseBatch
+from splade.records import SparseBatch, SparseRows
 from splade.search import Searcher
 from splade.serving.sides import Sides
 
@@ -147,11 +149,17 @@ class System:
 
 
 def warmed(standing: Standing) -> Standing:
-    """``standing`` after a search that nobody waits for: what is compiled or read first is there for those that do."""
+    """``standing`` after searches that nobody waits for: what is compiled or read first is there for those that do.
+
+    One is of a whole document, one of its first terms: short and long queries may be searched in different ways.
+    """
     inner = standing.inverted
     if inner is not None and inner.n_docs:
-        queries = Queries(SparseBatch(("0",), inner.index.vectors([0]), inner.vocab_size))
-        list(inner.search(queries, min(10, inner.n_docs)))
+        offsets, columns, weights = inner.index.vectors([0])
+        for n_terms in (len(columns), min(len(columns), 5)):
+            rows = SparseRows(np.minimum(offsets, n_terms), columns[:n_terms], weights[:n_terms])
+            queries = Queries(SparseBatch(("0",), rows, inner.vocab_size))
+            list(inner.search(queries, min(10, inner.n_docs)))
     return standing
 
 

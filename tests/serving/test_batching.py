@@ -34,7 +34,7 @@ def held():
 
 def waiting(held, works, **options):
     """A batcher whose first batch is held, and the futures of ``works`` that wait behind it."""
-    batcher = Batcher(held, **options)
+    batcher = Batcher(held, **({"clock": lambda: 0.0} | options))  # no time passes, and no batch ends because of it
     batcher.submit([FIRST])
     held.entered.wait()
     futures = [batcher.submit([work])[0] for work in works]
@@ -55,6 +55,23 @@ def test_a_batch_ends_where_its_tokens_with_padding_would_be_too_many(held):
     held.let_go.set()
     futures[-1].result()
     assert held.batches[1:] == [["a", "b"], ["c", "d"]]
+    batcher.close()
+
+
+def test_a_slow_machine_computes_batches_of_few_seconds(held):
+    now = [0.0]
+
+    def run(works):
+        now[0] += 4.0  # for every batch: the first has 8 tokens, 2 a second
+        return held(works)
+
+    batcher = Batcher(run, clock=lambda: now[0], batch_seconds=3.0)
+    batcher.submit([("first", 8)])
+    held.entered.wait()
+    futures = [batcher.submit([(name, 3)])[0] for name in "abc"]
+    held.let_go.set()
+    futures[-1].result()
+    assert held.batches[1:] == [["a", "b"], ["c"]]  # 6 tokens in 3 seconds, then less than 6 at the rate since
     batcher.close()
 
 
