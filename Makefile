@@ -1,4 +1,5 @@
 # make quickstart   train, index, search and evaluate on the toy data, in an environment of its own
+# make serve        the index of the quick start behind an address on this machine, with a page to search it
 # make test         the fast tests          make test-slow   those that take minutes
 # make test-engines the tests that need Lucene, PISA and ciff-toolkit, in an environment of their own; Java 17 is yours
 # make check        ruff and mypy           make docs        the site of docs/ and its API reference, into site/
@@ -10,7 +11,7 @@ ENGINES ?= .venv-engines
 OUT    ?= experiments/quickstart
 PYTEST_ARGS ?= -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: quickstart test test-slow test-engines check docs format clean
+.PHONY: quickstart serve test test-slow test-engines check docs format clean
 
 $(VENV)/.runtime: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -26,8 +27,16 @@ $(VENV)/.docs: $(VENV)/.runtime
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	touch $@
 
+$(VENV)/.serve: $(VENV)/.runtime
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[serve]'
+	touch $@
+
 quickstart: $(VENV)/.runtime
 	$(BIN)/python -m splade.all config.checkpoint_dir=$(OUT)/checkpoint config.index_dir=$(OUT)/index config.out_dir=$(OUT)/out
+
+serve: $(VENV)/.serve
+	@test -d $(OUT)/index || { echo "there is no index in $(OUT)/index yet: run make quickstart first"; exit 2; }
+	$(BIN)/python -m splade.serve config.checkpoint_dir=$(OUT)/checkpoint config.index_dir=$(OUT)/index $(SERVE_ARGS)
 
 test: $(VENV)/.tests
 	$(BIN)/python -m tests.kernels.warm

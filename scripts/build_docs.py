@@ -65,6 +65,7 @@ TASKS = {
         "compare", "tradeoffs",
     ),
     "Look inside": ("explain",),
+    "Serve": ("serve",),
     "Export": ("export", "create_anserini"),
     "Reproduce and report": ("report", "reproduce"),
     "Share": ("push", "pull"),

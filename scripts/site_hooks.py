@@ -25,6 +25,7 @@ API = {
     "indexing": ("splade.indexing",),
     "search": ("splade.search",),
     "engines": ("splade.engines", "splade.engines.conformance"),
+    "serving": ("splade.serving", "splade.serving.batching", "splade.serving.system", "splade.encoding.protocol"),
     "exporting": ("splade.exporting.target", "splade.exporting.writing", "splade.exporting.checking"),
     "evaluation": ("splade.evaluation",),
     "results": ("splade.results", "splade.results.cost", "splade.results.conditions"),

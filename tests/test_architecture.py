@@ -54,6 +54,7 @@ ROOMS = {
     "mining": BASE | {"models", "data", "encoding", "kernels", "indexing", "search", "dense", "engines", "evaluation"},
     "adapters": BASE
     | {"models", "data", "encoding", "kernels", "indexing", "search", "dense", "engines", "evaluation"},
+    "serving": BASE | {"kernels", "indexing", "search", "dense", "data", "engines", "encoding", "explaining"},
     "config": {"files", "threads"},
 }
 ROOMS["conformance"] = {*ROOMS} - {"threads", "config"}
@@ -117,6 +118,7 @@ TORCH_FREE = BASE | {
     "reports",
     "explaining",
     "hub",
+    "serving",
     "config",
 }
 ONLY = {

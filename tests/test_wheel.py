@@ -39,7 +39,12 @@ def test_a_wheel_holds_configs_toy_data_expected_values_and_the_console_script(i
         assert (installed / "splade/conf" / file).is_file()
     for file in ("splade/toy/collection/raw.tsv", "splade/toy/encoder/model.safetensors"):
         assert (installed / file).is_file()
-    for file in ("expected/splade.yaml", "reports/page.css", "engines/places/libraries/LuceneServer.java"):
+    for file in (
+        "expected/splade.yaml",
+        "reports/page.css",
+        "serving/page/index.html",
+        "engines/places/libraries/LuceneServer.java",
+    ):
         assert (installed / "splade" / file).is_file()
     (entry_points,) = installed.glob("*.dist-info/entry_points.txt")
     assert "splade = splade.cli:main" in entry_points.read_text()

@@ -55,6 +55,10 @@ class Collection(ABC):
     def at(self, number: int) -> Text:
         """The text with this number; IndexError where there is none."""
 
+    def title_of(self, number: int) -> str:  # noqa: ARG002 - for collections that have titles
+        """The title that the text with this number begins with; "" where it has none of its own."""
+        return ""
+
     def __iter__(self) -> Iterator[Text]:
         return self.iterate()
 
@@ -107,3 +111,6 @@ class Selection(Collection):
         if not 0 <= number < len(self):
             raise IndexError(f"{self.source}: no text has number {number}; there are {len(self)}")
         return self.base.at(int(self._numbers[number]))
+
+    def title_of(self, number: int) -> str:
+        return self.base.title_of(int(self._numbers[number]))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splade.data.collections.collection import Collection
-from splade.data.text_files.formats import TITLE_TEXT, JsonLines, LineFormat, Tsv, parse_line, parsed
+from splade.data.text_files.formats import TITLE_TEXT, JsonLines, LineFormat, Tsv, json_object, parse_line, parsed
 from splade.data.text_files.ids import IdTable, SeenHashes, hash_ids
 from splade.data.text_files.lines import LineFile
 from splade.files import InputError
@@ -53,11 +53,18 @@ class FileCollection(Collection):
         return self._scanned()[1].find(ids, lambda number: self.at(number).id)
 
     def at(self, number: int) -> Text:
+        return parsed(self._format, self.path, number + 1, self._line(number))
+
+    def title_of(self, number: int) -> str:
+        if not isinstance(self._format, JsonLines) or self.titles != TITLE_TEXT:
+            return ""
+        return (json_object(self._line(number)).get("title") or "").lstrip()
+
+    def _line(self, number: int) -> bytes:
         offsets, _ = self._scanned()
         if not 0 <= number < offsets.size - 1:
             raise IndexError(f"{self.source}: no text has number {number}; there are {offsets.size - 1}")
-        line = self._file.read(int(offsets[number]), int(offsets[number + 1]))
-        return parsed(self._format, self.path, number + 1, line)
+        return self._file.read(int(offsets[number]), int(offsets[number + 1]))
 
     def _scanned(self) -> tuple[NDArray[np.int64], IdTable]:
         if self._offsets is None or self._table is None:

@@ -39,7 +39,7 @@ def tokenize(
     if not ids:
         return TokenBatch(ids, np.zeros((0, 1), np.int64), np.zeros((0, 1), np.int64))
     encoded = _encoded(tokenizer, texts, max_length, prompt)
-    rows = [row or [_stand_in(tokenizer)] for row in encoded["input_ids"]]
+    rows = [row or [stand_in(tokenizer)] for row in encoded["input_ids"]]
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
     lengths = np.fromiter(map(len, rows), np.int64, len(rows))
     attention_mask = (np.arange(lengths.max()) < lengths[:, None]).astype(np.int64)  # [B, L]
@@ -55,16 +55,19 @@ def text_tokens(tokenizer: PreTrainedTokenizerBase, text: Text, max_length: int,
     """
     (row,) = tokenize(tokenizer, [text], max_length, prompt).input_ids
     encodings = getattr(_encoded(tokenizer, [text], max_length, prompt), "encodings", None)
-    spans, own = np.full((len(row), 2), -1, np.int64), np.zeros(len(row), np.bool_)
     if not encodings:
-        own[:] = ~np.isin(row, tokenizer.all_special_ids)
-        return TextTokens(row, spans, own)
-    for place, ((start, stop), special) in enumerate(
-        zip(encodings[0].offsets, encodings[0].special_tokens_mask, strict=True)
-    ):
+        own = ~np.isin(row, tokenizer.all_special_ids)
+        return TextTokens(row, np.full((len(row), 2), -1, np.int64), own)
+    return placed(row, encodings[0], text.text, prompt)
+
+
+def placed(row: NDArray[np.int64], encoding: Any, text: str, prompt: str = "") -> TextTokens:
+    """The tokens ``row`` of ``text`` with the places that an ``encoding`` of the ``tokenizers`` package tells."""
+    spans, own = np.full((len(row), 2), -1, np.int64), np.zeros(len(row), np.bool_)
+    for place, ((start, stop), special) in enumerate(zip(encoding.offsets, encoding.special_tokens_mask, strict=True)):
         start, stop = max(start - len(prompt), 0), stop - len(prompt)
         own[place] = not special and stop > 0
-        piece = text.text[start : max(stop, 0)]
+        piece = text[start : max(stop, 0)]
         if own[place] and piece.strip():
             start += len(piece) - len(piece.lstrip())
             spans[place] = start, start + len(piece.strip())
@@ -89,6 +92,7 @@ def _n_cut(encoded: Any, lengths: NDArray[np.int64], max_length: int) -> int:
     return sum(bool(encodings[row].overflowing) for row in full) if encodings else len(full)
 
 
-def _stand_in(tokenizer: PreTrainedTokenizerBase) -> int:
+def stand_in(tokenizer: PreTrainedTokenizerBase) -> int:
+    """The id that stands for a text without tokens."""
     names = ("cls_token_id", "bos_token_id", "eos_token_id", "unk_token_id", "pad_token_id")
     return next((id for name in names if (id := getattr(tokenizer, name, None)) is not None), 0)

@@ -75,7 +75,7 @@ def _name(cfg: DictConfig) -> str:
 
 def _of_index(cfg: DictConfig, model: Retriever, explainer: Explainer) -> Match:
     asked, index = cfg.explanation, InvertedIndex.open(cfg.explained.dir)
-    check_fingerprint(index, model, cfg.search.force)
+    check_fingerprint(index, model.fingerprint(), cfg.search.force)
     doc_id = asked.document_id
     text = _text_of(cfg.explained.collection, index, doc_id) if asked.document is None else asked.document
     return explainer.hit(_searched(explainer.bag(asked.query, "query"), index, explainer, cfg), index, doc_id, text)
