@@ -4,6 +4,7 @@ from pathlib import Path
 
 import scipy.sparse as sp
 
+from benchmarks.search.real.pairs import DEV_DOCUMENTS
 from benchmarks.search.real.vectors import Side, encode
 from splade import InvertedIndex, Searcher
 from splade.data.collections.opening import open_collection, open_queries
@@ -26,8 +27,8 @@ def judge(kept: Path, model: Path, pairs: Path, *, workers: int = 1) -> dict[str
         return found
     qrels = read_qrels(pairs, split="dev")
     queries = [query for query in open_queries(pairs, split="dev") if query.id in qrels]
-    first = min(int(doc[1:]) for judged in qrels.values() for doc in judged)  # written after those of the training
-    documents = [text for text in open_collection(pairs) if int(text.id[1:]) >= first]
+    searched = set(read_json(pairs / DEV_DOCUMENTS))
+    documents = [text for text in open_collection(pairs) if text.id in searched]
     asked = encode(kept / "dev-query", Side(model, "query"), [query.text for query in queries], workers=workers)
     answers = encode(kept / "dev-document", Side(model, "document"), [text.text for text in documents], workers=workers)
     searcher = Searcher(InvertedIndex.from_csr(answers, [document.id for document in documents]))

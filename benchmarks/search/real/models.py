@@ -31,9 +31,9 @@ class Recipe(NamedTuple):
     documents_of: str = ""  # the model whose document encoder it has, frozen; its own where empty
 
 
-LONG = Recipe("long", 60, 140, 160)
-V3 = Recipe("v3", 25, 120, 160, 90_000)
-EFF = Recipe("eff", 6, 120, 160, 90_000, "v3")
+LONG = Recipe("long", 60, 140, 120)
+V3 = Recipe("v3", 25, 120, 120, 90_000)
+EFF = Recipe("eff", 6, 120, 120, 90_000, "v3")
 RECIPES = {recipe.name: recipe for recipe in (LONG, V3, EFF)}
 
 
@@ -47,7 +47,11 @@ def write_start(folder: Path, layers: int) -> Path:
     if not 1 <= layers <= len(body.encoder.layer):
         raise InputError(f"--layers must be 1 to {len(body.encoder.layer)}, which the model has, got {layers}")
     body.encoder.layer = nn.ModuleList(list(body.encoder.layer)[-layers:])
-    body.config.num_hidden_layers = encoder.mlm.config.num_hidden_layers = layers
+    for config in (body.config, encoder.mlm.config):
+        config.num_hidden_layers = layers
+        config.hidden_dropout_prob = config.attention_probs_dropout_prob = (
+            0.0  # it would hide terms from the controllers
+        )
     with whole_folder(folder) as made:
         encoder.save(made)
         model.tokenizer("document").save_pretrained(made)

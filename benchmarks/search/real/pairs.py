@@ -12,17 +12,22 @@ from collections import Counter
 from pathlib import Path
 
 from benchmarks.search.real.texts import Question, Questions
-from splade.files import whole_folder
+from splade.files import whole_folder, write_json
 
 N_DEV = 300  # questions, and their windows among those of as many others
+DEV_DOCUMENTS = "dev-documents.json"  # the ids of these windows
 
 
 def write_pairs(folder: Path, questions: Questions, texts: dict[str, list[str]], n_train: int) -> Path:
-    """``folder`` with corpus.jsonl, queries.jsonl and qrels/train.tsv and dev.tsv; as it is where it stands."""
+    """``folder`` with corpus.jsonl, queries.jsonl, qrels/train.tsv and dev.tsv, and DEV_DOCUMENTS.
+
+    It is left as it is where it stands.
+    """
     if folder.exists():
         return folder
     worth = _worth(texts)
     documents: dict[str, str] = {}
+    searched: set[str] = set()
     splits = {"train": questions.train[:n_train], "dev": questions.dev[: 2 * N_DEV]}
     with whole_folder(folder) as made:
         (made / "qrels").mkdir()
@@ -33,12 +38,15 @@ def write_pairs(folder: Path, questions: Questions, texts: dict[str, list[str]],
                     if (window := _best(question, texts, worth)) is None:
                         continue
                     name = documents.setdefault(window, f"d{len(documents)}")
+                    if split == "dev":
+                        searched.add(name)
                     if split == "train" or place < N_DEV:
                         stream.write(json.dumps({"_id": f"{split}{place}", "text": question.text}) + "\n")
                         lines.append(f"{split}{place}\t{name}\t1")
                 (made / "qrels" / f"{split}.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
         with (made / "corpus.jsonl").open("w", encoding="utf-8") as stream:
             stream.writelines(json.dumps({"_id": name, "text": window}) + "\n" for window, name in documents.items())
+        write_json(made / DEV_DOCUMENTS, sorted(searched, key=lambda name: int(name[1:])))
     return folder
 
 
@@ -50,7 +58,7 @@ def _best(question: Question, texts: dict[str, list[str]], worth: dict[str, floa
         if sentences:
             spans = [(i, i + n) for n in (1, 2, 3) for i in range(len(sentences) - n + 1)]
             tellings = [words(sentence) & asked for sentence in sentences]
-            values = [sum(worth.get(word, 0.0) for word in set().union(*tellings[i:j])) for i, j in spans]
+            values = [math.fsum(worth.get(word, 0.0) for word in set().union(*tellings[i:j])) for i, j in spans]
             first, last = spans[max(range(len(spans)), key=lambda place: (values[place], -place))]
             return " ".join(sentences[first:last])
     return None

@@ -13,7 +13,6 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 import scipy.sparse as sp
 import torch
@@ -28,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 PART = 2000  # texts in a file
 MAX_LENGTH = 64  # tokens of a text
+WINDOWS = 50_000  # documents that are made at a time
 
 
 class Side(NamedTuple):
@@ -83,40 +83,19 @@ def save(path: Path, matrix: sp.csr_matrix) -> None:
 
 
 def maxima(sentences: sp.csr_matrix, windows: Sequence[Sequence[int]]) -> sp.csr_matrix:
-    """Row i is the maximum of the rows ``windows[i]`` of ``sentences``; columns increase. CSR float32."""
-    offsets = np.zeros(len(windows) + 1, np.int64)
-    np.cumsum([len(window) for window in windows], out=offsets[1:])
-    rows = np.fromiter((row for window in windows for row in window), np.int64, int(offsets[-1]))
-    room = int(np.diff(sentences.indptr)[rows].sum())
-    indptr, indices, weights = (
-        np.zeros(len(windows) + 1, np.int64),
-        np.empty(room, np.int32),
-        np.empty(room, np.float32),
-    )
-    best = np.zeros(sentences.shape[1], np.float32)
-    _merge(sentences.indptr, sentences.indices, sentences.data, offsets, rows, best, indptr, indices, weights)
-    filled = int(indptr[-1])
-    return sp.csr_matrix((weights[:filled], indices[:filled], indptr), shape=(len(windows), sentences.shape[1]))
+    """Row i is the maximum of the rows ``windows[i]``, one at least, of ``sentences``; CSR, columns increase."""
+    firsts = range(0, len(windows), WINDOWS)
+    return sp.vstack([_maxima(sentences, windows[first : first + WINDOWS]) for first in firsts], format="csr")
 
 
-@numba.njit(cache=True)
-def _merge(starts, columns, values, offsets, rows, best, indptr, indices, weights):  # type: ignore[no-untyped-def]
-    """Fill ``indptr``, ``indices`` and ``weights``; ``best`` [V] is zero before and after."""
-    end = 0
-    for window in range(offsets.size - 1):
-        begin = end
-        for row in rows[offsets[window] : offsets[window + 1]]:
-            for place in range(starts[row], starts[row + 1]):
-                term = columns[place]
-                if best[term] == 0:
-                    indices[end] = term
-                    end += 1
-                best[term] = max(best[term], values[place])
-        indices[begin:end] = np.sort(indices[begin:end])
-        for place in range(begin, end):
-            weights[place] = best[indices[place]]
-            best[indices[place]] = 0
-        indptr[window + 1] = end
+def _maxima(sentences: sp.csr_matrix, windows: Sequence[Sequence[int]]) -> sp.csr_matrix:
+    longest = max(map(len, windows))
+    rows = np.array([[*window, *[window[-1]] * (longest - len(window))] for window in windows])  # a row twice is once
+    strongest = sentences[rows[:, 0]]
+    for others in rows.T[1:]:
+        strongest = strongest.maximum(sentences[others])
+    strongest.sort_indices()
+    return strongest
 
 
 def medians_over_maxima(matrix: sp.csr_matrix) -> NDArray[np.float64]:
