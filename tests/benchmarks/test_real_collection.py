@@ -6,16 +6,19 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import torch
+from omegaconf import OmegaConf
 
 from benchmarks.search.real import __main__ as command
-from benchmarks.search.real import vectors
+from benchmarks.search.real import models, vectors
 from benchmarks.search.real.fixtures import read_vectors
+from benchmarks.search.real.models import RECIPES
 from benchmarks.search.real.pairs import write_pairs
 from benchmarks.search.real.texts import chosen, normal_form, read_questions, read_texts, split_sentences, windows
 from benchmarks.search.real.vectors import Side, encode, maxima, medians_over_maxima
+from splade.cli import main as cli
 from splade.encoding import Encoder
 from splade.files import InputError, read_json
-from splade.models import Splade, save_retriever
+from splade.models import Splade, load_retriever, save_retriever
 from splade.models.heads.fused_head import splade_head
 from tests.tiny import tiny_mlm
 
@@ -168,6 +171,27 @@ def test_the_command_makes_collections_once(model, data, tmp_path, monkeypatch, 
     assert told["held-out"]["terms"] == held_out.nnz / held_out.shape[0]
     assert told["documents"]["flatness"] == pytest.approx(np.median(medians_over_maxima(documents.tocsr())))
     assert set(told["about"]["dev"]) == {"start", "trained"}
+
+
+def test_models_are_trained_to_their_terms_and_eff_takes_the_documents_of_v3(data, tmp_path, monkeypatch):
+    def in_process(command, **_):
+        monkeypatch.setattr("sys.argv", ["splade"])
+        cli([command[2].removeprefix("splade."), *command[3:]])
+
+    monkeypatch.setattr(models.subprocess, "run", in_process)
+    pairs = write_pairs(tmp_path / "pairs", read_questions(data, 0), read_texts(data), 100)
+    start = tiny_mlm(tmp_path / "start")
+    folders = [models.train(tmp_path / name, RECIPES[name], start, pairs, steps=1) for name in ("v3", "eff")]
+    v3, eff = map(load_retriever, folders)
+    monkeypatch.setattr(models.subprocess, "run", None)
+    assert models.train(tmp_path / "v3", RECIPES["v3"], start, pairs) == tmp_path / "v3" / "model"
+    ramps = OmegaConf.load(tmp_path / "eff" / "config.yaml").config.regularizer
+    assert (ramps.L1.target_q, ramps.FLOPS.target_d) == (6, 120)
+    document, frozen, queries = (
+        model.encoders[side].state_dict() for model, side in ((v3, "document"), (eff, "document"), (eff, "query"))
+    )
+    assert all(torch.equal(document[name], frozen[name]) for name in document)
+    assert not all(torch.equal(document[name], queries[name]) for name in document)
 
 
 def test_a_folder_of_other_texts_or_questions_is_refused(model, data, tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ on behind them.
 
 import argparse
 import logging
-import time
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -81,16 +81,23 @@ class Making:
 
     @contextmanager
     def _timed(self, name: str, step: str) -> Iterator[None]:
-        """Add the seconds of the block to ``costs.json``, where interrupted runs add theirs as well."""
-        began = time.monotonic()
+        """Add the seconds of the block to ``seconds.json``, where interrupted runs add theirs as well."""
+        before = _seconds()
         try:
             yield
         finally:
-            path = self.folder / "costs.json"
-            costs = read_json(path) if path.exists() else {}
-            spent = costs.setdefault(name, {})
-            spent[step] = spent.get(step, 0.0) + time.monotonic() - began
-            write_json(path, costs)
+            path = self.folder / "seconds.json"
+            told = read_json(path) if path.exists() else {}
+            spent = told.setdefault(name, {}).setdefault(step, {"wall": 0.0, "processor": 0.0})
+            for kind, seconds in _seconds().items():
+                spent[kind] += seconds - before[kind]
+            write_json(path, told)
+
+
+def _seconds() -> dict[str, float]:
+    """Seconds of the clock on the wall, and of the processor, that of ended child processes too."""
+    spent = os.times()
+    return {"wall": spent.elapsed, "processor": sum(spent[:4])}
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -79,6 +79,7 @@ def _command(out: Path, recipe: Recipe, start: Path, pairs: Path, steps: int) ->
         *own_queries,
         f"config.checkpoint_dir={out}",
         f"config.nb_iterations={steps}",
+        f"config.warmup_steps={steps // 12}",
         f"config.regularizer.L1.target_q={recipe.query_terms}",
         f"config.regularizer.FLOPS.target_d={recipe.document_terms}",
         f"data.TRAIN.D_COLLECTION_PATH={pairs}",
