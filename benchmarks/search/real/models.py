@@ -26,14 +26,16 @@ class Recipe(NamedTuple):
     name: str
     query_terms: float
     document_terms: float
+    lambda_q: float  # weights that the controllers go on from
+    lambda_d: float
     steps: int
-    sentences: int = 0  # that are encoded; 0: all
+    sentences: int = 0  # to encode; 0: all
     documents_of: str = ""  # the model whose document encoder it has, frozen; its own where empty
 
 
-LONG = Recipe("long", 60, 140, 120)
-V3 = Recipe("v3", 25, 120, 120, 90_000)
-EFF = Recipe("eff", 6, 120, 120, 90_000, "v3")
+LONG = Recipe("long", 60, 140, 5e-4, 2e-3, 120)
+V3 = Recipe("v3", 25, 120, 5e-3, 3e-4, 170, 90_000)
+EFF = Recipe("eff", 6, 120, 3e-2, 1e-3, 120, 90_000, "v3")
 RECIPES = {recipe.name: recipe for recipe in (LONG, V3, EFF)}
 
 
@@ -80,7 +82,9 @@ def _command(out: Path, recipe: Recipe, start: Path, pairs: Path, steps: int) ->
         f"config.checkpoint_dir={out}",
         f"config.nb_iterations={steps}",
         f"config.warmup_steps={steps // 12}",
+        f"config.regularizer.L1.lambda_q={recipe.lambda_q}",
         f"config.regularizer.L1.target_q={recipe.query_terms}",
+        f"config.regularizer.FLOPS.lambda_d={recipe.lambda_d}",
         f"config.regularizer.FLOPS.target_d={recipe.document_terms}",
         f"data.TRAIN.D_COLLECTION_PATH={pairs}",
         f"data.TRAIN.Q_COLLECTION_PATH={pairs}:train",
