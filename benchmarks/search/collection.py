@@ -5,10 +5,10 @@ A document mixes terms of its fine topic (and sometimes a second one), of its co
 background. A query is drawn from a source document: some of its heaviest terms, expanded from its
 topic; three sets of about 43, 25 and 6 terms stand for SPLADE++, v3 and efficient models. Query weights decay with
 their rank so that the median of a query is a given share of its maximum, its flatness: FLATNESS by default, as measured
-on real queries of any length. Few heavy terms among many light ones are easy to prune.
+on real queries. Few heavy terms among many light ones are easy to prune.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numba
@@ -21,7 +21,7 @@ COARSE_TERMS, MIDDLE_TERMS, FINE_TERMS = 300, 120, 100
 COARSE_TOPICS = 300
 SHARES = 2  # independent random streams for documents, whatever the number of processors
 QUERY_SETS = {"pp": (43.0, 9, 7.0), "v3": (25.0, 7, 6.0), "eff": (5.9, 4, 3.5)}  # terms, from the document, own decay
-FLATNESS = 0.18  # the middle of real sets, .15 to .26; the own decays of the sets give .07, .15 and .55
+FLATNESS = {"pp": 0.17, "v3": 0.2, "eff": 0.56}  # of real queries of such lengths; the own decays give .07, .15, .55
 PEAK, NOISE = 2.7, 0.25  # the heaviest weight before noise, and its standard deviation, of the logarithm
 
 
@@ -54,16 +54,17 @@ def generate(
     seed: int = 7,
     length: float = 119,
     n_queries: int = 1000,
-    flatness: float | None = FLATNESS,
+    flatness: float | Mapping[str, float] | None = FLATNESS,
 ) -> Drawn:
     """A collection of ``n_docs`` documents of about ``length`` terms; the same for the same arguments.
 
-    ``flatness`` is the median over the queries of their median weight over their largest one, between 0 and 1; None:
-    each set of queries has a decay of its own, as collections had that were made before there was a choice.
+    ``flatness`` is the median over the queries of their median weight over their largest one, between 0 and 1, of
+    all sets or of each by name; None: each set has a decay of its own, as it had before there was a choice.
     The documents' arrays ``indptr`` int64, ``indices`` int32 and ``data`` float32 are written where ``room`` says,
     which may be a mapped file: what is needed besides is 250 bytes per document.
     """
-    if flatness is not None and not 0 < flatness < 1:
+    of_set = flatness if isinstance(flatness, Mapping) else dict.fromkeys(QUERY_SETS, flatness)
+    if not all(share is None or 0 < share < 1 for share in of_set.values()):
         raise ValueError(f"flatness must be between 0 and 1, or None, got {flatness}")
     rng = np.random.default_rng(seed)
     n_fine = max(200, n_docs // 25)
@@ -81,7 +82,8 @@ def generate(
     documents = sp.csr_matrix((weights, terms, offsets), shape=(n_docs, VOCABULARY))
     sources = rng.choice(n_docs, n_queries, replace=False)
     queries = {
-        name: _queries(rng, documents, sources, first, topics, *shape, flatness) for name, shape in QUERY_SETS.items()
+        name: _queries(rng, documents, sources, first, topics, *shape, of_set[name])
+        for name, shape in QUERY_SETS.items()
     }
     return Drawn(documents, queries)
 

@@ -1,6 +1,6 @@
 """Vectors on disk: documents as CSR arrays in files of their own, so that no process need hold them all."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -79,9 +79,13 @@ def opened(folder: Path) -> Collection:
     return Collection(folder, Vectors(folder / "documents"), {name: queries[name] for name in order})
 
 
-def synthetic(root: Path, n_docs: int, seed: int = 7, flatness: float | None = FLATNESS) -> Collection:
-    """The synthetic collection of that size under ``root``, made unless it stands; its name has ``flatness``."""
-    folder = root / (f"synthetic-{n_docs}-{seed}" + ("" if flatness is None else f"-flat{flatness:g}"))
+def synthetic(
+    root: Path, n_docs: int, seed: int = 7, flatness: float | Mapping[str, float] | None = FLATNESS
+) -> Collection:
+    """The synthetic collection of that size under ``root``, made there unless it stands; its name has ``flatness``."""
+    shares = flatness.values() if isinstance(flatness, Mapping) else () if flatness is None else (flatness,)
+    told = "-".join(f"{share:g}" for share in shares)
+    folder = root / (f"synthetic-{n_docs}-{seed}" + (f"-flat{told}" if told else ""))
     if not folder.exists():
         with whole_folder(folder) as made:
             (made / "documents").mkdir()
