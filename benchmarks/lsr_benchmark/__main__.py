@@ -91,7 +91,7 @@ def synthetic(dataset: Path, embedding: Path) -> None:
     """Vectors shaped like SPLADE-v3's, from benchmarks/search; relevant are the ten best by SciPy's product."""
     if (dataset / "qrels.txt").is_file():
         return
-    drawn = generate(N_DOCS, lambda _, length, dtype: np.zeros(length, dtype), n_queries=N_QUERIES)
+    drawn = generate(N_DOCS, lambda _, length, dtype: np.zeros(length, dtype), n_queries=N_QUERIES, flatness=None)
     for side, matrix in (("doc", drawn.documents), ("query", drawn.queries["v3"])):
         rows = from_csr(matrix.indptr, matrix.indices, matrix.data, VOCABULARY)
         ids = tuple(f"{side}{number}" for number in range(matrix.shape[0]))

@@ -3,10 +3,12 @@
 Coarse topics own terms; middle and fine ones inherit important terms from their parents, with noise.
 A document mixes terms of its fine topic (and sometimes a second one), of its coarse topic, and of the
 background. A query is drawn from a source document: some of its heaviest terms, expanded from its
-topic; three sets of about 43, 25 and 6 terms stand for SPLADE++, v3 and efficient models.
+topic; three sets of about 43, 25 and 6 terms stand for SPLADE++, v3 and efficient models. Query weights decay with
+their rank so that the median of a query is a given share of its maximum, its flatness: FLATNESS by default, as measured
+on real queries. Few heavy terms among many light ones are easy to prune.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numba
@@ -18,7 +20,9 @@ VOCABULARY = 30522
 COARSE_TERMS, MIDDLE_TERMS, FINE_TERMS = 300, 120, 100
 COARSE_TOPICS = 300
 SHARES = 2  # independent random streams for documents, whatever the number of processors
-QUERY_SETS = {"pp": (43.0, 9, 7.0), "v3": (25.0, 7, 6.0), "eff": (5.9, 4, 3.5)}  # terms, from the document, decay
+QUERY_SETS = {"pp": (43.0, 9, 7.0), "v3": (25.0, 7, 6.0), "eff": (5.9, 4, 3.5)}  # terms, from the document, own decay
+FLATNESS = {"pp": 0.17, "v3": 0.2, "eff": 0.56}  # of real queries of such lengths; the own decays give .07, .15, .55
+PEAK, NOISE = 2.7, 0.25  # the heaviest weight before noise, and its standard deviation, of the logarithm
 
 
 class Topics(NamedTuple):
@@ -43,12 +47,25 @@ class Drawn(NamedTuple):
 Room = Callable[[str, int, Any], NDArray[Any]]  # an array of a name, a length and a dtype, to write into
 
 
-def generate(n_docs: int, room: Room, *, seed: int = 7, length: float = 119, n_queries: int = 1000) -> Drawn:
+def generate(
+    n_docs: int,
+    room: Room,
+    *,
+    seed: int = 7,
+    length: float = 119,
+    n_queries: int = 1000,
+    flatness: float | Mapping[str, float] | None = FLATNESS,
+) -> Drawn:
     """A collection of ``n_docs`` documents of about ``length`` terms; the same for the same arguments.
 
+    ``flatness`` is the median over the queries of their median weight over their largest one, between 0 and 1, of
+    all sets or of each by name; None: each set has a decay of its own, as it had before there was a choice.
     The documents' arrays ``indptr`` int64, ``indices`` int32 and ``data`` float32 are written where ``room`` says,
     which may be a mapped file: what is needed besides is 250 bytes per document.
     """
+    of_set = flatness if isinstance(flatness, Mapping) else dict.fromkeys(QUERY_SETS, flatness)
+    if not all(share is None or 0 < share < 1 for share in of_set.values()):
+        raise ValueError(f"flatness must be between 0 and 1, or None, got {flatness}")
     rng = np.random.default_rng(seed)
     n_fine = max(200, n_docs // 25)
     topics = _topics(rng, max(60, n_docs // 400), n_fine)
@@ -64,7 +81,10 @@ def generate(n_docs: int, room: Room, *, seed: int = 7, length: float = 119, n_q
     _write_documents(seed, offsets, first, second, topics, terms, weights)
     documents = sp.csr_matrix((weights, terms, offsets), shape=(n_docs, VOCABULARY))
     sources = rng.choice(n_docs, n_queries, replace=False)
-    queries = {name: _queries(rng, documents, sources, first, topics, *shape) for name, shape in QUERY_SETS.items()}
+    queries = {
+        name: _queries(rng, documents, sources, first, topics, *shape, of_set[name])
+        for name, shape in QUERY_SETS.items()
+    }
     return Drawn(documents, queries)
 
 
@@ -162,6 +182,13 @@ def _draw(first, second, topics):  # type: ignore[no-untyped-def]
     return np.int32(place), 0.34 * np.exp(0.75 * np.random.normal())  # noqa: NPY002
 
 
+def _flat(noise: NDArray[np.float64], flatness: float) -> NDArray[np.float64]:
+    """Weights that decay by rank, exponentially but for ``noise``: the largest is PEAK, the median a known share."""
+    weights = flatness ** np.linspace(0, 2, len(noise)) * noise
+    weights /= weights.max()
+    return PEAK * weights ** (np.log(flatness) / np.log(np.median(weights)))
+
+
 def _queries(
     rng: np.random.Generator,
     documents: sp.csr_matrix,
@@ -171,8 +198,12 @@ def _queries(
     mean: float,
     core: int,
     decay: float,
+    flatness: float | None,
 ) -> sp.csr_matrix:
-    """A query per source document: its ``core`` of heavy terms, then others, with weights that decay by rank."""
+    """A query per source document: its ``core`` of heavy terms, then others, with weights that decay by rank.
+
+    They do so at ``decay`` where there is no ``flatness``.
+    """
     own, near = (0.46, 0.70) if mean > 10 else (0.60, 0.80)
     rows, offsets = [], [0]
     for doc in sources:
@@ -188,7 +219,11 @@ def _queries(
                 terms[int(topics.coarse[topics.parent[first[doc]], _pick(topics.coarse_ranks, x)])] = None
             else:
                 terms[int(_pick(topics.background, x))] = None
-        weights = (2.7 * np.exp(-np.arange(length) / decay) + 0.04) * np.exp(0.25 * rng.standard_normal(length))
+        noise = np.exp(NOISE * rng.standard_normal(length))
+        if flatness is None:
+            weights = (PEAK * np.exp(-np.arange(length) / decay) + 0.04) * noise
+        else:
+            weights = _flat(noise, flatness)
         rows.append((np.array(list(terms), np.int32), np.clip(weights, 0.02, 3.5).astype(np.float32)))
         offsets.append(offsets[-1] + length)
     matrix = sp.csr_matrix(

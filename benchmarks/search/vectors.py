@@ -1,6 +1,6 @@
 """Vectors on disk: documents as CSR arrays in files of their own, so that no process need hold them all."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from benchmarks.search.collection import QUERY_SETS, generate
+from benchmarks.search.collection import FLATNESS, QUERY_SETS, generate
 from splade.files import read_json, whole_folder, write_json
 
 PARTS = {"indptr": np.int64, "indices": np.int32, "data": np.float32}
@@ -93,13 +93,17 @@ def opened(folder: Path) -> Collection:
     return Collection(folder, Vectors(folder / "documents"), {name: queries[name] for name in order})
 
 
-def synthetic(root: Path, n_docs: int, seed: int = 7) -> Collection:
-    """The synthetic collection of that size under ``root``, made there unless it is there."""
-    folder = root / f"synthetic-{n_docs}-{seed}"
+def synthetic(
+    root: Path, n_docs: int, seed: int = 7, flatness: float | Mapping[str, float] | None = FLATNESS
+) -> Collection:
+    """The synthetic collection of that size under ``root``, made there unless it stands; its name has ``flatness``."""
+    shares = flatness.values() if isinstance(flatness, Mapping) else () if flatness is None else (flatness,)
+    told = "-".join(f"{share:g}" for share in shares)
+    folder = root / (f"synthetic-{n_docs}-{seed}" + (f"-flat{told}" if told else ""))
     if not folder.exists():
         with whole_folder(folder) as made:
             (made / "documents").mkdir()
-            drawn = generate(n_docs, lambda name, n, dtype: _room(made, name, n, dtype), seed=seed)
+            drawn = generate(n_docs, lambda name, n, dtype: _room(made, name, n, dtype), seed=seed, flatness=flatness)
             _finish(made, drawn.documents.shape[1], {name: drawn.queries[name] for name in QUERY_SETS})
     return opened(folder)
 

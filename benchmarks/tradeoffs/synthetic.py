@@ -36,7 +36,9 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=300)
     parser.add_argument("--set", default="pp", help="pp, v3 or eff: queries of some 43, 25 or 6 terms")
     options = parser.parse_args()
-    drawn = generate(options.docs, lambda _, length, dtype: np.empty(length, dtype), n_queries=options.queries)
+    drawn = generate(
+        options.docs, lambda _, length, dtype: np.empty(length, dtype), n_queries=options.queries, flatness=None
+    )  # the decays that the page was measured with
     documents, queries = drawn.documents, drawn.queries[options.set].tocsr()
     save(options.out / "documents.npz", documents, "d")
     save(options.out / "queries.npz", queries, "q")
