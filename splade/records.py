@@ -50,6 +50,35 @@ class SparseRows(NamedTuple):
     weights: NDArray[np.float32]  # [entries], finite, > 0
 
 
+class TextTokens(NamedTuple):
+    """The ``L`` tokens that are read of one text, and where in the text each of them stands.
+
+    A token of the prompt, a special one such as [CLS], and any token whose place is not known has no characters.
+    """
+
+    input_ids: NDArray[np.int64]  # [L]
+    spans: NDArray[np.int64]  # [L, 2], first character and the one after the last, counted in the text; -1: none
+    own: NDArray[np.bool_]  # [L], True for tokens of the text itself: neither special nor of the prompt
+
+
+class Source(NamedTuple):
+    """The weights that one part of a model gives some terms at each position of one text.
+
+    A term's weight is their maximum or sum over positions (``pooling``), summed over the sources of the text.
+    """
+
+    name: str  # "head", "own tokens" or "bm25"
+    pooling: str  # "max" or "sum"
+    weights: NDArray[np.float32]  # [L, T] >= 0, of T terms; 0 at positions that take no part
+
+
+class Provenance(NamedTuple):
+    """The tokens of a text, and what each of them gave to its terms."""
+
+    tokens: TextTokens
+    sources: tuple[Source, ...]  # empty where the model does not tell
+
+
 class SparseBatch(NamedTuple):
     """Sparse vectors with their ids: the border between torch and NumPy."""
 

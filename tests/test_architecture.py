@@ -28,6 +28,7 @@ ROOMS = {
     "planning": BASE | {"kernels", "indexing", "exporting"},
     "expectations": BASE | {"evaluation"},
     "reports": BASE | {"kernels", "indexing", "data", "evaluation", "results", "expectations", "comparing"},
+    "explaining": BASE | {"kernels", "indexing", "reports"},
     "losses": BASE,
     "regularization": BASE,
     "models": BASE,
@@ -114,6 +115,7 @@ TORCH_FREE = BASE | {
     "expectations",
     "planning",
     "reports",
+    "explaining",
     "hub",
     "config",
 }

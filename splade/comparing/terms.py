@@ -36,9 +36,8 @@ def term_products(queries: SparseBatch, query_id: str, index: Index, doc_id: str
     query, number = _row(queries, query_id), int(index.doc_ids.numbers([doc_id])[0])
     if query is None or number < 0:
         return None
-    document = index.vectors([number])
-    columns, asked, held = np.intersect1d(query.columns, document.columns, True, True)
-    return _named(columns, query.weights[asked].astype(np.float64) * document.weights[held], index)
+    found = index.explain(query, number)
+    return _named(found.terms, found.query_weights.astype(np.float64) * found.document_weights, index)
 
 
 def term_weights(queries: SparseBatch, query_id: str, index: Index | None) -> dict[str, float] | None:

@@ -7,19 +7,21 @@ window of sparse rows.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cached_property
 from itertools import islice
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
-from splade.data.tokens.tokenize import tokenize
+from splade.data.tokens.tokenize import text_tokens, tokenize
 from splade.encoding.ahead import ahead
 from splade.encoding.compiled import Compiled
 from splade.encoding.precision import has_int8, name_of, precision_of
+from splade.encoding.terms import model_terms, readings
 from splade.models import Retriever
 from splade.models.backbones.buckets import budget_for, length_buckets
 from splade.models.backbones.devices import own_device
@@ -28,7 +30,7 @@ from splade.models.backbones.int8 import in_int8, through
 from splade.models.backbones.layouts import backbone_of, find_head
 from splade.models.encoders.mlm import MlmEncoder
 from splade.models.heads.sparse_head import concatenated, in_places, sparse_rows
-from splade.records import SparseBatch, SparseRows, Text, TokenBatch
+from splade.records import Provenance, SparseBatch, SparseRows, Text, TokenBatch
 
 logger = logging.getLogger(__name__)
 
@@ -106,6 +108,30 @@ class Encoder:
         ids = tuple(text_id for batch in batches for text_id in batch.ids)
         return SparseBatch(ids, concatenated([batch.rows for batch in batches]), self.model.vocab_size)
 
+    @cached_property
+    def terms(self) -> list[str]:
+        """The name of every term, by its number, all different."""
+        return model_terms(self.model)
+
+    def readings(self, tokens: Sequence[str]) -> list[str]:
+        """Names of terms as a reader reads them, see :func:`splade.encoding.terms.readings`."""
+        return readings(self.model.tokenizer(self.side), tokens)
+
+    def provenance(self, text: Text, terms: ArrayLike) -> Provenance:
+        """The tokens that are read of ``text``, and what each of them gives T ``terms``, numbers of the vocabulary.
+
+        Computed once more, as `encode` computes; a model that does not tell has no sources.
+        """
+        tokens = text_tokens(self.model.tokenizer(self.side), text, self.max_length, self.model.prompt(self.side))
+        tell = getattr(self.model, "sources", None)
+        if tell is None:
+            return Provenance(tokens, ())
+        self.model.to(self.device)
+        ids = torch.from_numpy(tokens.input_ids).unsqueeze(0).to(self.device)  # [1, L]
+        wanted = torch.from_numpy(np.asarray(terms, np.int64)).to(self.device)  # [T]
+        with self._computing(), torch.inference_mode():
+            return Provenance(tokens, tuple(tell(self.side, ids, torch.ones_like(ids), wanted)))
+
     def _windows(self, texts: Iterable[Text]) -> Iterator[TokenBatch]:
         stream, tokenizer, prompt = iter(texts), self.model.tokenizer(self.side), self.model.prompt(self.side)
         while window := list(islice(stream, WINDOW * self.batch_size)):
@@ -132,21 +158,24 @@ class Encoder:
     def _encode_window(self, tokens: TokenBatch, encoded: Encoded) -> SparseBatch:
         lengths = tokens.attention_mask.sum(axis=1)
         buckets = length_buckets(lengths, self.budget, self.batch_size)
+        parts = []
+        with self._computing():  # once for the window: weights are converted once
+            for chosen in buckets:
+                parts.append(self._encode_batch(tokens, chosen))
+                encoded(len(chosen))
+        rows = in_places(concatenated(parts), np.concatenate(buckets))
+        return SparseBatch(tokens.ids, rows, self.model.vocab_size)
+
+    @contextmanager
+    def _computing(self) -> Iterator[None]:
+        """A block in which the model is in evaluation mode and computes in the precision of this encoder."""
         was_training = self.model.training
         self.model.eval()
         try:
-            with (
-                self._precision(),
-                through(self._module, self._backbone),
-            ):  # once for the window: weights are converted once
-                parts = []
-                for chosen in buckets:
-                    parts.append(self._encode_batch(tokens, chosen))
-                    encoded(len(chosen))
+            with self._precision(), through(self._module, self._backbone):
+                yield
         finally:
             self.model.train(was_training)
-        rows = in_places(concatenated(parts), np.concatenate(buckets))
-        return SparseBatch(tokens.ids, rows, self.model.vocab_size)
 
     @torch.inference_mode()
     def _encode_batch(self, tokens: TokenBatch, chosen: NDArray[np.int64]) -> SparseRows:

@@ -6,6 +6,7 @@ from splade.indexing.format.doc_ids import DocIds
 from splade.indexing.format.storage import CorruptIndexError
 from splade.indexing.format.vocabulary import Vocabulary
 from splade.indexing.index.inverted_index import Index, InvertedIndex
+from splade.indexing.index.scored_terms import ScoredTerms
 from splade.indexing.index.segmented import SegmentedIndex
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "IndexAppender",
     "IndexBuilder",
     "InvertedIndex",
+    "ScoredTerms",
     "SegmentedIndex",
     "Vocabulary",
     "delete",

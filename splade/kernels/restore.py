@@ -49,6 +49,16 @@ def vectors_of(blocks: Blocks, docs: NDArray[np.int64]) -> SparseRows:
     return take_rows(concatenate(parts), np.argsort(order))
 
 
+def weights_at(blocks: Blocks, terms: NDArray[np.int32], doc: int) -> NDArray[np.float32]:
+    """The weights [T] that a document has for ``terms`` [T], as searched; 0 for a term that it has not.
+
+    Reads the terms' postings in one range alone, and by halving. Assumes terms and a document that are there.
+    """
+    weights = np.empty(len(terms), np.float32)
+    find_weights(blocks, terms, int(np.flatnonzero(blocks.order == doc)[0]), weights)
+    return weights
+
+
 def lengths_of(blocks: Blocks) -> NDArray[np.int64]:
     """The number of postings of each document."""
     by_position = np.zeros(int(blocks.n_ranges) << int(blocks.range_bits), np.int64)
@@ -57,6 +67,27 @@ def lengths_of(blocks: Blocks) -> NDArray[np.int64]:
     lengths = np.empty(len(blocks.order), np.int64)
     lengths[blocks.order] = by_position[: len(lengths)]
     return lengths
+
+
+@kernel
+def find_weights(blocks, terms, position, weights):  # type: ignore[no-untyped-def]
+    """Write the weight of each term at a position, 0 where it has no posting there."""
+    r = position >> blocks.range_bits
+    wanted = position - (r << blocks.range_bits)
+    width = blocks.n_ranges + 1
+    for i in range(terms.size):
+        entry = 2 * (np.int64(terms[i]) * width + r)
+        origin = blocks.offsets[terms[i]]
+        low = origin + np.int64(blocks.runs[entry])
+        last = high = origin + np.int64(blocks.runs[entry + 2])
+        while low < high:
+            middle = (low + high) // 2
+            if np.int64(blocks.local[middle]) < wanted:
+                low = middle + 1
+            else:
+                high = middle
+        there = low < last and np.int64(blocks.local[low]) == wanted
+        weights[i] = as_weight(blocks.impacts[low]) * blocks.scale if there else np.float32(0)
 
 
 @kernel

@@ -20,6 +20,7 @@ from splade.dense.index import in_matrix
 from splade.encoding import Encoder
 from splade.encoding.precision import has_int8
 from splade.encoding.shards import ShardWriter
+from splade.encoding.terms import model_terms
 from splade.engines import Documents, Queries, kind_of
 from splade.engines.bm25 import is_bm25
 from splade.engines.protocol import Kind, Terms
@@ -140,19 +141,6 @@ def about_vectors(encoder: Encoder, collection: Collection) -> dict[str, Any]:
         while octets := stream.read(1 << 20):
             checksum = zlib.crc32(octets, checksum)
     return about | {"collection_crc32": checksum}
-
-
-def model_terms(model: Retriever) -> list[str]:
-    """The token of every term of a model, all different: those without one are called ``[term_<id>]``."""
-    tokenizer = model.tokenizer("document")
-    tokens = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
-    terms: dict[str, None] = {}
-    for term in range(model.vocab_size):
-        token = tokens[term] if term < len(tokens) else None
-        while token is None or token in terms:
-            token = f"[term_{term}]" if token is None else f"{token}'"
-        terms[token] = None
-    return list(terms)
 
 
 def query_vectors(encoder: Encoder, queries: Collection) -> SparseBatch:

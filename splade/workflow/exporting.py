@@ -121,7 +121,8 @@ def export_texts(cfg: DictConfig) -> dict[str, Any]:
     continues.
     """
     # vectors are exported without torch
-    from splade.workflow.encoding import encode_shard, encoder_from, model_terms, origin_of
+    from splade.encoding.terms import model_terms
+    from splade.workflow.encoding import encode_shard, encoder_from, origin_of
     from splade.workflow.model_loading import retriever_from
 
     chosen = target_of(cfg)

@@ -16,6 +16,7 @@ from splade.data.tokens.tokenize import tokenize
 from splade.data.vectors.shards import differences
 from splade.data.vectors.vectors import VectorCollection
 from splade.encoding import Encoder
+from splade.encoding.terms import model_terms
 from splade.engines import Documents
 from splade.files import InputError
 from splade.indexing import Vocabulary
@@ -24,7 +25,7 @@ from splade.models import SpladeBm25
 from splade.models.heads.sparse_head import sparse_rows
 from splade.progress import progress
 from splade.records import SparseBatch, SparseRows, Text
-from splade.workflow.encoding import about_vectors, model_terms, origin_of
+from splade.workflow.encoding import about_vectors, origin_of
 
 ROWS = 128  # texts weighed at once: some arrays [ROWS, V] are held
 

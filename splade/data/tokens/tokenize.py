@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splade.files import InputError
-from splade.records import Text, TokenBatch
+from splade.records import Text, TextTokens, TokenBatch
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -38,14 +38,7 @@ def tokenize(
     ids = tuple(text.id for text in texts)
     if not ids:
         return TokenBatch(ids, np.zeros((0, 1), np.int64), np.zeros((0, 1), np.int64))
-    encoded = tokenizer(
-        [prompt + text.text for text in texts],
-        truncation=True,
-        max_length=max_length,
-        padding=False,
-        return_attention_mask=False,
-        return_token_type_ids=False,
-    )
+    encoded = _encoded(tokenizer, texts, max_length, prompt)
     rows = [row or [_stand_in(tokenizer)] for row in encoded["input_ids"]]
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
     lengths = np.fromiter(map(len, rows), np.int64, len(rows))
@@ -53,6 +46,40 @@ def tokenize(
     input_ids = np.full(attention_mask.shape, pad, np.int64)  # [B, L]
     input_ids[attention_mask == 1] = np.concatenate(rows)
     return TokenBatch(ids, input_ids, attention_mask, _n_cut(encoded, lengths, max_length))
+
+
+def text_tokens(tokenizer: PreTrainedTokenizerBase, text: Text, max_length: int, prompt: str = "") -> TextTokens:
+    """The tokens that `tokenize` makes of one text, with their places in it; errors as there.
+
+    White space around a token is none of its characters. A tokenizer in Python tells no places.
+    """
+    (row,) = tokenize(tokenizer, [text], max_length, prompt).input_ids
+    encodings = getattr(_encoded(tokenizer, [text], max_length, prompt), "encodings", None)
+    spans, own = np.full((len(row), 2), -1, np.int64), np.zeros(len(row), np.bool_)
+    if not encodings:
+        own[:] = ~np.isin(row, tokenizer.all_special_ids)
+        return TextTokens(row, spans, own)
+    for place, ((start, stop), special) in enumerate(
+        zip(encodings[0].offsets, encodings[0].special_tokens_mask, strict=True)
+    ):
+        start, stop = max(start - len(prompt), 0), stop - len(prompt)
+        own[place] = not special and stop > 0
+        piece = text.text[start : max(stop, 0)]
+        if own[place] and piece.strip():
+            start += len(piece) - len(piece.lstrip())
+            spans[place] = start, start + len(piece.strip())
+    return TextTokens(row, spans, own)
+
+
+def _encoded(tokenizer: Any, texts: Sequence[Text], max_length: int, prompt: str) -> Any:
+    return tokenizer(
+        [prompt + text.text for text in texts],
+        truncation=True,
+        max_length=max_length,
+        padding=False,
+        return_attention_mask=False,
+        return_token_type_ids=False,
+    )
 
 
 def _n_cut(encoded: Any, lengths: NDArray[np.int64], max_length: int) -> int:

@@ -28,6 +28,7 @@ from splade.indexing.format.storage import (
 from splade.indexing.format.vocabulary import Vocabulary
 from splade.indexing.format.weights import Codec, codec_for
 from splade.indexing.index.parts import Part
+from splade.indexing.index.scored_terms import ScoredTerms, scored_terms
 from splade.indexing.index.segmented import SegmentedIndex
 from splade.indexing.index.update_list import BASE, LIST, deleted_docs, forget_updates, read_updates
 from splade.indexing.index.update_list import FOLDER as UPDATES
@@ -108,6 +109,15 @@ class InvertedIndex:
         if numbers.size and not 0 <= numbers.min() <= numbers.max() < self.n_docs:
             raise IndexError(f"document numbers must be in [0, {self.n_docs}), got {numbers.min()} to {numbers.max()}")
         return vectors_of(self.blocks, numbers)
+
+    def explain(self, query: Any, doc: str | int) -> ScoredTerms:
+        """The terms of ``query`` that make the score of ``doc``: weights as kept, products summed as in a search.
+
+        ``query`` is one row of a CSR matrix, a `SparseRows` or a `SparseBatch`; ``doc`` an id or a document number.
+        InputError for another vocabulary or an unknown id, IndexError for an unknown number, ValueError for several
+        rows.
+        """
+        return scored_terms(self, query, doc)
 
     @cached_property
     def vocabulary(self) -> Vocabulary | None:

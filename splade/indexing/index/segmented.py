@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -9,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from splade.indexing.format.doc_ids import Ids
 from splade.indexing.format.vocabulary import Vocabulary
 from splade.indexing.index.parts import Part, Segment
+from splade.indexing.index.scored_terms import ScoredTerms, scored_terms
 from splade.kernels.compiled import read_only
 from splade.kernels.sparse import concatenate, take_rows
 from splade.records import SparseRows
@@ -56,6 +58,13 @@ class SegmentedIndex:
         owners = self.owners(numbers)
         found = [part.segment.vectors(numbers[owners == n] - part.first) for n, part in enumerate(self.parts)]
         return take_rows(concatenate(found), np.argsort(np.argsort(owners, kind="stable")))
+
+    def explain(self, query: Any, doc: str | int) -> ScoredTerms:
+        """The terms of ``query`` that make the score of ``doc``: weights as kept, products summed as in a search.
+
+        As `InvertedIndex` has it; the id of a deleted document is unknown.
+        """
+        return scored_terms(self, query, doc)
 
     def owners(self, docs: NDArray[np.int64]) -> NDArray[np.int64]:
         """The part that each document number belongs to; IndexError where there is no such document."""

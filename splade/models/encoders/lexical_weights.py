@@ -48,12 +48,18 @@ class LexicalWeights(nn.Module):
 
     def forward(self, side: str, expanded: Tensor, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Vectors [B, V] ≥ 0 of a head's weights [B, V], token ids and mask [B, L]."""
+        own = torch.zeros_like(expanded).scatter_reduce(
+            1, input_ids, self.token_weights(side, input_ids, attention_mask), "amax"
+        )
+        return expanded * self.expansion.relu() + own
+
+    def token_weights(self, side: str, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """The lexical weights [B, L] of tokens, ids and mask [B, L]; 0 for padding and dropped ids."""
         kept = attention_mask.bool() & ~torch.isin(input_ids, self.dropped)  # [B, L]
         weights = self.weight[input_ids].relu()
         if side == "document":
-            weights = weights * self._shares(input_ids, kept, expanded.shape[1])
-        own = torch.zeros_like(expanded).scatter_reduce(1, input_ids, weights.masked_fill(~kept, 0), "amax")
-        return expanded * self.expansion.relu() + own
+            weights = weights * self._shares(input_ids, kept, len(self.weight))
+        return weights.masked_fill(~kept, 0)
 
     def _shares(self, input_ids: Tensor, kept: Tensor, width: int) -> Tensor:
         """[B, L]; the same wherever a token stands in its text."""

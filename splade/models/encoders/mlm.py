@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional
 
 from splade.models.backbones import dropout
 from splade.models.backbones.attention import packed_states, takes_packed
@@ -141,21 +142,43 @@ class MlmEncoder(Reader, nn.Module):
         parts = (head.decoder.weight, head.decoder.bias, *(pooling or self.pooling))
         return in_places(sparse_head(head.transform(tokens), lengths, *parts), order)
 
-    def logits_at(self, input_ids: Tensor, attention_mask: Tensor, places: Tensor) -> Tensor:
+    @torch.no_grad()
+    def contributions(
+        self, input_ids: Tensor, attention_mask: Tensor, terms: Tensor, pooling: Pooling | None = None
+    ) -> Tensor:
+        """The weights [L, T] that each position of one text, ids and mask [1, L], would give T ``terms`` by itself.
+
+        Pooled over positions, they are what :meth:`forward` gives these terms; 0 at positions that are not pooled.
+        """
+        places = self._pooled(input_ids, attention_mask)
+        weights = torch.zeros(places.shape[1], len(terms), device=places.device)
+        if places.any() and len(terms):
+            activate = ACTIVATIONS[(pooling or self.pooling).activation]
+            weights[places[0]] = activate(self.logits_at(input_ids, attention_mask, places, terms)).float()
+        return weights
+
+    def logits_at(
+        self, input_ids: Tensor, attention_mask: Tensor, places: Tensor, terms: Tensor | None = None
+    ) -> Tensor:
         """Logits [M, V] at the M true ``places`` [B, L] of token ids and mask [B, L], text after text.
 
-        Nothing of size [B, L, V] is held where the head is known.
+        Those of ``terms`` [T] alone are [M, T]. Nothing of size [B, L, V] is held where the head is known.
         """
         head = find_head(self.mlm)
         if head is None:
-            return self.states(input_ids, attend_to_something(attention_mask))[places]
+            found = self.states(input_ids, attend_to_something(attention_mask))[places]
+            return found if terms is None else found[:, terms]
         states, _, order = self._packed(input_ids, attention_mask, places)
         numbers = torch.zeros_like(places, dtype=torch.int64)
         numbers[places] = torch.arange(len(states), device=places.device)
         texts = torch.from_numpy(order).to(places.device)
         as_given = numbers[texts][places[texts]].argsort()
-        logits: Tensor = head.decoder(head.transform(states.index_select(0, as_given)))
-        return logits
+        transformed = head.transform(states.index_select(0, as_given))
+        if terms is None:
+            logits: Tensor = head.decoder(transformed)
+            return logits
+        bias = None if head.decoder.bias is None else head.decoder.bias[terms]
+        return functional.linear(transformed, head.decoder.weight[terms], bias)
 
     @property
     def _base(self) -> Any:

@@ -43,14 +43,27 @@ class OwnTokens(nn.Module, ABC):
         rows = sparse_rows(self._pooled(input_ids, attention_mask, columns, len(terms)))
         return rows._replace(columns=terms.cpu().numpy()[rows.columns].astype(np.int32))
 
+    @torch.no_grad()
+    def contributions(self, input_ids: Tensor, attention_mask: Tensor, terms: Tensor) -> Tensor:
+        """The weights [L, T] that each position of one text, ids and mask [1, L], gives T ``terms``.
+
+        Their maximum over positions is what :meth:`forward` gives these terms.
+        """
+        if not input_ids.shape[1]:
+            return torch.zeros(0, len(terms), device=input_ids.device)
+        return at_own_terms(input_ids, self._kept_weights(input_ids, attention_mask), terms)
+
     def _pooled(self, input_ids: Tensor, attention_mask: Tensor, columns: Tensor, width: int) -> Tensor:
         """[B, width], the weight of each token at its place in ``columns`` [B, L]."""
         vectors = torch.zeros(input_ids.shape[0], width, device=input_ids.device)
         if not input_ids.shape[1]:
             return vectors
+        return vectors.scatter_reduce(1, columns, self._kept_weights(input_ids, attention_mask), "amax")
+
+    def _kept_weights(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """[B, L], float32, 0 for padding and dropped ids."""
         kept = attention_mask.bool() & ~torch.isin(input_ids, self.dropped)  # [B, L]
-        weights = self.token_weights(input_ids, attention_mask).float().masked_fill(~kept, 0)
-        return vectors.scatter_reduce(1, columns, weights, "amax")
+        return self.token_weights(input_ids, attention_mask).float().masked_fill(~kept, 0)
 
 
 class TokenBag(OwnTokens):
@@ -121,6 +134,11 @@ class LearnedTable(TokenBag):
     def _weights(self, embeddings: Tensor) -> Tensor:
         logits: Tensor = self.projection(embeddings).squeeze(-1)
         return self.activation(logits)
+
+
+def at_own_terms(input_ids: Tensor, weights: Tensor, terms: Tensor) -> Tensor:
+    """The ``weights`` [1, L] of a text's tokens, each at its own of T ``terms`` [T]; [L, T], 0 elsewhere."""
+    return torch.where(input_ids[0].unsqueeze(1) == terms, weights[0].unsqueeze(1), 0.0)
 
 
 def start_at_one(projection: nn.Linear, activation: str) -> None:

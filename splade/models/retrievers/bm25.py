@@ -4,13 +4,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from splade.files import InputError, read_json
 from splade.models.encoders.lexical_weights import LexicalWeights, Saturation, learned
 from splade.models.encoders.mlm import special_ids
+from splade.models.encoders.own_tokens import at_own_terms
 from splade.models.encoders.token_tables import read_table
+from splade.models.retrievers.sparse import source
 from splade.models.retrievers.splade import Splade
+from splade.records import Source
 
 EXPANSION, STRENGTH = 0.2, 0.45
 """At the start the head's weights count 0.2, and BM25's score 0.45². docs/bm25.md tells what is known of
@@ -54,6 +59,16 @@ class SpladeBm25(Splade):
     def refine(self, side: str, weights: Tensor, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         vectors: Tensor = self.lexical(side, weights, input_ids, attention_mask)
         return vectors
+
+    @torch.no_grad()
+    def sources(self, side: str, input_ids: Tensor, attention_mask: Tensor, terms: Tensor) -> list[Source]:
+        share = np.float32(self.lexical.expansion.relu().item())
+        expanded = super().sources(side, input_ids, attention_mask, terms)
+        own = self.lexical.token_weights(side, input_ids, attention_mask)
+        return [
+            *(part._replace(weights=part.weights * share) for part in expanded),
+            source("bm25", "max", at_own_terms(input_ids, own, terms)),
+        ]
 
     def settings(self) -> dict[str, Any]:
         return {**super().settings(), **self.saturation._asdict()}

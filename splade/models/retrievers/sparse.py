@@ -10,7 +10,7 @@ from splade.models.encoders.mlm import MlmEncoder, Pooling
 from splade.models.heads.sparse_head import sparse_rows
 from splade.models.heads.tops import keep_largest, largest_entries
 from splade.models.retrievers.base import Retriever
-from splade.records import SparseRows
+from splade.records import Source, SparseRows
 
 
 class SparseRetriever(Retriever):
@@ -40,12 +40,27 @@ class SparseRetriever(Retriever):
     @torch.no_grad()
     def rows(self, side: str, input_ids: Tensor, attention_mask: Tensor) -> SparseRows:
         """As :meth:`forward`, the non-zeros alone, on the CPU; nothing of size [B, V] where no weight is refined."""
-        encoder = self.encoders["document" if self.shares_encoder else side]
+        encoder = self._encoder(side)
         plain = (type(self).forward, type(self).refine) == (SparseRetriever.forward, SparseRetriever.refine)
         rows: Any = getattr(encoder, "rows", None)
         if plain and rows is not None:
             return largest_entries(rows(input_ids, attention_mask, *self._encoder_options(side)), self.tops[side])
         return sparse_rows(self(side, input_ids, attention_mask))
+
+    @torch.no_grad()
+    def sources(self, side: str, input_ids: Tensor, attention_mask: Tensor, terms: Tensor) -> list[Source]:
+        """The parts that make the weights of T ``terms`` in one text, ids and mask [1, L], by position.
+
+        Pooled and summed, they are the weights of the terms that the vector has; terms that it has not may have
+        contributions all the same. None for an encoder that does not tell. A subclass that overrides :meth:`refine`
+        overrides this too, where refining changes weights that stay above 0.
+        """
+        encoder: Any = self._encoder(side)
+        if not hasattr(encoder, "contributions"):
+            return []
+        found = encoder.contributions(input_ids, attention_mask, terms, *self._encoder_options(side))
+        pooling = self.term_pooling(side)
+        return [source("own tokens", "max", found) if pooling is None else source("head", pooling.agg, found)]
 
     def finish(self, side: str, encoded: Tensor, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """The vectors [B, V] of one ``side``: the largest of the refined weights that its encoder gave."""
@@ -72,8 +87,11 @@ class SparseRetriever(Retriever):
         self._check_side(side)
         if side == "query" and self._pooling_q is not None:
             return self._pooling_q
-        encoder = self.encoders["document" if self.shares_encoder else side]
+        encoder = self._encoder(side)
         return encoder.pooling if isinstance(encoder, MlmEncoder) else None
+
+    def _encoder(self, side: str) -> nn.Module:
+        return self.encoders["document" if self.shares_encoder else side]
 
     def _encoder_options(self, side: str) -> tuple[Pooling, ...]:
         """The pooling of queries, for a shared encoder; empty where it pools by its own setting."""
@@ -86,3 +104,8 @@ class SparseRetriever(Retriever):
                 f"the tokenizer has {len(self._tokenizer)} tokens but the model only {self.vocab_size} terms; "
                 "set config.tokenizer_type to the model's own tokenizer"
             )
+
+
+def source(name: str, pooling: str, weights: Tensor) -> Source:
+    """``weights`` [L, T] of a part of a model as a `Source`."""
+    return Source(name, pooling, weights.float().cpu().numpy())

@@ -55,7 +55,8 @@ def _given(cfg: DictConfig) -> Sample:
 
 def _encoded(cfg: DictConfig) -> list[Sample]:
     """Half the sample and all of it, encoded one after the other; what is loaded at first is not counted."""
-    from splade.workflow.encoding import encoder_from, model_terms
+    from splade.encoding.terms import model_terms
+    from splade.workflow.encoding import encoder_from
     from splade.workflow.model_loading import retriever_from
 
     texts = list(islice(open_collection(cfg.index.collection), cfg.planning.sample))
