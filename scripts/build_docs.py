@@ -64,6 +64,7 @@ TASKS = {
         "retrieve", "evaluate", "evaluation.eval", "flops", "utils.index_figure", "beir_eval", "hybrid", "fuse",
         "compare", "tradeoffs",
     ),
+    "Look inside": ("explain",),
     "Export": ("export", "create_anserini"),
     "Reproduce and report": ("report", "reproduce"),
     "Share": ("push", "pull"),
@@ -147,7 +148,7 @@ def accepted(kind: str, raw: Mapping[str, Any]) -> str:
     return re.sub(r"one of ((?!`)[\w, ]+)", lambda m: "one of " + ", ".join(f"`{w}`" for w in m[1].split(", ")), words)
 
 
-OF_VALUES = r"(?:config(?!\.yaml)|init_dict|data|hf|compare|fuse|hybrid|push|pull|encoding|plan|places)"
+OF_VALUES = r"(?:config(?!\.yaml)|init_dict|data|hf|compare|fuse|hybrid|push|pull|explain|encoding|plan|places)"
 ADDRESS = re.compile(rf"(?<![`\w./])(?:{OF_VALUES}\.[\w.*]*[\w*](?:=\w+)?|splade\.\w+)")
 
 

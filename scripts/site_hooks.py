@@ -33,6 +33,7 @@ API = {
     "grids": ("splade.grids",),
     "planning": ("splade.planning",),
     "reports": ("splade.reports", "splade.expectations"),
+    "explaining": ("splade.explaining", "splade.explaining.forms"),
     "hub": ("splade.hub",),
     "adapters": (
         "splade.adapters",

@@ -219,7 +219,7 @@ def test_every_room_of_the_table_exists():
 def test_searching_and_evaluating_start_without_torch(run_python):
     loaded = run_python(
         "import sys; from splade import InvertedIndex, Searcher; from splade.evaluation.metrics import evaluate; "
-        "import splade.data.collections.opening, splade.data.qrels, splade.planning; "
+        "import splade.data.collections.opening, splade.data.qrels, splade.planning, splade.explaining.forms; "
         "print('torch' in sys.modules, 'hydra' in sys.modules)"
     )
     assert loaded.split() == ["False", "False"]

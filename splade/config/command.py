@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from splade.config.checking.wiring import values_of
 from splade.config.composing.choose import choose, conf_dir, config_names
-from splade.config.composing.compose import Groups
+from splade.config.composing.compose import Groups, quoted
 from splade.config.composing.processes import is_first, one_of_several
 from splade.config.execution import commands, name_of, ready, run_one
 from splade.config.multirun import Job, Sweep, plan, run
@@ -66,7 +66,7 @@ def _run(
 ) -> Result | None:
     options = _parser(name).parse_intermixed_args(argv)
     spelt = [f"{key}={value}" for key in _spellings(name).values() if (value := getattr(options, key)) is not None]
-    options.overrides = _named(name, options.overrides) + spelt
+    options.overrides = _as_typed(name, _named(name, options.overrides)) + spelt
     if options.help:
         print(help_of(name))
         return None
@@ -101,6 +101,15 @@ def _named(name: str, arguments: Sequence[str]) -> list[str]:
     if not words:
         return rest
     return [f"{address}={words[0] if len(words) == 1 else '[' + ','.join(words) + ']'}", *rest]
+
+
+def _as_typed(name: str, overrides: Sequence[str]) -> list[str]:
+    """The overrides, the values of the command's ``texts`` quoted: what is typed there is text, whatever is in it.
+
+    A value in quotes of its own is taken as Hydra reads it.
+    """
+    texts = commands().get(name, {}).get("texts", [])
+    return [quoted(each) if each.partition("=")[0].lstrip("+") in texts else each for each in overrides]
 
 
 def _parser(name: str) -> argparse.ArgumentParser:

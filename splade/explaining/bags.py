@@ -1,5 +1,7 @@
 """Bags made of vectors and of what a model tells of them."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,29 +28,47 @@ def bag_of(encoder: SideEncoder, text: Text, vector: SparseRows, model: str = ""
 
 
 def held_bag(
-    index: Index, number: int, doc_id: str, encoder: SideEncoder, known: Bag | None = None, model: str = ""
+    index: Index, vector: SparseRows, doc_id: str, encoder: SideEncoder, known: Bag | None = None, model: str = ""
 ) -> Bag:
-    """The document ``number`` of ``index`` with the weights that it keeps.
+    """A document of ``index`` with the weights of ``vector``, one row of its terms, which the index keeps.
 
     ``known`` is the bag that the model makes of its text, which tells of each term where it comes from. Terms have the
     index's numbers; where it does not name them, they are the model's.
     """
-    row, names = index.vectors([number]), index.vocabulary
-    tokens = [
-        (encoder.terms[term] if term < len(encoder.terms) else str(term)) if names is None else names[term]
-        for term in row.columns.tolist()
-    ]
+    numbers = vector.columns.tolist()
+    tokens = numbers_named(index, encoder, numbers)
     behind = {term.token: term for term in known.terms} if known else {}
-    absent = None if known is None else False
+    own = {token.token for token in known.tokens if token.span} if known else set()
     terms = []
     for token, reading, term, weight in zip(
-        tokens, encoder.readings(tokens), row.columns.tolist(), row.weights.tolist(), strict=True
+        tokens, encoder.readings(tokens), numbers, vector.weights.tolist(), strict=True
     ):
-        found = behind.get(token) or Term(token, term, reading, weight, absent)
+        found = behind.get(token) or Term(token, term, reading, weight, token in own if known else None)
         terms.append(found._replace(term=term, weight=weight))
     if known is None:
         return Bag("document", None, by_weight(terms), model=model, id=doc_id)
     return known._replace(terms=by_weight(terms), id=doc_id)
+
+
+def numbers_named(index: Index, encoder: SideEncoder, numbers: Sequence[int]) -> list[str]:
+    """The names of terms of ``index``: the model's, where it does not name them."""
+    names = index.vocabulary
+    if names is not None:
+        return [names[term] for term in numbers]
+    return [encoder.terms[term] if term < len(encoder.terms) else str(term) for term in numbers]
+
+
+def in_terms_of(index: Index, bag: Bag) -> SparseRows:
+    """The weights of ``bag`` as one row of terms of ``index``; terms that it does not know are left out."""
+    names = index.vocabulary
+    pairs = sorted(
+        (number, term.weight)
+        for term in bag.terms
+        if (number := term.term if names is None else names.numbers_of.get(term.token, -1)) >= 0
+        and number < index.vocab_size
+    )
+    columns, weights = [number for number, _ in pairs], [weight for _, weight in pairs]
+    return SparseRows(np.array([0, len(pairs)]), np.array(columns, np.int32), np.array(weights, np.float32))
 
 
 def _tokens(encoder: SideEncoder, tokens: TextTokens) -> tuple[Token, ...]:

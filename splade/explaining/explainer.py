@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable
 
-from splade.explaining.bags import bag_of, held_bag
+import numpy as np
+
+from splade.explaining.bags import bag_of, held_bag, in_terms_of
 from splade.explaining.matches import match_of
 from splade.explaining.records import Bag, Match
 from splade.explaining.side_by_side import SideBySide, compare
 from splade.explaining.sides import SideEncoder
-from splade.files import InputError
 from splade.indexing import Index
 from splade.records import SparseRows, Text
 
@@ -52,18 +53,23 @@ class Explainer:
         """The terms that make the score of ``query`` and ``document``, texts or bags of this model."""
         return match_of(self._bag(query, "query"), self._bag(document, "document"))
 
-    def hit(self, query: str | Text | Bag, index: Index, doc_id: str, text: str | None = None) -> Match:
+    def hit(
+        self, query: str | Text | Bag, index: Index, doc_id: str, text: str | None = None, *, whole: bool = True
+    ) -> Match:
         """The terms that make the score of a document of ``index``, with the weights that the index keeps.
 
         ``text`` is the document's, where it is known: it tells own terms from expanded ones and where they come
-        from. InputError where the index has no such document.
+        from. Without ``whole``, terms that the query lacks are not read: on large indexes that takes much less time.
+        InputError where the index has no such document.
         """
         asked = self._bag(query, "query")
-        number = int(index.doc_ids.numbers([doc_id])[0])
-        if number < 0:
-            raise InputError(f"{index.path or 'the index'}: there is no document {doc_id!r} in it")
+        found = index.explain(in_terms_of(index, asked), doc_id)
+        if whole:
+            vector = index.vectors(index.doc_ids.numbers([doc_id]))
+        else:
+            vector = SparseRows(np.array([0, len(found.terms)]), found.terms, found.document_weights)
         known = None if text is None else self.bag(Text(doc_id, text))
-        return match_of(asked, held_bag(index, number, doc_id, self.encoders["document"], known, self.name))
+        return match_of(asked, held_bag(index, vector, doc_id, self.encoders["document"], known, self.name))
 
     def compare(
         self, other: "Explainer", text: str | Text, document: str | Text | None = None, *, side: str = "document"

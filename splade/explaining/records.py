@@ -99,6 +99,10 @@ class Bag(NamedTuple):
     model: str = ""
     id: str | None = None
 
+    def called(self, model: str) -> "Bag":
+        """The same under another name of the model."""
+        return self._replace(model=model)
+
     def weights(self) -> dict[str, float]:
         """The weight of each term, by token."""
         return {term.token: term.weight for term in self.terms}
@@ -154,6 +158,10 @@ class Match(NamedTuple):
     score: float  # as a search gives it: float32, summed in the order of the terms' numbers
     missing_in_document: tuple[Term, ...]  # terms of the query that the document lacks, heaviest first
     missing_in_query: tuple[Term, ...]  # terms of the document that the query lacks, heaviest first
+
+    def called(self, model: str) -> "Match":
+        """The same under another name of the model."""
+        return self._replace(query=self.query.called(model), document=self.document.called(model))
 
     @property
     def sum(self) -> float:

@@ -8,7 +8,7 @@ tokens is a word.
 import unicodedata
 from collections.abc import Iterator, Sequence
 
-from splade.explaining.records import Bag, Span, Term, Token, Word
+from splade.explaining.records import Span, Token, Word
 
 WITHOUT_SPACES = ("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN")
 """Scripts that put no spaces between words, as names of Unicode characters begin."""
@@ -47,18 +47,3 @@ def _is_letter(letter: str) -> bool:
     if not (letter.isalnum() or unicodedata.category(letter).startswith("M")):
         return False
     return not unicodedata.name(letter, "").startswith(WITHOUT_SPACES)
-
-
-def word_of(bag: Bag, term: Term) -> Word | None:
-    """The first word of the text of ``bag`` that has ``term`` among several tokens; None where it is no piece."""
-    if not term.own:
-        return None
-    names = {token.position: token.token for token in bag.tokens}
-    return next(
-        (
-            word
-            for word in bag.words
-            if len(word.positions) > 1 and any(names[place] == term.token for place in word.positions)
-        ),
-        None,
-    )

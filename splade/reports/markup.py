@@ -75,12 +75,12 @@ def flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
     return found
 
 
-def document(title: str, *content: Any) -> str:
-    """The whole page."""
+def document(title: str, *content: Any, style: str = "") -> str:
+    """The whole page; ``style`` is added to that of a report."""
     head = (
         '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
-        f"<title>{escape(title)}</title><style>\n{STYLE.read_text(encoding='utf-8')}</style>"
+        f"<title>{escape(title)}</title><style>\n{STYLE.read_text(encoding='utf-8')}{style}</style>"
     )
     body = "\n".join(map(text, content))
     return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n{body}\n</body></html>\n'

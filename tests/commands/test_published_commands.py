@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from splade.data.collections.opening import open_collection
 from splade.files import read_json
 from tests.commands.world import SMALL, SMALL_HF
 
@@ -184,6 +185,9 @@ def test_a_command_of_the_readme_runs_and_names_its_data(line, splade, workplace
     if "splade.plan" in line:  # of a dozen passages nothing can be foreseen
         line = line.replace("=COLLECTION", f"={ROOT}/data/toy/collection")
         more += ["plan.sample=64", "plan.indexed=64"]
+    if "splade.explain" in line:  # it reads a training that another row made
+        line = line.replace("config.checkpoint_dir=DIR", "config.checkpoint_dir=experiments/debug/checkpoint")
+        line = line.replace("=ID", f"={next(iter(open_collection(ROOT / 'data/toy/collection'))).id}")
     line = line.replace("config.index_dir=DIR", "config.index_dir=experiments/given/index")
     line = line.replace("config.checkpoint_dir=DIR", f"config.checkpoint_dir=experiments/given/{own}/checkpoint")
     line = line.replace("[DIR,DIR]", "[experiments/debug/checkpoint,experiments/debug/checkpoint/model]")

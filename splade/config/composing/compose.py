@@ -9,6 +9,7 @@ Nothing is written anywhere. On top of what Hydra does:
 - errors say which group, option or override is meant, and the nearest valid name.
 """
 
+import re
 import tempfile
 from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
@@ -70,6 +71,16 @@ def parse_overrides(overrides: Sequence[str]) -> list[Override]:
                 "(quote what has spaces, commas or parentheses: 'key=\"a b\"')"
             ) from error
     return found
+
+
+def quoted(override: str) -> str:
+    """``key=value`` with the value in quotes, so that it is a text for Hydra; one that is in quotes stays."""
+    key, equals, value = override.partition("=")
+    if not equals or (len(value) > 1 and value[0] == value[-1] and value[0] in "'\""):
+        return override
+    value = re.sub(r"(\\*)\$\{", lambda found: f"{found[1] * 2}\\${{", value)  # no reference
+    value = re.sub(r"(\\*)('|\Z)", lambda found: found[1] * 2 + "\\'" * bool(found[2]), value)
+    return f"{key}='{value}'"
 
 
 class Groups:

@@ -21,7 +21,7 @@ def average_models(folders: Sequence[str | Path], weights: Sequence[float] | Non
     weights, are taken from the first. InputError where models differ in kind, settings, vocabulary or shapes.
     """
     shares = _shares(folders, weights)
-    paths = [_model_folder(folder) for folder in folders]
+    paths = [model_folder(folder) for folder in folders]
     model = load_retriever(paths[0])
     sums = {name: value.double() * shares[0] for name, value in _floating(model).items()}
     for path, share in zip(paths[1:], shares[1:], strict=True):
@@ -51,7 +51,7 @@ def _shares(folders: Sequence[str | Path], weights: Sequence[float] | None) -> l
     return [weight / sum(given) for weight in given]
 
 
-def _model_folder(folder: str | Path) -> Path:
+def model_folder(folder: str | Path) -> Path:
     """``folder`` or, where it is a training's, the ``model/`` in it."""
     inner = Path(folder) / "model"
     return inner if (inner / DESCRIPTION).is_file() else Path(folder)

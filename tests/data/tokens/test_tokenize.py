@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from splade.data.tokens.tokenize import tokenize
+from splade.data.tokens.tokenize import text_tokens, tokenize
 from splade.records import Text
-from tests.tiny import tiny_tokenizer
+from tests.tiny import tiny_bpe, tiny_tokenizer
 
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "c", "##b", "dog"]
 
@@ -64,3 +64,32 @@ def test_texts_that_are_cut_are_counted_and_those_that_just_fit_are_not():
     assert tokenize(tiny_tokenizer(), texts, 4).n_cut == 1
     assert tokenize(tiny_tokenizer(), texts, 5).n_cut == 0
     assert tokenize(tiny_tokenizer(), texts, 5, "the ").n_cut == 1
+
+
+def test_tokens_of_a_text_know_their_characters_own_and_special_ones_apart():
+    text = Text("d", " The  riverx")
+    found = text_tokens(tiny_tokenizer(), text, 6, prompt="a: ")
+    names = tiny_tokenizer().convert_ids_to_tokens(found.input_ids.tolist())
+    assert names == ["[CLS]", "a", ":", "the", "river", "[SEP]"]
+    assert found.spans.tolist() == [[-1, -1]] * 3 + [[1, 4], [6, 11], [-1, -1]]
+    assert found.own.tolist() == [False] * 3 + [True, True, False]
+
+
+def test_tokens_of_byte_level_tokenizers_have_characters_without_the_space_before_them():
+    found = text_tokens(tiny_bpe(), Text("d", "the water é"), 64)
+    read = tiny_bpe().convert_ids_to_tokens(found.input_ids.tolist())
+    assert read == ["<|begin|>", "th", "e", "Ġw", "at", "er", "Ġ", "Ã", "©"]
+    assert found.spans.tolist()[1:6] == [[0, 2], [2, 3], [4, 5], [5, 7], [7, 9]]
+    assert found.spans.tolist()[6:] == [[-1, -1], [10, 11], [10, 11]]
+
+
+def test_a_text_without_tokens_has_one_that_stands_in():
+    found = text_tokens(tiny_decoder_tokenizer(), Text("d", ""), 64)
+    assert (len(found.input_ids), found.spans.tolist(), found.own.tolist()) == (1, [[-1, -1]], [False])
+
+
+def tiny_decoder_tokenizer():
+    """One that puts nothing around a text."""
+    tokenizer = tiny_bpe()
+    tokenizer.backend_tokenizer.post_processor = None
+    return tokenizer
