@@ -1,12 +1,31 @@
 """What is compiled ahead of the tests is what pytest and Python would write themselves."""
 
+import json
+import os
+import subprocess
+import sys
 from importlib.util import cache_from_source
 from pathlib import Path
 
 import pytest
 from _pytest.assertion.rewrite import PYC_TAIL, _read_pyc, get_cache_dir
 
+from tests.conftest import PATIENCE, ROOT
 from tests.kernels import warm
+
+COMPILED = """
+import json, sys
+from numba.core import event
+told = []
+class Listener(event.Listener):
+    def on_start(self, event): told.append([event.data["dispatcher"].py_func.__qualname__, str(event.data["args"])])
+    def on_end(self, event): pass
+event.register("numba:compile", Listener())
+from tests.kernels import warm
+warm.warm(int(sys.argv[1]))
+print(json.dumps(told))
+"""
+"""Prints name and types of all that a share compiles."""
 
 
 @pytest.fixture
@@ -52,3 +71,18 @@ def test_a_form_that_is_not_of_its_file_is_written_anew(files):
     assert _read_pyc(file, kept(file)) is None
     warm.rewrite(file)
     assert _read_pyc(file, kept(file)) is not None
+
+
+@pytest.mark.slow
+def test_no_share_compiles_the_searches_of_another(tmp_path):
+    """Both make indexes, and share the kernels that do; those that search are of one form of weights each."""
+    told = []
+    for share in range(warm.SHARES):
+        environment = os.environ | {"PYTHONPATH": str(ROOT), "NUMBA_CACHE_DIR": str(tmp_path / str(share))}
+        command = [sys.executable, "-c", COMPILED, str(share)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False)
+        assert done.returncode == 0, done.stderr
+        told.append({tuple(each) for each in json.loads(done.stdout.splitlines()[-1])})
+    first, second = told
+    assert {name for name, _ in first & second} & {"search_all", "search_one", "visit", "finish_ranges"} == set()
+    assert {"search_all", "search_one"} <= {name for name, _ in first - second} & {name for name, _ in second - first}

@@ -24,20 +24,30 @@ ROOT = Path(__file__).parents[2]
 
 
 def warm(share: int) -> None:
-    """Make an index and search it: in float32 with every strategy, or in uint8, clustered, pruned, and changed."""
+    """Make indexes and search them, which compiles what they need: see `floats` and `bytes_and_pruned`."""
     batch = random_batch(0, 200, 30)
-    if share == 0:
-        index, strategies = InvertedIndex.from_csr(batch), tuple(STRATEGIES)
-        index.vectors([0, 1])
-    else:
-        kept = {"prune_top_terms": 3, "prune_mass": 0.9, "prune_term_quantile": 0.1}
-        index = InvertedIndex.from_csr(batch, weights="uint8", cluster=True, **kept)
-        strategies = ("auto",)
-        index.vectors([0, 1])
-        with tempfile.TemporaryDirectory() as folder:
-            change(Path(folder) / "index", batch)
-    for strategy in strategies:
+    (floats, bytes_and_pruned)[share](batch)
+
+
+def floats(batch: SparseBatch) -> None:
+    """An index in float32, searched with every strategy, and one on the disk that changes.
+
+    Both are in one share: the kernels that search them are the same, and another process would compile them again.
+    """
+    index = InvertedIndex.from_csr(batch)
+    index.vectors([0, 1])
+    for strategy in STRATEGIES:
         list(Searcher(index, strategy).search(batch, 5))
+    with tempfile.TemporaryDirectory() as folder:
+        change(Path(folder) / "index", batch)
+
+
+def bytes_and_pruned(batch: SparseBatch) -> None:
+    """An index in uint8, clustered and pruned."""
+    kept = {"prune_top_terms": 3, "prune_mass": 0.9, "prune_term_quantile": 0.1}
+    index = InvertedIndex.from_csr(batch, weights="uint8", cluster=True, **kept)
+    index.vectors([0, 1])
+    list(Searcher(index, "auto").search(batch, 5))
 
 
 def change(path: Path, batch: SparseBatch) -> None:
