@@ -151,10 +151,12 @@ def _serve(listening: socket.socket) -> Child | None:
 def _load() -> None:
     import importlib
 
+    gc.disable()  # what is loaded stays
     for name in LOADED:
         importlib.import_module(name)
     _prepare()
     gc.freeze()
+    gc.enable()
 
 
 def _answers(connected: socket.socket) -> Child | None:
