@@ -58,6 +58,7 @@ def test_two_models_are_shown_on_one_page(splade, workplace, tmp_path, capsys):
     assert "<h1>MODEL and distilbert-base-uncased</h1>" in page.read_text()
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

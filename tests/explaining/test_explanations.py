@@ -44,6 +44,7 @@ def test_an_explanation_adds_up_to_the_score(kind, query, document, explainer_of
     assert told == tuple(len(found.columns) for found in vectors)
 
 
+@pytest.mark.thinned(3)
 @kinds
 @pytest.mark.parametrize("side", ["query", "document"])
 def test_the_parts_of_a_term_add_up_to_its_weight(kind, side, explainer_of):
@@ -53,6 +54,7 @@ def test_the_parts_of_a_term_add_up_to_its_weight(kind, side, explainer_of):
             assert sum(part.weight for part in term.parts) == pytest.approx(term.weight, rel=1e-5, abs=1e-6)
 
 
+@pytest.mark.thinned(3)
 @kinds
 @pytest.mark.parametrize("side", ["query", "document"])
 def test_removing_the_named_words_changes_the_weight_of_the_term(kind, side, explainer_of):
@@ -141,6 +143,7 @@ def test_terms_are_read_without_the_marks_of_their_tokenizer(explainer_of):
     assert wordpiece.readings(["water", "##s"]) == ["water", "##s"]
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("weights", ["float32", "uint8"])
 @pytest.mark.parametrize("kind", ["shared", "bm25", "doc", "decoder"])
 @pytest.mark.parametrize("whole", [True, False])
