@@ -64,6 +64,7 @@ check: $(VENV)/.tests
 
 docs: $(VENV)/.docs
 	$(BIN)/python scripts/build_docs.py
+	$(BIN)/python scripts/build_notebooks.py
 	$(BIN)/mkdocs build --strict
 
 format: $(VENV)/.tests

@@ -1,9 +1,9 @@
 """Processes of their own at the price of a fork.
 
 Loading torch, transformers and the package takes seconds of a core, and a test of two processes would pay them twice.
-`run` therefore asks a server, one for each process of pytest and begun when first wanted: it has all of it loaded, runs
-nothing, and forks. A child is what a new interpreter would be: its environment, folder and arguments are those asked
-for, and it ends as an interpreter does.
+`run` therefore asks a server, one for all processes of a run of pytest: once somebody asks, it has all of it loaded,
+runs nothing, and forks. Each process that asks has a fork of the server to itself. A child is what a new interpreter
+would be: its environment, folder and arguments are those asked for, and it ends as an interpreter does.
 
 Several processes have the environment that ``torchrun`` gives them, and a store in a process of its own as there.
 Threads do not survive a fork, so the server has none.
@@ -14,14 +14,18 @@ import gc
 import json
 import os
 import runpy
+import select
+import shutil
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn, TextIO
 
 from tests.conftest import PATIENCE, ROOT
 
@@ -41,7 +45,8 @@ LOADED = (
     "splade.retrieve",
     "tests.training.toy",
 )
-LEFT_OUT = ("SPLADE_CONFIG_NAME", "SPLADE_CONFIG_FULLPATH", "PYTEST_CURRENT_TEST")
+SHARED = "SPLADE_TESTS_FORKS"  # in the environment: where a server listens that processes of pytest share
+LEFT_OUT = ("SPLADE_CONFIG_NAME", "SPLADE_CONFIG_FULLPATH", "PYTEST_CURRENT_TEST", SHARED)
 
 
 class Ended(NamedTuple):
@@ -61,13 +66,17 @@ def run(*arguments: object, cwd: Path = ROOT, processes: int = 1, **environment:
     around = {name: value for name, value in os.environ.items() if name not in LEFT_OUT}
     around |= {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"} | environment
     asked = {"arguments": [str(each) for each in arguments], "cwd": str(cwd), "environment": around}
-    server = _server()
-    assert server.stdin is not None
-    assert server.stdout is not None
-    server.stdin.write(json.dumps(asked | {"processes": processes}) + "\n")
-    server.stdin.flush()
-    answer = server.stdout.readline()
-    assert answer, f"the server of forks ended with status {server.wait(PATIENCE)}; what it said is on standard error"
+    if os.getpid() not in _LINES:
+        _LINES[os.getpid()] = line_to_server()
+    return ask(_LINES[os.getpid()], asked | {"processes": processes})
+
+
+def ask(line: TextIO, asked: Mapping[str, Any]) -> list[Ended]:
+    """How what was asked on a line ended."""
+    line.write(json.dumps(asked) + "\n")
+    line.flush()
+    answer = line.readline()
+    assert answer, "the server of forks has ended; what it said is on standard error"
     return [Ended(*each) for each in json.loads(answer)]
 
 
@@ -78,27 +87,39 @@ def run_well(*arguments: object, cwd: Path = ROOT, processes: int = 1, **environ
     return ended
 
 
-_SERVERS: dict[int, "subprocess.Popen[str]"] = {}  # by the process that asks: a fork of it has no right to its pipes
+_LINES: dict[int, TextIO] = {}  # by the process that asks: a fork of it needs a line of its own
 
 
-def _server() -> "subprocess.Popen[str]":
-    if os.getpid() not in _SERVERS:
-        environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-        command = [sys.executable, "-W", "ignore", "-m", "tests.forked"]
+def line_to_server() -> TextIO:
+    """A line to the server; what is asked on one does not wait for what was asked on another."""
+    if SHARED not in os.environ:
+        os.environ[SHARED] = begin()
+    with socket.socket(socket.AF_UNIX) as connected:
+        connected.connect(os.environ[SHARED])
+        return connected.makefile("rw")
+
+
+def begin() -> str:
+    """Begin a server that ends with this process, and return where it listens; it loads when first connected to."""
+    folder = tempfile.mkdtemp(prefix="forks")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(f"{folder}/socket")
+        listening.listen()
         server = subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        _SERVERS[os.getpid()] = server
-        atexit.register(_end, os.getpid())
-    return _SERVERS[os.getpid()]
+            [sys.executable, "-W", "ignore", "-m", "tests.forked", str(listening.fileno())], cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+            stdin=subprocess.PIPE, pass_fds=[listening.fileno()],
+        )  # fmt: skip
+    atexit.register(_end, os.getpid(), server, folder)
+    return f"{folder}/socket"
 
 
-def _end(asker: int) -> None:
+def _end(asker: int, server: "subprocess.Popen[bytes]", folder: str) -> None:
     if asker == os.getpid():
-        server = _SERVERS.pop(asker)
         assert server.stdin is not None
         server.stdin.close()
         server.wait(PATIENCE)
+        shutil.rmtree(folder)
 
 
 class Child(NamedTuple):
@@ -107,20 +128,45 @@ class Child(NamedTuple):
     arguments: list[str]
 
 
-def _serve() -> Child | None:
-    """Answer every line of standard input; returns in a child, and at the end of the input."""
+def _serve(listening: socket.socket) -> Child | None:
+    """Have a fork answer each who connects; returns in a child, and at the end of standard input."""
+    loaded = False
+    while True:
+        ready, _, _ = select.select([listening, sys.stdin], [], [])
+        if sys.stdin in ready:
+            return None
+        connected, _ = listening.accept()
+        if not loaded:
+            _load()
+            loaded = True
+        if not os.fork():
+            listening.close()
+            child = _answers(connected)
+            if child is None:
+                os._exit(0)  # its memory is left to the system
+            return child
+        connected.close()
+
+
+def _load() -> None:
     import importlib
 
+    gc.disable()  # what is loaded stays
     for name in LOADED:
         importlib.import_module(name)
     _prepare()
     gc.freeze()
-    for line in sys.stdin:
-        asked = json.loads(line)
-        assert threading.active_count() == 1, "the server of forks has threads"
-        child = _answer(**asked)
-        if child is not None:
-            return child
+    gc.enable()
+
+
+def _answers(connected: socket.socket) -> Child | None:
+    """Answer every line that comes; returns in a child, and when no more can come."""
+    with connected, connected.makefile("rw") as line:
+        for text in line:
+            assert threading.active_count() == 1, "the server of forks has threads"
+            child = _answer(line, **json.loads(text))
+            if child is not None:
+                return child
     return None
 
 
@@ -138,7 +184,7 @@ def _prepare() -> None:
     list(Searcher(index).search(batch, 5))
 
 
-def _answer(arguments: list[str], cwd: str, environment: dict[str, str], processes: int) -> Child | None:
+def _answer(line: TextIO, arguments: list[str], cwd: str, environment: dict[str, str], processes: int) -> Child | None:
     store = 0
     if processes > 1:
         store, port = _store()
@@ -157,7 +203,8 @@ def _answer(arguments: list[str], cwd: str, environment: dict[str, str], process
         os.kill(store, signal.SIGKILL)
         os.waitpid(store, 0)
     answer = [Ended(ended[pid], _said(out), _said(err)) for pid, (out, err) in told.items()]
-    print(json.dumps(answer), flush=True)
+    line.write(json.dumps(answer) + "\n")
+    line.flush()
     return None
 
 
@@ -245,6 +292,6 @@ def _end_as_interpreter(child: Child) -> NoReturn:
 
 
 if __name__ == "__main__":
-    chosen = _serve()
+    chosen = _serve(socket.socket(fileno=int(sys.argv[1])))
     if chosen is not None:
         _end_as_interpreter(chosen)

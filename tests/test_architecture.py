@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -132,11 +133,18 @@ ONLY = {
 WATCHED = {"torch", "transformers", "hydra", "omegaconf", "numba", "numpy", "pytrec_eval", "matplotlib", "tqdm"}
 
 
+@cache
+def import_nodes(path: Path) -> tuple[ast.Import | ast.ImportFrom, ...]:
+    return tuple(
+        node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Import | ast.ImportFrom)
+    )
+
+
 def imports(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in import_nodes(path):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
+        else:
             assert node.level == 0, f"{path}: a relative import; write it out"
             yield node.module or ""
 
@@ -170,7 +178,7 @@ def place(parts: list[str]) -> str:
 
 def modules(path: Path) -> Iterator[str]:
     """What a file imports, with the modules that it takes from a package by name."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in import_nodes(path):
         if isinstance(node, ast.ImportFrom):
             for alias in node.names:
                 file = ROOT.parent / f"{node.module}.{alias.name}".replace(".", "/")
