@@ -9,9 +9,10 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "splade"
 
-BASE = {"records", "files", "locks", "progress"}
+BASE = {"records", "batches", "files", "locks", "progress"}
 ROOMS = {
     "records": set(),
+    "batches": {"records"},
     "files": set(),
     "locks": {"files"},
     "progress": set(),
@@ -119,6 +120,7 @@ TORCH_FREE = BASE | {
 }
 ONLY = {
     "records": {"numpy"},
+    "batches": {"numpy"},
     "files": set(),
     "locks": set(),
     "progress": {"tqdm"},
