@@ -60,7 +60,7 @@ def _documents(cfg: DictConfig, index: Index) -> Callable[[Vocabulary | None], D
     from splade.workflow.model_loading import retriever_from
 
     model = retriever_from(cfg)
-    check_fingerprint(index, model, cfg.search.force)
+    check_fingerprint(index, model.fingerprint(), cfg.search.force)
     collection = open_collection(cfg.changes.append)
     return lambda _: encoded_documents(encoder_from(cfg, model, "document"), collection)
 

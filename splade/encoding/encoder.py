@@ -9,6 +9,7 @@ window of sparse rows.
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from functools import cached_property
 from itertools import islice
 
 import numpy as np
@@ -20,6 +21,8 @@ from splade.data.tokens.tokenize import tokenize
 from splade.encoding.ahead import ahead
 from splade.encoding.compiled import Compiled
 from splade.encoding.precision import has_int8, name_of, precision_of
+from splade.encoding.protocol import named_terms
+from splade.encoding.reading import Reading, reading_of
 from splade.models import Retriever
 from splade.models.backbones.buckets import budget_for, length_buckets
 from splade.models.backbones.devices import own_device
@@ -128,6 +131,30 @@ class Encoder:
                 name, n_cut, n_texts, plural, self.max_length, address or "config.max_length",
             )  # fmt: skip
         return n_cut
+
+    @property
+    def vocab_size(self) -> int:
+        """The number of terms."""
+        return self.model.vocab_size
+
+    @cached_property
+    def terms(self) -> list[str]:
+        """The name of every term, by its number, all different."""
+        tokenizer = self.model.tokenizer("document")
+        return named_terms(tokenizer.convert_ids_to_tokens(list(range(len(tokenizer)))), self.vocab_size)
+
+    def fingerprint(self) -> str:
+        """32 hex digits that name the document side of the model."""
+        return self.model.fingerprint()
+
+    def reading(self) -> Reading:
+        """Its way from texts to token ids, that any number of threads may go at a time."""
+        return reading_of(self.model.tokenizer(self.side), self.max_length, self.model.prompt(self.side))
+
+    def encode_tokens(self, tokens: TokenBatch) -> SparseBatch:
+        """Sparse vectors of texts that were tokenised, in their order; of one thread at a time."""
+        self.model.to(self.device)
+        return self._encode_window(tokens, lambda _: None)
 
     def _encode_window(self, tokens: TokenBatch, encoded: Encoded) -> SparseBatch:
         lengths = tokens.attention_mask.sum(axis=1)

@@ -1,16 +1,13 @@
 """Vectors that a model makes: of a collection, for an index, and of queries, in the terms of an index."""
 
 import logging
-import time
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from omegaconf import DictConfig
 
 from splade.data.collections.collection import Collection, collection_state
@@ -20,17 +17,31 @@ from splade.dense.index import in_matrix
 from splade.encoding import Encoder
 from splade.encoding.precision import has_int8
 from splade.encoding.shards import ShardWriter
-from splade.engines import Documents, Queries, kind_of
-from splade.engines.bm25 import is_bm25
-from splade.engines.protocol import Kind, Terms
+from splade.engines import Documents, kind_of
+from splade.engines.protocol import Kind
 from splade.files import InputError, open_binary
 from splade.indexing import Vocabulary
 from splade.models import Retriever
 from splade.progress import progress
 from splade.records import SparseBatch, Text
-from splade.workflow.given_vectors import in_index_terms, numbers_in
+from splade.workflow.query_encoding import DenseQueryEncoder, QueryEncoder, check_fingerprint
 
 logger = logging.getLogger(__name__)
+
+__all__ = [
+    "DenseQueryEncoder",
+    "QueryEncoder",
+    "check_fingerprint",
+    "about_vectors",
+    "collection_vectors",
+    "encode_shard",
+    "encoded_documents",
+    "encoder_from",
+    "model_terms",
+    "origin_of",
+    "shard_of",
+    "uses_int8",
+]
 
 
 def encoder_from(
@@ -153,101 +164,6 @@ def model_terms(model: Retriever) -> list[str]:
             token = f"[term_{term}]" if token is None else f"{token}'"
         terms[token] = None
     return list(terms)
-
-
-def query_vectors(encoder: Encoder, queries: Collection) -> SparseBatch:
-    """The vectors of ``queries``; a bar shows the progress, batch by batch."""
-    with progress(desc="encode queries", unit="query", total=len(queries)) as bar:
-        return encoder.encode_all(queries, encoded=bar.update)
-
-
-class QueryEncoder:
-    """Encodes queries for one index, translating them where its terms are not the model's.
-
-    InputError where another encoder made the index, unless ``force``, and where nothing tells what its terms are
-    and it has more or fewer of them than the model.
-    """
-
-    def __init__(self, encoder: Encoder, index: Terms, force: bool = False) -> None:
-        self.encoder, self.index = encoder, index
-        self.fingerprint = check_fingerprint(index, encoder.model, force)
-        self.terms: list[str] = []
-        self.numbers = self._numbers()
-
-    def encode(self, queries: Collection) -> Queries:
-        """The vectors of ``queries``; a bar shows the progress."""
-        before, began = self.encoder.n_cut, time.perf_counter()
-        vectors, seconds = query_vectors(self.encoder, queries), time.perf_counter() - began
-        found = self._in_terms(vectors, queries.source)
-        n_cut = self.encoder.tell_cut(str(queries.source), before, len(found.vectors.ids))
-        return found._replace(n_cut=n_cut, encode_seconds=seconds)
-
-    def vectors(self, texts: Iterable[Text], name: str) -> Queries:
-        """The vectors of ``texts``; ``name`` is what the log calls them."""
-        return self._in_terms(self.encoder.encode_all(texts), name)
-
-    def _in_terms(self, batch: SparseBatch, name: str) -> Queries:
-        if self.numbers is None:
-            return Queries(batch, fingerprint=self.fingerprint)
-        return in_index_terms(name, batch, self.numbers, self.index, self.terms, self.fingerprint)
-
-    def _numbers(self) -> NDArray[np.int64] | None:
-        """The index's column for each term of the model; None where they are the same."""
-        model, index = self.encoder.model, self.index
-        if index.fingerprint == self.fingerprint:
-            return None
-        if index.vocabulary is not None:
-            self.terms = model_terms(model)
-            numbers = numbers_in(index, self.terms)
-            same = len(numbers) == index.vocab_size and (numbers == np.arange(len(numbers))).all()
-            return None if same else numbers
-        if index.vocab_size != model.vocab_size:
-            raise InputError(
-                f"{index.path}: an index over {index.vocab_size} terms, a model with {model.vocab_size}, and nothing "
-                "says what the terms are. Search it with the model that made it, or with vectors of the same kind "
-                "(data.Q_VECTORS_PATH), or index documents keyed by tokens"
-            )
-        logger.warning("%s: nothing says what the terms of this index are; taken to be the model's", index.path)
-        return None
-
-
-class DenseQueryEncoder:
-    """Encodes queries for dense vectors. InputError where another encoder made these, unless ``force``."""
-
-    def __init__(self, encoder: Encoder, index: Terms, force: bool = False) -> None:
-        self.encoder, self.fingerprint = encoder, check_fingerprint(index, encoder.model, force)
-
-    def encode(self, queries: Collection) -> Queries:
-        """The vectors of ``queries``; a bar shows the progress."""
-        before, began = self.encoder.n_cut, time.perf_counter()
-        vectors = in_matrix(query_vectors(self.encoder, queries))
-        seconds = time.perf_counter() - began
-        n_cut = self.encoder.tell_cut(str(queries.source), before, len(vectors.ids))
-        return Queries(vectors, fingerprint=self.fingerprint, n_cut=n_cut, encode_seconds=seconds)
-
-    def vectors(self, texts: Iterable[Text], name: str) -> Queries:  # noqa: ARG002 - as `QueryEncoder`'s
-        """The vectors of ``texts``."""
-        return Queries(in_matrix(self.encoder.encode_all(texts)), fingerprint=self.fingerprint)
-
-
-def check_fingerprint(index: Terms, model: Retriever, force: bool = False) -> str:
-    """The model's fingerprint; refuses to search an index that another model made, unless ``force``."""
-    mine = model.fingerprint()
-    if index.fingerprint in ("", mine):
-        return mine
-    if is_bm25(index.fingerprint):
-        raise InputError(
-            f"{index.path}: holds BM25's weights, not a model's vectors. Search it with engine=bm25, index the "
-            "collection with this model (python -m splade.index), or point config.index_dir at the right index"
-        )
-    problem = f"{index.path}: made by the encoder {index.fingerprint[:12]}…, but the model at hand is {mine[:12]}…"
-    if not force:
-        raise InputError(
-            f"{problem}. Index the collection again with this model (python -m splade.index), point "
-            "config.index_dir at the right index, or set config.force=true to search it all the same"
-        )
-    logger.warning("%s; searching all the same, as config.force=true says", problem)
-    return mine
 
 
 def shard_of(setting: str | None, environment: Mapping[str, str]) -> Shard:

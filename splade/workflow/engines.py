@@ -17,6 +17,8 @@ from splade.progress import progress
 from splade.records import Text
 
 if TYPE_CHECKING:
+    from splade.encoding.protocol import TextEncoder
+    from splade.encoding.tables import TableEncoder
     from splade.models import Retriever
 
 BUILDING = ("memory_mb", "layout", "dtype", "batch", "bulk_mb", "timeout", "threads", "heap", "java", "jar", "merge")
@@ -87,7 +89,7 @@ def chosen_engine(cfg: DictConfig, folder: str | Path | None = None) -> Chosen:
         if name == "bm25" and {"init_dict.model_type_or_dir", "config.checkpoint_dir"} & set(cfg.named):
             name = "inverted"  # which refuses it in words
     if name is None:
-        name = engine_of(model.model)
+        name = engine_of(model.model) if model.table is None else "inverted"
     takes_texts = engine_at(cfg, name, None).takes == "texts"
     return Chosen(cfg, name, AsTexts() if takes_texts else model)
 
@@ -196,15 +198,30 @@ class FromModel:
 
         return retriever_from(self.cfg)
 
+    @cached_property
+    def table(self) -> "TableEncoder | None":
+        """The encoder of queries where these are looked up in a table; then no query loads the model."""
+        from splade.workflow.query_tables import table_from
+
+        return table_from(self.cfg)
+
     @property
     def kind(self) -> Kind:
         """The kind of the model's vectors."""
-        return kind_of(self.model)
+        return kind_of(self.model) if self.table is None else "sparse"
 
     @property
     def fingerprint(self) -> str:
         """The model's fingerprint."""
-        return self.model.fingerprint()
+        return self.model.fingerprint() if self.table is None else self.table.fingerprint()
+
+    def encoder(self, side: str) -> "TextEncoder":
+        """The encoder of one side."""
+        if side == "query" and self.table is not None:
+            return self.table
+        from splade.workflow.encoding import encoder_from
+
+        return encoder_from(self.cfg, self.model, side, kind=self.kind)
 
     def documents(self, collection: Collection, head_vectors: str | None = None) -> Documents:
         """The vectors of ``collection``, encoded when they are asked for."""
@@ -221,10 +238,9 @@ class FromModel:
 
     def queries(self, opened: Opened, force: bool = False) -> QuerySource:
         """Return the encoder of queries, in the terms of ``opened``."""
-        from splade.workflow.encoding import DenseQueryEncoder, QueryEncoder, encoder_from
+        from splade.workflow.query_encoding import DenseQueryEncoder, QueryEncoder
 
-        encoder = encoder_from(self.cfg, self.model, "query", kind=self.kind)
-        return (DenseQueryEncoder if self.kind == "dense" else QueryEncoder)(encoder, opened, force)
+        return (DenseQueryEncoder if self.kind == "dense" else QueryEncoder)(self.encoder("query"), opened, force)
 
 
 def _batches(texts: Iterable[Text]) -> Iterable[Texts]:

@@ -35,6 +35,10 @@ class FakeEncoder:
 
     model = FakeModel()
     n_cut, max_length, precision = 0, 64, "float32"
+    vocab_size, terms = len(TOKENS), list(TOKENS)
+
+    def fingerprint(self) -> str:
+        return self.model.fingerprint()
 
     def tell_cut(self, name: str, before: int, n_texts: int) -> int:
         return self.n_cut - before

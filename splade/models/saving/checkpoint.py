@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from splade.files import InputError, read_json, whole_folder, write_json
 from splade.models.backbones.loading import folder_of, has_tokenizer
+from splade.models.encoders.mlm import stand_in
 from splade.models.encoders.own_tokens import TokenBag
 from splade.models.encoders.token_tables import IDF
 from splade.models.retrievers.base import Retriever
@@ -68,6 +69,7 @@ def save_retriever(model: Retriever, folder: str | Path, *, extra: Mapping[str, 
             "settings": model.settings(),
             "sentence_transformers": unsaid or "the same vectors",
             "extra": {**model.extra, **(extra or {})},
+            **_query_table(model),
         }
         write_json(temporary / DESCRIPTION, description)
 
@@ -158,6 +160,13 @@ def _read_description(folder: Path) -> tuple[type[Retriever], dict[str, Any], di
         if argument and (folder / place).is_dir():
             settings[argument] = folder / place
     return kinds[name], settings, dict(description.get("extra") or {})
+
+
+def _query_table(model: Retriever) -> dict[str, Any]:
+    """What a program without torch needs beside the query side's table (:mod:`splade.encoding.tables`)."""
+    if model.shares_encoder or not isinstance(model.encoders["query"], TokenBag):
+        return {}
+    return {"query_table": {"fingerprint": model.fingerprint(), "stand_in": stand_in(model.tokenizer("query"))}}
 
 
 def _query_side(model: Retriever) -> str:
