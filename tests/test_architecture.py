@@ -36,6 +36,7 @@ ROOMS = {
     "engines": BASE | {"kernels", "indexing", "search", "dense", "data"},
     "grids": BASE | {"kernels", "indexing", "search", "dense", "data", "engines", "evaluation", "results", "comparing"},
     "exporting": BASE | {"data", "kernels", "indexing", "engines"},
+    "onnx": BASE | {"kernels", "data", "models", "encoding", "exporting"},
     "hub": BASE | {"kernels", "indexing", "search", "dense", "data", "engines", "evaluation", "results"},
     "training": BASE
     | {
@@ -84,6 +85,7 @@ SUB_ROOMS = {
         "heads": {"backbones"},
         "encoders": {"backbones", "heads"},
         "retrievers": {"backbones", "heads", "encoders"},
+        "graphs": {"backbones", "heads", "encoders", "retrievers"},
         "saving": {"backbones", "heads", "encoders", "retrievers"},
         "rerankers": {"backbones"},
     },
@@ -112,6 +114,7 @@ TORCH_FREE = BASE | {
     "suites",
     "grids",
     "exporting",
+    "onnx",
     "expectations",
     "planning",
     "reports",
