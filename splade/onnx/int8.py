@@ -1,7 +1,10 @@
 """Graphs in 8 bits, by onnxruntime's dynamic quantisation."""
 
 import importlib
+import logging
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,7 @@ def quantize(graph: Path, into: Path) -> None:
     """
     tools = _tools()
     large = sum(path.stat().st_size for path in graph.parent.iterdir()) > LARGE
-    with tempfile.TemporaryDirectory(dir=into.parent) as place:
+    with tempfile.TemporaryDirectory(dir=into.parent) as place, _quietly():
         prepared = Path(place) / "prepared.onnx"
         tools.shape_inference.quant_pre_process(
             str(graph), str(prepared), skip_symbolic_shape=True, save_as_external_data=large
@@ -40,3 +43,23 @@ def _tools() -> Any:
             f"export.int8=true needs onnx and onnxruntime, which cannot be imported ({error}). "
             "Install them: pip install 'splade[onnx]'"
         ) from error
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Keep out of the log the lines that onnxruntime writes for every layer that it leaves as it is."""
+    root = logging.getLogger()
+    root.addFilter(_is_not_of_quantising)
+    held = list(root.handlers)
+    for handler in held:
+        handler.addFilter(_is_not_of_quantising)
+    try:
+        yield
+    finally:
+        root.removeFilter(_is_not_of_quantising)
+        for handler in held:
+            handler.removeFilter(_is_not_of_quantising)
+
+
+def _is_not_of_quantising(record: logging.LogRecord) -> bool:
+    return record.levelno > logging.INFO or "onnxruntime" not in record.pathname

@@ -124,13 +124,13 @@ def export_texts(cfg: DictConfig) -> dict[str, Any]:
     continues.
     """
     # vectors are exported without torch
-    from splade.workflow.encoding import encode_shard, encoder_from, model_terms, origin_of
-    from splade.workflow.model_loading import retriever_from
+    from splade.workflow.encoding import encode_shard, encoder_from, origin_of
+    from splade.workflow.exported_models import model_from
 
     chosen = target_of(cfg)
     collection = open_collection(cfg.index.collection)
     query_sets = [open_queries(path) for path in cfg.retrieve.queries]
-    model = retriever_from(cfg)
+    model = model_from(cfg)
     encoder, asking = encoder_from(cfg, model, "document"), encoder_from(cfg, model, "query")
     folder, fingerprint = Path(cfg.retrieve.out_dir), model.fingerprint()
 
@@ -142,7 +142,7 @@ def export_texts(cfg: DictConfig) -> dict[str, Any]:
     given = Given(
         batches=vectors,
         texts=lambda: (text.text for text in collection),
-        tokens=lambda: model_terms(model),
+        tokens=lambda: encoder.terms,
         named=True,
         fingerprint=fingerprint,
         origin=origin_of(encoder, collection),

@@ -55,11 +55,11 @@ def _given(cfg: DictConfig) -> Sample:
 
 def _encoded(cfg: DictConfig) -> list[Sample]:
     """Half the sample and all of it, encoded one after the other; what is loaded at first is not counted."""
-    from splade.workflow.encoding import encoder_from, model_terms
-    from splade.workflow.model_loading import retriever_from
+    from splade.workflow.encoding import encoder_from
+    from splade.workflow.exported_models import model_from
 
     texts = list(islice(open_collection(cfg.index.collection), cfg.planning.sample))
-    encoder = encoder_from(cfg, retriever_from(cfg), "document")
+    encoder = encoder_from(cfg, model_from(cfg), "document")
     encoder.encode_all(texts[: encoder.batch_size])
 
     def part(chosen: Sequence[Text]) -> tuple[SparseBatch, dict[str, Any]]:
@@ -73,7 +73,7 @@ def _encoded(cfg: DictConfig) -> list[Sample]:
         Encoding(seconds, each["peak_memory_mb"], each.get("peak_gpu_memory_mb"))
         for seconds, each in ((cost["seconds"], cost), (cost["seconds"] + more["seconds"], more))
     ]
-    terms = model_terms(encoder.model)
+    terms = encoder.terms
     whole = Sample(joined([one, other]), [text.text for text in texts], terms, term_words(terms, len(terms)), costs[1])
     return [whole.first(middle, costs[0]), whole]
 
