@@ -50,15 +50,10 @@ def _quietly() -> Iterator[None]:
     """Keep out of the log the lines that onnxruntime writes for every layer that it leaves as it is."""
     root = logging.getLogger()
     root.addFilter(_is_not_of_quantising)
-    held = list(root.handlers)
-    for handler in held:
-        handler.addFilter(_is_not_of_quantising)
     try:
         yield
     finally:
         root.removeFilter(_is_not_of_quantising)
-        for handler in held:
-            handler.removeFilter(_is_not_of_quantising)
 
 
 def _is_not_of_quantising(record: logging.LogRecord) -> bool:

@@ -46,6 +46,7 @@ def write_graph(model: Retriever, side: str, path: Path) -> None:
             redirect_stdout(io.StringIO()),  # the exporter prints the whole graph where it fails
             warnings.catch_warnings(record=True) as told,
         ):
+            warnings.simplefilter("default")  # kept below, not raised
             torch.onnx.export(
                 graph,
                 example,
