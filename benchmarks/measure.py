@@ -111,15 +111,30 @@ def flops_per_token(folder: Path) -> float:
     return float(2 * sum(part.weight.numel() for part in layers))
 
 
-def sparse_encoder(folder: Path, max_length: int) -> Any:
-    """sentence-transformers' SparseEncoder over the same weights, or None, said in words, where it is not installed."""
+def sparse_encoder(folder: Path, max_length: int, n_threads: int | None = None) -> Any:
+    """sentence-transformers' SparseEncoder over the same weights, or None, said in words, where it is not installed.
+
+    With ``n_threads``, by its ONNX backend.
+    """
     try:
         from sentence_transformers import SparseEncoder
         from sentence_transformers.sparse_encoder.modules import SpladePooling, Transformer
     except ImportError as error:
         print(f"without sentence-transformers: {error}")
         return None
-    transformer = Transformer(str(folder), transformer_task="fill-mask", max_seq_length=max_length)
+    options: dict[str, Any] = {}
+    if n_threads is not None:
+        try:
+            import onnxruntime
+            import optimum.onnxruntime  # noqa: F401 - what the backend needs
+        except ImportError as error:
+            print(f"without sentence-transformers' ONNX backend: {error}")
+            return None
+        session = onnxruntime.SessionOptions()
+        session.intra_op_num_threads = n_threads
+        how = {"session_options": session, "provider": "CPUExecutionProvider"}
+        options = {"backend": "onnx", "model_kwargs": how}
+    transformer = Transformer(str(folder), transformer_task="fill-mask", max_seq_length=max_length, **options)
     return SparseEncoder(modules=[transformer, SpladePooling("max")], device="cpu")
 
 

@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 
 from splade.config import command
 from splade.files import check_writable
-from splade.workflow.exported_models import exported_folder
+from splade.workflow.exported.settings import exported_folder
 from splade.workflow.scaling.shards import ShardEncoder, processes_in, refuse_other_cuts, scheduler_of, shards_of
 
 

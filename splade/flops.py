@@ -12,7 +12,7 @@ from splade.files import InputError, write_json
 from splade.indexing import InvertedIndex
 from splade.indexing.index.statistics import expected_flops, posting_counts
 from splade.workflow.encoding import QueryEncoder, encoder_from
-from splade.workflow.exported_models import model_from
+from splade.workflow.exported.models import model_from
 from splade.workflow.searching import pruned_queries
 
 logger = logging.getLogger(__name__)

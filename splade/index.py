@@ -12,7 +12,7 @@ from splade.data.vectors.vectors import open_vectors
 from splade.engines import Opened
 from splade.workflow.costs import build
 from splade.workflow.engines import chosen_engine, engine_of_vectors
-from splade.workflow.exported_models import exported_folder
+from splade.workflow.exported.settings import exported_folder
 from splade.workflow.given_vectors import given_documents
 
 logger = logging.getLogger(__name__)

@@ -57,7 +57,7 @@ def _documents(cfg: DictConfig, index: Index) -> Callable[[Vocabulary | None], D
     # Only here: vectors that are there already are appended without torch.
     from splade.data.collections.opening import open_collection
     from splade.workflow.encoding import check_fingerprint, encoded_documents, encoder_from
-    from splade.workflow.exported_models import model_from
+    from splade.workflow.exported.models import model_from
 
     model = model_from(cfg)
     check_fingerprint(index, model.fingerprint(), cfg.search.force)

@@ -23,8 +23,8 @@ from splade.onnx.encoder import onnx_encoder
 from splade.onnx.folder import OnnxModel
 from splade.progress import progress
 from splade.records import SparseBatch
-from splade.workflow.exported_models import exported_folder
-from splade.workflow.query_encoding import DenseQueryEncoder, QueryEncoder, check_fingerprint
+from splade.workflow.exported.settings import exported_folder
+from splade.workflow.querying.encoding import DenseQueryEncoder, QueryEncoder, check_fingerprint
 
 if TYPE_CHECKING:
     from splade.models import Retriever

@@ -195,14 +195,14 @@ class FromModel:
     @cached_property
     def model(self) -> "Retriever | OnnxModel":
         """The model of the config."""
-        from splade.workflow.exported_models import model_from  # here and below: texts are searched without torch
+        from splade.workflow.exported.models import model_from  # here and below: texts are searched without torch
 
         return model_from(self.cfg)
 
     @cached_property
     def table(self) -> "TableEncoder | None":
         """The encoder of queries where these are looked up in a table; then no query loads the model."""
-        from splade.workflow.query_tables import table_from
+        from splade.workflow.querying.tables import table_from
 
         return table_from(self.cfg)
 
@@ -240,7 +240,7 @@ class FromModel:
 
     def queries(self, opened: Opened, force: bool = False) -> QuerySource:
         """Return the encoder of queries, in the terms of ``opened``."""
-        from splade.workflow.query_encoding import DenseQueryEncoder, QueryEncoder
+        from splade.workflow.querying.encoding import DenseQueryEncoder, QueryEncoder
 
         return (DenseQueryEncoder if self.kind == "dense" else QueryEncoder)(self.encoder("query"), opened, force)
 

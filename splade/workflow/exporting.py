@@ -125,7 +125,7 @@ def export_texts(cfg: DictConfig) -> dict[str, Any]:
     """
     # vectors are exported without torch
     from splade.workflow.encoding import encode_shard, encoder_from, origin_of
-    from splade.workflow.exported_models import model_from
+    from splade.workflow.exported.models import model_from
 
     chosen = target_of(cfg)
     collection = open_collection(cfg.index.collection)

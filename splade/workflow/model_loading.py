@@ -19,7 +19,7 @@ from splade.models.saving.checkpoint import Description, description_of
 from splade.models.saving.dense_folders import read_dense
 from splade.models.saving.sentence_transformers import is_sparse_encoder, module_names
 from splade.onnx.folder import is_onnx
-from splade.workflow.exported_models import exported_folder
+from splade.workflow.exported.settings import exported_folder
 from splade.workflow.model_settings import (
     ADDRESSES,
     AT_USE,

@@ -46,7 +46,7 @@ def test_settings_of_the_use_are_those_of_the_model(source, exported):
 
 
 def test_a_length_without_positions_is_refused(exported):
-    with pytest.raises(InputError, match="config.max_length=600: this model has positions for 512"):
+    with pytest.raises(InputError, match=r"config\.max_length=600: this model has positions for 512"):
         OnnxModel(exported, {"max_length": 600})
 
 
@@ -65,7 +65,7 @@ def test_numbers_below_1_are_refused(exported, wrong):
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path):
-    with pytest.raises(InputError, match="export.target=onnx"):
+    with pytest.raises(InputError, match=r"export\.target=onnx"):
         OnnxModel(tmp_path)
 
 

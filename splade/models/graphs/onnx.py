@@ -11,6 +11,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,8 @@ def write_graph(model: Retriever, side: str, path: Path) -> None:
     Inputs are ``input_ids`` and ``attention_mask`` [batch, length], int64; the output is ``weights`` [batch, V],
     float32. InputError for a model that no graph can be made of.
     """
+    if find_spec("onnx") is None:
+        raise InputError("export.target=onnx needs the package onnx. Install it: pip install 'splade[onnx]'")
     graph = SideGraph(model, side).eval()
     example = _example(model)
     dynamic = {name: {0: "batch", 1: "length"} for name in INPUTS} | {OUTPUT: {0: "batch"}}

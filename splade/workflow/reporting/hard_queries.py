@@ -84,7 +84,7 @@ def _vectors(texts: Sequence[Text], index: Index, folder: Path | None, known: Kn
 
 def _encoded(texts: Sequence[Text], index: Index, known: Known) -> SparseBatch:
     from splade.workflow.encoding import QueryEncoder, encoder_from  # here: a report without terms needs no torch
-    from splade.workflow.exported_models import model_from
+    from splade.workflow.exported.models import model_from
 
     checkpoint = known.folder(CHECKPOINT, "checkpoint")
     overrides = [] if checkpoint is None else [f"{CHECKPOINT}='{checkpoint}'"]

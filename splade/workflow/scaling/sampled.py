@@ -56,7 +56,7 @@ def _given(cfg: DictConfig) -> Sample:
 def _encoded(cfg: DictConfig) -> list[Sample]:
     """Half the sample and all of it, encoded one after the other; what is loaded at first is not counted."""
     from splade.workflow.encoding import encoder_from
-    from splade.workflow.exported_models import model_from
+    from splade.workflow.exported.models import model_from
 
     texts = list(islice(open_collection(cfg.index.collection), cfg.planning.sample))
     encoder = encoder_from(cfg, model_from(cfg), "document")

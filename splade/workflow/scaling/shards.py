@@ -13,7 +13,7 @@ from splade.data.collections.opening import open_collection
 from splade.data.vectors.shards import Shard
 from splade.files import InputError
 from splade.workflow.encoding import about_vectors, encode_shard, encoder_from
-from splade.workflow.exported_models import model_from
+from splade.workflow.exported.models import model_from
 
 SCHEDULERS = ("ray",)
 """Those that this package hands the shards to; torchrun and SLURM start its processes."""

@@ -1,17 +1,14 @@
-"""The model of a command, where it is one that was exported as ONNX graphs. This module starts without torch."""
+"""The model that a config names, where it is one that was exported as ONNX graphs, and the settings that it takes."""
 
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from splade.files import InputError
 from splade.onnx.folder import OnnxModel, is_onnx
-
-if TYPE_CHECKING:
-    from splade.models import Retriever
 
 logger = logging.getLogger(__name__)
 
@@ -27,16 +24,6 @@ OF_THE_MODEL = ("init_dict.", "hf.data.prompt_d", "hf.model.", "config.matching_
 OF_TORCH = ("init_dict.fp16", "init_dict.bf16", "config.int8", "config.compile")
 """Ways in which torch computes."""
 NAME = "init_dict.model_type_or_dir"
-
-
-def model_from(cfg: DictConfig) -> "Retriever | OnnxModel":
-    """The model of the config, ready to be encoded with: one that was exported, or one that torch computes."""
-    exported = exported_from(cfg)
-    if exported is not None:
-        return exported
-    from splade.workflow.model_loading import retriever_from  # only here: an exported model needs no torch
-
-    return retriever_from(cfg)
 
 
 def exported_from(cfg: DictConfig) -> OnnxModel | None:
