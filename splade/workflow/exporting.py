@@ -128,6 +128,11 @@ def export_texts(cfg: DictConfig) -> dict[str, Any]:
     from splade.workflow.exported.models import model_from
 
     chosen = target_of(cfg)
+    if isinstance(chosen.target, ModelTarget):
+        raise InputError(
+            f"config.export={chosen.name} writes the model itself, no vectors: use python -m splade.export "
+            f"export.target={chosen.name}"
+        )
     collection = open_collection(cfg.index.collection)
     query_sets = [open_queries(path) for path in cfg.retrieve.queries]
     model = model_from(cfg)
@@ -168,6 +173,9 @@ def export_the_model(cfg: DictConfig, chosen: Named) -> dict[str, Any]:
     from splade.workflow.model_loading import retriever_from
 
     assert isinstance(chosen.target, ModelTarget)
+    for address in ("data.VECTORS_PATH", "data.Q_VECTORS_PATH", "data.Q_COLLECTION_PATH", "config.index_dir"):
+        if address in cfg.named:
+            raise InputError(f"{address}: export.target={chosen.name} writes the model itself, no vectors. Remove it")
     named = "data.COLLECTION_PATH" in cfg.named
     texts = list(islice(open_collection(cfg.index.collection), PROVEN)) if named else []
     return export_model(chosen.target, chosen.name, chosen.arguments, retriever_from(cfg), texts, cfg.retrieve.out_dir)

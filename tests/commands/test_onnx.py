@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from splade.create_anserini import create_anserini
 from splade.export import export
 from splade.files import InputError
 from splade.index import index
@@ -11,6 +12,7 @@ from splade.retrieve import retrieve
 from splade.workflow.encoding import uses_int8
 from splade.workflow.exported.models import model_from
 from splade.workflow.model_loading import retriever_from, starting_model
+from splade.workflow.scaling.sampled import targets_in
 from tests.config.support import configured
 from tests.tiny import tiny_mlm
 
@@ -82,6 +84,22 @@ def test_settings_that_the_graphs_were_not_made_with_are_refused(place):
     named = configured(f"config.checkpoint_dir={place}/model", "init_dict.agg=sum", command="index")
     with pytest.raises(InputError, match=r"init_dict\.agg=sum: the graphs in .* were made with max"):
         model_from(named)
+
+
+@pytest.mark.parametrize("address", ["data.VECTORS_PATH=docs.jsonl", "config.index_dir=index"])
+def test_vectors_have_no_place_in_an_export_of_the_model(place, address):
+    with pytest.raises(InputError, match="writes the model itself"):
+        export(configured("export.target=onnx", address, f"config.out_dir={place}/new", command="export"))
+
+
+def test_anserini_is_given_no_graphs(place):
+    made = (f"init_dict.model_type_or_dir={place}/source", "config.pretrained_no_yamlconfig=true")
+    with pytest.raises(InputError, match=r"use python -m splade\.export export\.target=onnx"):
+        create_anserini(configured("config.export=onnx", *made, command="create_anserini"))
+
+
+def test_the_plan_of_vectors_has_no_target_that_writes_the_model(place):
+    assert {"onnx", "numpy"} & targets_in(configured(command="plan")).keys() == {"numpy"}
 
 
 def test_how_torch_would_compute_is_said_not_to_be_read(place, caplog):

@@ -13,6 +13,7 @@ from splade.data.collections.opening import open_collection
 from splade.data.vectors.shards import Shard
 from splade.data.vectors.vectors import open_vectors
 from splade.exporting.anserini import term_words
+from splade.exporting.models import ModelTarget
 from splade.exporting.target import ExportTarget
 from splade.files import InputError
 from splade.planning import Encoding, Sample
@@ -89,8 +90,8 @@ def write_shard(sample: Sample, folder: Path) -> Path:
 
 
 def targets_in(cfg: DictConfig) -> dict[str, ExportTarget | str]:
-    """Every target of ``catalog.export`` by name; the reason in place of one that this config cannot make."""
-    found: dict[str, ExportTarget | str] = {}
+    """Every target of ``catalog.export`` that writes vectors; the reason in place of one that cannot be made."""
+    found: dict[str, Any] = {}
     for name, node in cfg.catalog.export.items():
         try:
             found[str(name)] = instantiate(node if isinstance(node, DictConfig) else {"_target_": node})
@@ -99,7 +100,7 @@ def targets_in(cfg: DictConfig) -> dict[str, ExportTarget | str]:
             if told is None:
                 raise
             found[str(name)] = told
-    return found
+    return {name: made for name, made in found.items() if not isinstance(made, ModelTarget)}
 
 
 def other_engines(cfg: DictConfig) -> list[str]:
