@@ -111,16 +111,41 @@ def flops_per_token(folder: Path) -> float:
     return float(2 * sum(part.weight.numel() for part in layers))
 
 
-def sparse_encoder(folder: Path, max_length: int) -> Any:
-    """sentence-transformers' SparseEncoder over the same weights, or None, said in words, where it is not installed."""
+def sparse_encoder(folder: Path, max_length: int, n_threads: int | None = None) -> Any:
+    """sentence-transformers' SparseEncoder over the same weights, or None, said in words, where it is not installed.
+
+    With ``n_threads``, by its ONNX backend.
+    """
     try:
         from sentence_transformers import SparseEncoder
-        from sentence_transformers.sparse_encoder.modules import SpladePooling, Transformer
+
+        options = {} if n_threads is None else _onnx_backend(n_threads)
     except ImportError as error:
-        print(f"without sentence-transformers: {error}")
+        print(f"without sentence-transformers{'' if n_threads is None else chr(39) + ' ONNX backend'}: {error}")
         return None
-    transformer = Transformer(str(folder), transformer_task="fill-mask", max_seq_length=max_length)
+    try:
+        from sentence_transformers.sparse_encoder.modules import SpladePooling, Transformer
+
+        keys = {"model_kwargs": "model_kwargs", "backend": "backend"}
+        own: dict[str, Any] = {"transformer_task": "fill-mask"}
+    except ImportError:  # before version 6
+        from sentence_transformers.sparse_encoder.models import MLMTransformer as Transformer
+        from sentence_transformers.sparse_encoder.models import SpladePooling
+
+        keys, own = {"model_kwargs": "model_args", "backend": "backend"}, {}
+    own |= {keys[name]: value for name, value in options.items()}
+    transformer = Transformer(str(folder), max_seq_length=max_length, **own)
     return SparseEncoder(modules=[transformer, SpladePooling("max")], device="cpu")
+
+
+def _onnx_backend(n_threads: int) -> dict[str, Any]:
+    """The arguments that choose the ONNX backend; ImportError where it lacks a package."""
+    import onnxruntime
+    import optimum.onnxruntime  # noqa: F401 - what the backend needs
+
+    session = onnxruntime.SessionOptions()
+    session.intra_op_num_threads = n_threads
+    return {"backend": "onnx", "model_kwargs": {"session_options": session, "provider": "CPUExecutionProvider"}}
 
 
 def _restart_peak() -> float:

@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 
 from splade.config import command
 from splade.files import check_writable
-from splade.models.backbones.devices import tell_unused_gpus
+from splade.workflow.exported.settings import exported_folder
 from splade.workflow.scaling.shards import ShardEncoder, processes_in, refuse_other_cuts, scheduler_of, shards_of
 
 
@@ -27,7 +27,10 @@ def encode(cfg: DictConfig) -> Path:
         from splade.workflow.scaling.on_ray import encode_on_ray
 
         return encode_on_ray(cfg, shards_in)
-    tell_unused_gpus(os.environ)
+    if exported_folder(cfg) is None:
+        from splade.models.backbones.devices import tell_unused_gpus  # only here: an exported model needs no torch
+
+        tell_unused_gpus(os.environ)
     refuse_other_cuts(folder, shards)
     paths = list(map(ShardEncoder(cfg), shards)) if shards else []  # more processes than shards
     return paths[0] if len(paths) == 1 else folder

@@ -12,7 +12,7 @@ from splade.files import InputError, write_json
 from splade.indexing import InvertedIndex
 from splade.indexing.index.statistics import expected_flops, posting_counts
 from splade.workflow.encoding import QueryEncoder, encoder_from
-from splade.workflow.model_loading import retriever_from
+from splade.workflow.exported.models import model_from
 from splade.workflow.searching import pruned_queries
 
 logger = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ def flops(cfg: DictConfig) -> float:
         raise InputError("data.flops_queries is not set: name the queries whose terms FLOPS is taken over")
     queries = open_queries(cfg.flops.queries)
     index = InvertedIndex.open(cfg.index.dir)
-    encoder = QueryEncoder(encoder_from(cfg, retriever_from(cfg), "query"), index, cfg.search.force)
+    encoder = QueryEncoder(encoder_from(cfg, model_from(cfg), "query"), index, cfg.search.force)
     vectors = pruned_queries(encoder.encode(queries), cfg.search)[0].vectors
     query_counts, n_queries = term_counts([vectors], index.vocab_size)
     if not n_queries or not index.n_docs:

@@ -12,6 +12,7 @@ from splade.data.vectors.vectors import open_vectors
 from splade.engines import Opened
 from splade.workflow.costs import build
 from splade.workflow.engines import chosen_engine, engine_of_vectors
+from splade.workflow.exported.settings import exported_folder
 from splade.workflow.given_vectors import given_documents
 
 logger = logging.getLogger(__name__)
@@ -30,7 +31,7 @@ def index(cfg: DictConfig) -> Opened | None:
         with process_group(os.environ):
             first = encode_share(cfg)
         return make_index(cfg) if first else None
-    if not cfg.index.vectors:
+    if not cfg.index.vectors and exported_folder(cfg) is None:
         from splade.models.backbones.devices import tell_unused_gpus
 
         tell_unused_gpus(os.environ)

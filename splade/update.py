@@ -57,9 +57,9 @@ def _documents(cfg: DictConfig, index: Index) -> Callable[[Vocabulary | None], D
     # Only here: vectors that are there already are appended without torch.
     from splade.data.collections.opening import open_collection
     from splade.workflow.encoding import check_fingerprint, encoded_documents, encoder_from
-    from splade.workflow.model_loading import retriever_from
+    from splade.workflow.exported.models import model_from
 
-    model = retriever_from(cfg)
+    model = model_from(cfg)
     check_fingerprint(index, model.fingerprint(), cfg.search.force)
     collection = open_collection(cfg.changes.append)
     return lambda _: encoded_documents(encoder_from(cfg, model, "document"), collection)

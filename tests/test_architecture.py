@@ -10,9 +10,10 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "splade"
 
-BASE = {"records", "files", "locks", "progress"}
+BASE = {"records", "batches", "files", "locks", "progress"}
 ROOMS = {
     "records": set(),
+    "batches": {"records"},
     "files": set(),
     "locks": {"files"},
     "progress": set(),
@@ -37,6 +38,7 @@ ROOMS = {
     "engines": BASE | {"kernels", "indexing", "search", "dense", "data"},
     "grids": BASE | {"kernels", "indexing", "search", "dense", "data", "engines", "evaluation", "results", "comparing"},
     "exporting": BASE | {"data", "kernels", "indexing", "engines"},
+    "onnx": BASE | {"kernels", "data", "models", "encoding", "exporting"},
     "hub": BASE | {"kernels", "indexing", "search", "dense", "data", "engines", "evaluation", "results"},
     "training": BASE
     | {
@@ -86,6 +88,7 @@ SUB_ROOMS = {
         "heads": {"backbones"},
         "encoders": {"backbones", "heads"},
         "retrievers": {"backbones", "heads", "encoders"},
+        "graphs": {"backbones", "heads", "encoders", "retrievers"},
         "saving": {"backbones", "heads", "encoders", "retrievers"},
         "rerankers": {"backbones"},
     },
@@ -114,6 +117,7 @@ TORCH_FREE = BASE | {
     "suites",
     "grids",
     "exporting",
+    "onnx",
     "expectations",
     "planning",
     "reports",
@@ -124,6 +128,7 @@ TORCH_FREE = BASE | {
 }
 ONLY = {
     "records": {"numpy"},
+    "batches": {"numpy"},
     "files": set(),
     "locks": set(),
     "progress": {"tqdm"},

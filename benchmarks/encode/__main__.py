@@ -1,8 +1,9 @@
-"""Documents per second of this encoder, of a naive loop, and of sentence-transformers where it is installed."""
+"""Documents per second of this encoder, by torch and by onnxruntime, of a naive loop, and of sentence-transformers."""
 
 import argparse
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,12 @@ from benchmarks.measure import (
     texts_of,
 )
 from splade.encoding import Encoder
+from splade.exporting.models import export_model
+from splade.files import InputError
 from splade.models import Splade
+from splade.onnx.encoder import OnnxEncoder
+from splade.onnx.folder import OnnxModel
+from splade.onnx.target import Onnx
 
 
 def main() -> None:
@@ -42,6 +48,14 @@ def main() -> None:
         if peer is not None:
             contestants["sentence-transformers"] = lambda: peer.encode(
                 plain, batch_size=options.batch_size, show_progress_bar=False
+            )
+        exported = _exported(model, Path(temporary) / "onnx", options)
+        for name, other in exported.items():
+            contestants[name] = partial(other.encode_all, texts)
+        peer = sparse_encoder(folder, options.max_length, options.threads) if exported else None
+        if peer is not None:
+            contestants["sentence-transformers, ONNX"] = partial(
+                peer.encode, plain, batch_size=options.batch_size, show_progress_bar=False
             )
         rows = encoder.encode_all(texts).rows
         _same_vectors(rows, mlm, made, plain[:8], options.max_length)
@@ -74,6 +88,22 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--tokenizer", type=Path, help="a folder; by default that of the benchmarks extra")
     return parser.parse_args()
+
+
+def _exported(model: Splade, folder: Path, options: argparse.Namespace) -> dict[str, OnnxEncoder]:
+    """The encoders of the model as ONNX graphs, in float32 and in 8 bits; none, said in words, without onnxruntime."""
+    found = {}
+    for name, int8 in (("ours, ONNX", False), ("ours, ONNX in 8 bits", True)):
+        try:
+            manifest = export_model(Onnx(int8), "onnx", {"int8": int8}, model, [], folder / str(int8))
+        except InputError as error:
+            print(f"without ONNX: {error}")
+            return {}
+        print("; ".join(manifest["summary"][:2]))
+        found[name] = OnnxEncoder(
+            OnnxModel(folder / str(int8)), "document", batch_size=options.batch_size, n_threads=options.threads
+        )
+    return found
 
 
 def _same_vectors(rows, mlm, tokenizer, texts, max_length) -> None:  # type: ignore[no-untyped-def]

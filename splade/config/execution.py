@@ -4,6 +4,7 @@ import functools
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 from hydra.errors import InstantiationException
@@ -26,6 +27,7 @@ from splade.files import InputError
 logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
+EXPORTED = "export.json"  # in the folder of a model that was exported
 
 
 @functools.lru_cache(maxsize=1)
@@ -92,7 +94,14 @@ def needs_of(name: str, cfg: DictConfig) -> Sequence[str]:
     row = commands().get(name, {})
     instead = [nodes for condition, nodes in row.get("instead", {}).items() if _holds(condition, cfg)]
     needs: Sequence[str] = instead[0] if instead else row.get("needs", [])
-    return needs
+    return [node for node in needs if node != "gpu"] if _is_exported(cfg) else needs
+
+
+def _is_exported(cfg: DictConfig) -> bool:
+    """True where ``config.checkpoint_dir`` is an exported model: no GPU is used, and torch is not loaded."""
+    folder = OmegaConf.select(cfg, "config.checkpoint_dir", throw_on_missing=False)
+    pretrained = OmegaConf.select(cfg, "config.pretrained_no_yamlconfig", throw_on_missing=False)
+    return folder is not None and not pretrained and (Path(str(folder)) / EXPORTED).is_file()
 
 
 def _holds(condition: str, cfg: DictConfig) -> bool:

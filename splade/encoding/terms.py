@@ -1,22 +1,19 @@
 """The terms of a model as strings: their names, and how a reader reads them."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from splade.models import Retriever
+from splade.encoding.protocol import named_terms
+
+if TYPE_CHECKING:
+    from splade.models import Retriever
 
 
-def model_terms(model: Retriever) -> list[str]:
+def model_terms(model: "Retriever") -> list[str]:
     """The token of every term of a model, all different: those without one are called ``[term_<id>]``."""
     tokenizer = model.tokenizer("document")
     tokens = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
-    terms: dict[str, None] = {}
-    for term in range(model.vocab_size):
-        token = tokens[term] if term < len(tokens) else None
-        while token is None or token in terms:
-            token = f"[term_{term}]" if token is None else f"{token}'"
-        terms[token] = None
-    return list(terms)
+    return named_terms(tokens, model.vocab_size)
 
 
 def readings(tokenizer: Any, tokens: Sequence[str]) -> list[str]:

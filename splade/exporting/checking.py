@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from splade.exporting.manifest import all_files, described, read_manifest, read_terms
+from splade.exporting.models import ModelTarget
 from splade.exporting.tally import Tally
 from splade.exporting.target import ExportTarget, FileTarget, Observed
 from splade.files import InputError
 from splade.records import SparseBatch
 
-Make = Callable[[str, dict[str, Any]], ExportTarget]
+Make = Callable[[str, dict[str, Any]], ExportTarget | ModelTarget]
 """Makes a target by its name in the catalog and its arguments."""
 
 
@@ -18,15 +19,17 @@ def check_export(folder: str | Path, make: Make) -> dict[str, Any]:
     """The manifest of the export in ``folder``, after every file was read back.
 
     Sizes and checksums of the files, and ids, terms and weights of every vector, must be those that were written: with
-    them the loss that the manifest states is the loss of what is there. InputError names the file, and the line where
-    there is one.
+    them the loss that the manifest states is the loss of what is there. A model is proven again. InputError names
+    the file, and the line where there is one.
     """
     folder = Path(folder)
     manifest = read_manifest(folder)
     for name, file in all_files(manifest).items():
         _check_file(folder / name, file)
-    words = read_terms(folder)
     target = make(manifest["target"], manifest["arguments"])
+    if isinstance(target, ModelTarget):
+        return manifest | target.check(folder, manifest)
+    words = read_terms(folder)
     if not isinstance(target, FileTarget):
         return manifest
     target.prepare(Observed(**manifest["observed"]))
@@ -40,6 +43,9 @@ def check_export(folder: str | Path, make: Make) -> dict[str, Any]:
 
 def report(manifest: dict[str, Any]) -> list[str]:
     """Lines about a manifest: what is there, and what its engine keeps of it."""
+    if "summary" in manifest:
+        lines = [f"{manifest['target']}: {manifest['summary'][0]}", *manifest["summary"][1:]]
+        return lines + [f"load: {step}" for step in manifest["load"]]
     lines = [f"{manifest['target']}: {manifest.get('quantization', 'a target of its own, which tells no loss')}"]
     sides = {"documents": manifest["documents"]}
     sides |= {f"queries{f' {name}' if name else ''}": told for name, told in manifest["queries"].items()}

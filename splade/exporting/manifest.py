@@ -44,7 +44,9 @@ def described(path: Path) -> dict[str, Any]:
 
 
 def all_files(manifest: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """The files of a manifest: documents', queries', and the terms."""
+    """The files of a manifest: of a model, or documents', queries', and the terms."""
+    if "files" in manifest:
+        return dict(manifest["files"])
     parts: Iterable[dict[str, Any]] = [manifest["documents"], *manifest["queries"].values()]
     found = {name: file for part in parts for name, file in part["files"].items()}
     return found | {TERMS: manifest["terms"]["file"]}

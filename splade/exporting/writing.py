@@ -38,7 +38,7 @@ class Named(NamedTuple):
     """A target of the catalog with the arguments that it was made with."""
 
     name: str
-    target: ExportTarget
+    target: Any  # an ExportTarget; a ModelTarget where the model itself is written
     arguments: dict[str, Any]
 
 

@@ -82,7 +82,7 @@ def nth_largest(weights, n):  # type: ignore[no-untyped-def]
 
 @kernel
 def nth_largest_bits(bits, n):  # type: ignore[no-untyped-def]
-    """A number that exactly ``n`` of uint32 ``bits`` below 2^31 reach, or more where the ``n``-th largest has equals."""
+    """A number that ``n`` of uint32 ``bits`` below 2^31 reach, or more where the ``n``-th largest has equals."""
     cut = np.uint32(0)
     for bit in range(30, -1, -1):  # below the sign
         trial = cut | (np.uint32(1) << np.uint32(bit))

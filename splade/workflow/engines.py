@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from splade.encoding.protocol import TextEncoder
     from splade.encoding.tables import TableEncoder
     from splade.models import Retriever
+    from splade.onnx.folder import OnnxModel
 
 BUILDING = ("memory_mb", "layout", "dtype", "batch", "bulk_mb", "timeout", "threads", "heap", "java", "jar", "merge")
 PLACE = ("uri", "url", "index", "user", "token_file", "api_key_file", "password_file", "ca_file", "verify", "replicas")
@@ -192,11 +193,11 @@ class FromModel:
         self.cfg = cfg
 
     @cached_property
-    def model(self) -> "Retriever":
+    def model(self) -> "Retriever | OnnxModel":
         """The model of the config."""
-        from splade.workflow.model_loading import retriever_from  # here and below: texts are searched without torch
+        from splade.workflow.exported.models import model_from  # here and below: texts are searched without torch
 
-        return retriever_from(self.cfg)
+        return model_from(self.cfg)
 
     @cached_property
     def table(self) -> "TableEncoder | None":
@@ -227,12 +228,13 @@ class FromModel:
         """The vectors of ``collection``, encoded when they are asked for."""
         from splade.data.vectors.vectors import open_vectors
         from splade.workflow.encoding import encoded_documents, encoder_from
-        from splade.workflow.head_vectors import documents_from_head
 
         if head_vectors and self.kind != "sparse":
             raise InputError(f"data.HEAD_VECTORS_PATH={head_vectors}: a dense model has no BM25's weights; remove it")
         encoder = encoder_from(self.cfg, self.model, "document", kind=self.kind)
         if head_vectors:
+            from splade.workflow.head_vectors import documents_from_head
+
             return documents_from_head(encoder, collection, open_vectors(head_vectors))
         return encoded_documents(encoder, collection)
 

@@ -4,6 +4,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from splade.data.vectors.shards import Shard
 from splade.data.vectors.vectors import open_vectors
 from splade.engines.bm25 import is_bm25
 from splade.engines.protocol import Documents
+from splade.exporting.models import ModelTarget, export_model
 from splade.exporting.target import ExportTarget
 from splade.exporting.writing import Given, Named, export, staging
 from splade.files import InputError
@@ -30,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 AT_ONCE = 1 << 18  # documents of an index that are read at a time
 BATCH = 1000
+PROVEN = 200  # texts of the user's that a model is proven on
 
 
 @dataclass
@@ -52,7 +55,7 @@ def target_of(cfg: DictConfig) -> Named:
     return Named(str(own or cfg.kinds.export), instantiate(cfg.export), arguments)
 
 
-def make_target(cfg: DictConfig, name: str, arguments: dict[str, Any]) -> ExportTarget:
+def make_target(cfg: DictConfig, name: str, arguments: dict[str, Any]) -> ExportTarget | ModelTarget:
     """The target called ``name`` in the catalog; InputError where there is none, as for one of the user's own."""
     node = cfg.catalog.export.get(name)
     if node is None:
@@ -60,7 +63,7 @@ def make_target(cfg: DictConfig, name: str, arguments: dict[str, Any]) -> Export
             f"the export was made by {name}, which is not in the catalog: add it with +catalog.export.{name}=PATH "
             f"(there are {', '.join(map(str, cfg.catalog.export))})"
         )
-    made: ExportTarget = instantiate({"_target_": node["_target_"], **arguments})
+    made: ExportTarget | ModelTarget = instantiate({"_target_": node["_target_"], **arguments})
     return made
 
 
@@ -121,14 +124,18 @@ def export_texts(cfg: DictConfig) -> dict[str, Any]:
     continues.
     """
     # vectors are exported without torch
-    from splade.encoding.terms import model_terms
     from splade.workflow.encoding import encode_shard, encoder_from, origin_of
-    from splade.workflow.model_loading import retriever_from
+    from splade.workflow.exported.models import model_from
 
     chosen = target_of(cfg)
+    if isinstance(chosen.target, ModelTarget):
+        raise InputError(
+            f"config.export={chosen.name} writes the model itself, no vectors: use python -m splade.export "
+            f"export.target={chosen.name}"
+        )
     collection = open_collection(cfg.index.collection)
     query_sets = [open_queries(path) for path in cfg.retrieve.queries]
-    model = retriever_from(cfg)
+    model = model_from(cfg)
     encoder, asking = encoder_from(cfg, model, "document"), encoder_from(cfg, model, "query")
     folder, fingerprint = Path(cfg.retrieve.out_dir), model.fingerprint()
 
@@ -140,7 +147,7 @@ def export_texts(cfg: DictConfig) -> dict[str, Any]:
     given = Given(
         batches=vectors,
         texts=lambda: (text.text for text in collection),
-        tokens=lambda: model_terms(model),
+        tokens=lambda: encoder.terms,
         named=True,
         fingerprint=fingerprint,
         origin=origin_of(encoder, collection),
@@ -156,6 +163,22 @@ def export_texts(cfg: DictConfig) -> dict[str, Any]:
 
     sets = {name: encoded(number) for number, name in enumerate(_folders(cfg)[: len(query_sets)])}
     return export(chosen, given, sets, folder)
+
+
+def export_the_model(cfg: DictConfig, chosen: Named) -> dict[str, Any]:
+    """Export the model itself, proven on texts of ``data.COLLECTION_PATH`` too where that is named; the manifest.
+
+    The first PROVEN of its texts are taken, beside the target's own.
+    """
+    from splade.workflow.model_loading import retriever_from
+
+    assert isinstance(chosen.target, ModelTarget)
+    for address in ("data.VECTORS_PATH", "data.Q_VECTORS_PATH", "data.Q_COLLECTION_PATH", "config.index_dir"):
+        if address in cfg.named:
+            raise InputError(f"{address}: export.target={chosen.name} writes the model itself, no vectors. Remove it")
+    named = "data.COLLECTION_PATH" in cfg.named
+    texts = list(islice(open_collection(cfg.index.collection), PROVEN)) if named else []
+    return export_model(chosen.target, chosen.name, chosen.arguments, retriever_from(cfg), texts, cfg.retrieve.out_dir)
 
 
 def live_numbers(index: Index) -> NDArray[np.int64]:

@@ -18,6 +18,8 @@ from splade.models.backbones.loading import folder_of
 from splade.models.saving.checkpoint import Description, description_of
 from splade.models.saving.dense_folders import read_dense
 from splade.models.saving.sentence_transformers import is_sparse_encoder, module_names
+from splade.onnx.folder import is_onnx
+from splade.workflow.exported.settings import exported_folder
 from splade.workflow.model_settings import (
     ADDRESSES,
     AT_USE,
@@ -46,6 +48,7 @@ def retriever_from(cfg: DictConfig) -> Retriever:
     prompts and ``init_dict.top_q`` that the user named; a difference is logged. InputError where there is no model,
     or where it is another kind, or was trained for other settings, than the user named.
     """
+    _refuse_exported(exported_folder(cfg))
     if not cfg.checkpoint.pretrained:
         asked = {key: setting for key, setting in asked_of(cfg).items() if key not in MADE_OF}
         return _used(cfg, _trained_folder(cfg), asked)
@@ -118,12 +121,21 @@ def _trained_folder(cfg: DictConfig) -> Path:
     return folder
 
 
+def _refuse_exported(folder: Path | None) -> None:
+    if folder is not None:
+        raise InputError(
+            f"{folder}: a model as ONNX graphs, which encodes but is no model that torch could train or change. Name "
+            "the folder that it was exported from"
+        )
+
+
 def _described_source(cfg: DictConfig) -> Path | None:
     """The folder that ``init_dict`` names, where it describes a model; None where the config does."""
     source = OmegaConf.select(cfg, "model.model_type_or_dir")
     if source is None:
         return None
     folder = folder_of(str(source))
+    _refuse_exported(folder if is_onnx(folder) else None)
     if (folder / OURS).is_file():
         return folder
     starts_anew = OmegaConf.select(cfg, "init_dict.head") in ("tied_identity", "new")  # a head is made, none is there

@@ -19,7 +19,6 @@ from splade.data.collections.opening import open_collection
 from splade.data.vectors.vectors import open_vectors
 from splade.engines import Documents
 from splade.results.cost import Meter
-from splade.training.distributed.processes import meet, on_first_rank, world
 from splade.workflow.costs import add_costs
 from splade.workflow.encoding import encode_shard, encoded_documents, encoder_from, shard_of
 from splade.workflow.engines import Chosen, FromModel, chosen_engine, said
@@ -34,6 +33,8 @@ def encode_share(cfg: DictConfig) -> bool:
     Called by all processes of a group. Returns when all have encoded. Given vectors, dense ones, texts that no model
     reads, and an index that is there already are nobody's share.
     """
+    from splade.training.distributed.processes import world  # here and below: one process may need no torch
+
     rank, n_processes = world()
     if n_processes == 1 or cfg.index.vectors or cfg.index.head_vectors:
         return rank == 0
@@ -48,6 +49,8 @@ def is_shared(chosen: Chosen) -> bool:
     """True where several processes share the encoding for an engine; said where they do not."""
     if isinstance(chosen.source, FromModel) and chosen.source.kind == "sparse":
         return True
+    from splade.training.distributed.processes import world
+
     rank, n_processes = world()
     if rank == 0:
         logger.info(
@@ -61,6 +64,8 @@ def encode_own_share(chosen: Chosen, collection: Collection, index_dir: str | Pa
 
     Called by all processes of a group, of an engine that `is_shared`. Returns when all have encoded.
     """
+    from splade.training.distributed.processes import meet, on_first_rank, world
+
     encoder = encoder_from(chosen.cfg, chosen.source.model, "document")  # type: ignore[attr-defined]
     documents = encoded_documents(encoder, collection)
     rank, n_processes = world()

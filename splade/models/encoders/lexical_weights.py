@@ -63,7 +63,7 @@ class LexicalWeights(nn.Module):
 
     def _shares(self, input_ids: Tensor, kept: Tensor, width: int) -> Tensor:
         """[B, L]; the same wherever a token stands in its text."""
-        counts = torch.zeros(len(input_ids), width, device=input_ids.device)
+        counts = torch.zeros(input_ids.shape[0], width, device=input_ids.device)  # no len(): a trace would fix it
         counts.scatter_add_(1, input_ids, kept.float())
         lengths = kept.sum(dim=1, keepdim=True).float()
         return self.saturation(counts.gather(1, input_ids), lengths.expand_as(input_ids))

@@ -50,18 +50,20 @@ def taking_part(states: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, list[i
     return torch.cat(packed), lengths
 
 
-def pool_logits(hidden: Tensor, decoder: nn.Linear, mask: Tensor, agg: str, activation: str) -> Tensor:
+def pool_logits(
+    hidden: Tensor, decoder: nn.Linear, mask: Tensor, agg: str, activation: str, *, chunk: int | None = None
+) -> Tensor:
     """Term weights [B, V] ≥ 0, float32 (float64 of float64), of hidden states [B, L, D].
 
     ``decoder`` maps D to the V terms (its bias may be None). ``mask`` [B, L] is true where a position
     takes part; a text without any gets the zero vector. ``agg`` is a key of :data:`AGGREGATIONS`,
     ``activation`` of :data:`splade.models.heads.activations.ACTIVATIONS`. Of equal logits the first position
-    receives the gradient.
+    receives the gradient. ``chunk`` terms are computed at a time, by default as many as fit in CHUNK_ELEMENTS logits.
     """
     aggregate, activate = AGGREGATIONS[agg], ACTIVATIONS[activation]
     mask = mask.bool()
     hidden = _over_padding(hidden, mask)  # [B, L, D]
-    chunk = max(CHUNK_ELEMENTS // max(mask.numel(), 1), 256)
+    chunk = chunk or max(CHUNK_ELEMENTS // max(mask.numel(), 1), 256)
     biases = repeat(None) if decoder.bias is None else decoder.bias.split(chunk)
     parts = [
         aggregate(F.linear(hidden, rows), bias, mask, activate)  # [B, chunk] from [B, L, chunk]

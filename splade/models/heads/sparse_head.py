@@ -7,8 +7,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from splade.batches import concatenated, in_places, refuse_no_numbers
 from splade.models.heads.fused_head import splade_head
 from splade.records import SparseRows
+
+__all__ = ["concatenated", "in_places", "sparse_head", "sparse_rows"]
 
 STRETCH = 8192  # terms of which weights [B, ·] are held at once
 
@@ -36,24 +39,6 @@ def sparse_rows(weights: Tensor) -> SparseRows:
     return _rows([_entries(weights, 0)], len(weights))
 
 
-def in_places(rows: SparseRows, places: NDArray[np.int64]) -> SparseRows:
-    """The same rows, row i of them at place ``places[i]``."""
-    counts, starts = np.empty((2, len(places)), np.int64)
-    counts[places], starts[places] = np.diff(rows.offsets), rows.offsets[:-1]
-    offsets = np.zeros(len(places) + 1, np.int64)
-    np.cumsum(counts, out=offsets[1:])
-    take = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], counts)
-    return SparseRows(offsets, rows.columns[take], rows.weights[take])
-
-
-def concatenated(parts: Sequence[SparseRows]) -> SparseRows:
-    """The rows of all parts, one part after the other."""
-    counts = np.concatenate([np.zeros(1, np.int64), *(np.diff(part.offsets) for part in parts)])
-    columns = np.concatenate([np.empty(0, np.int32), *(part.columns for part in parts)])
-    weights = np.concatenate([np.empty(0, np.float32), *(part.weights for part in parts)])
-    return SparseRows(np.cumsum(counts), columns, weights)
-
-
 def _entries(weights: Tensor, first: int) -> Entries:
     """List the non-zeros of ``weights`` [N, v] row by row; the columns are counted from ``first``."""
     if weights.device.type == "cpu":
@@ -63,10 +48,7 @@ def _entries(weights: Tensor, first: int) -> Entries:
     else:
         found = weights.flatten().nonzero().squeeze(1)
         places, values = found.cpu().numpy(), weights.flatten()[found].float().cpu().numpy()
-    if not np.isfinite(values).all():
-        raise ValueError(
-            "the model gives weights that are NaN or infinite; train with a lower learning rate or without fp16"
-        )
+    refuse_no_numbers(values)
     rows, columns = np.divmod(places, max(weights.shape[1], 1))
     return rows, columns + first, values
 

@@ -1,10 +1,11 @@
 """The largest weights of each vector."""
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from splade.records import SparseRows
+from splade.batches import largest_entries
+
+__all__ = ["keep_largest", "largest_entries"]
 
 
 def keep_largest(weights: Tensor, k: int) -> Tensor:
@@ -21,15 +22,3 @@ def keep_largest(weights: Tensor, k: int) -> Tensor:
         room = k - above.sum(dim=1, keepdim=True)
         kept = above | (tied & (tied.cumsum(dim=1) <= room))
     return weights * kept
-
-
-def largest_entries(rows: SparseRows, k: int) -> SparseRows:
-    """As :func:`keep_largest`, of sparse rows."""
-    if k <= 0:
-        return rows
-    texts = np.repeat(np.arange(len(rows.offsets) - 1), np.diff(rows.offsets))
-    order = np.lexsort((rows.columns, -rows.weights, texts))  # row by row, heaviest first
-    kept = np.empty(len(texts), np.bool_)
-    kept[order] = np.arange(len(texts)) - rows.offsets[texts] < k  # rows have the same places in this order
-    offsets = np.concatenate([rows.offsets[:1], np.cumsum(np.minimum(np.diff(rows.offsets), k))])
-    return SparseRows(offsets, rows.columns[kept], rows.weights[kept])

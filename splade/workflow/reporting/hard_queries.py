@@ -84,12 +84,12 @@ def _vectors(texts: Sequence[Text], index: Index, folder: Path | None, known: Kn
 
 def _encoded(texts: Sequence[Text], index: Index, known: Known) -> SparseBatch:
     from splade.workflow.encoding import QueryEncoder, encoder_from  # here: a report without terms needs no torch
-    from splade.workflow.model_loading import retriever_from
+    from splade.workflow.exported.models import model_from
 
     checkpoint = known.folder(CHECKPOINT, "checkpoint")
     overrides = [] if checkpoint is None else [f"{CHECKPOINT}='{checkpoint}'"]
     cfg = configure("encode", overrides, env={"SPLADE_CONFIG_FULLPATH": str(known.file)})
-    encoder = encoder_from(cfg, retriever_from(cfg), "query")
+    encoder = encoder_from(cfg, model_from(cfg), "query")
     vectors: SparseBatch = QueryEncoder(encoder, index).vectors(texts, "hardest queries").vectors
     return vectors
 

@@ -13,6 +13,7 @@ from splade.data.collections.opening import open_collection
 from splade.data.vectors.shards import Shard
 from splade.data.vectors.vectors import open_vectors
 from splade.exporting.anserini import term_words
+from splade.exporting.models import ModelTarget
 from splade.exporting.target import ExportTarget
 from splade.files import InputError
 from splade.planning import Encoding, Sample
@@ -55,12 +56,11 @@ def _given(cfg: DictConfig) -> Sample:
 
 def _encoded(cfg: DictConfig) -> list[Sample]:
     """Half the sample and all of it, encoded one after the other; what is loaded at first is not counted."""
-    from splade.encoding.terms import model_terms
     from splade.workflow.encoding import encoder_from
-    from splade.workflow.model_loading import retriever_from
+    from splade.workflow.exported.models import model_from
 
     texts = list(islice(open_collection(cfg.index.collection), cfg.planning.sample))
-    encoder = encoder_from(cfg, retriever_from(cfg), "document")
+    encoder = encoder_from(cfg, model_from(cfg), "document")
     encoder.encode_all(texts[: encoder.batch_size])
 
     def part(chosen: Sequence[Text]) -> tuple[SparseBatch, dict[str, Any]]:
@@ -74,7 +74,7 @@ def _encoded(cfg: DictConfig) -> list[Sample]:
         Encoding(seconds, each["peak_memory_mb"], each.get("peak_gpu_memory_mb"))
         for seconds, each in ((cost["seconds"], cost), (cost["seconds"] + more["seconds"], more))
     ]
-    terms = model_terms(encoder.model)
+    terms = encoder.terms
     whole = Sample(joined([one, other]), [text.text for text in texts], terms, term_words(terms, len(terms)), costs[1])
     return [whole.first(middle, costs[0]), whole]
 
@@ -90,8 +90,8 @@ def write_shard(sample: Sample, folder: Path) -> Path:
 
 
 def targets_in(cfg: DictConfig) -> dict[str, ExportTarget | str]:
-    """Every target of ``catalog.export`` by name; the reason in place of one that this config cannot make."""
-    found: dict[str, ExportTarget | str] = {}
+    """Every target of ``catalog.export`` that writes vectors; the reason in place of one that cannot be made."""
+    found: dict[str, Any] = {}
     for name, node in cfg.catalog.export.items():
         try:
             found[str(name)] = instantiate(node if isinstance(node, DictConfig) else {"_target_": node})
@@ -100,7 +100,7 @@ def targets_in(cfg: DictConfig) -> dict[str, ExportTarget | str]:
             if told is None:
                 raise
             found[str(name)] = told
-    return found
+    return {name: made for name, made in found.items() if not isinstance(made, ModelTarget)}
 
 
 def other_engines(cfg: DictConfig) -> list[str]:

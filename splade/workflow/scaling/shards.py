@@ -13,7 +13,7 @@ from splade.data.collections.opening import open_collection
 from splade.data.vectors.shards import Shard
 from splade.files import InputError
 from splade.workflow.encoding import about_vectors, encode_shard, encoder_from
-from splade.workflow.model_loading import retriever_from
+from splade.workflow.exported.models import model_from
 
 SCHEDULERS = ("ray",)
 """Those that this package hands the shards to; torchrun and SLURM start its processes."""
@@ -25,7 +25,7 @@ class ShardEncoder:
     def __init__(self, cfg: DictConfig) -> None:
         self.folder = Path(cfg.encode.out_dir)
         self.collection = open_collection(cfg.encode.collection)
-        self.encoder = encoder_from(cfg, retriever_from(cfg), "document")
+        self.encoder = encoder_from(cfg, model_from(cfg), "document")
         self.about = about_vectors(self.encoder, self.collection)
 
     def __call__(self, shard: Shard) -> Path:
