@@ -1,4 +1,4 @@
-"""What every encoder of texts has, whether a model runs in it or a table is looked up. Starts without torch."""
+"""The interface of every encoder of texts, whether a model runs in it or a table is looked up. Starts without torch."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol

@@ -41,7 +41,7 @@ LENGTHS = (1, 2, 3, 5, 8, 13, 21, 34, 55, 89)
 
 
 class Proof(NamedTuple):
-    """What the model of one side made of the proof's rows: texts first, then random token ids."""
+    """The vectors that the model of one side made of the proof's rows: texts first, then random token ids."""
 
     texts: list[str]
     tokens: TokenBatch

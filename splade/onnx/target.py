@@ -119,7 +119,7 @@ def _write_sides(model: Any, folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def _proof_of(model: Any, side: str, texts: Sequence[Text]) -> Proof:
-    """What ``model`` makes of ``texts`` and of random token ids."""
+    """The vectors that ``model`` makes of ``texts`` and of random token ids."""
     from splade.data.tokens.tokenize import tokenize
     from splade.encoding import Encoder
     from splade.encoding.reading import padded

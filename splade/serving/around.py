@@ -1,4 +1,4 @@
-"""What stands around every request: its size, key, trace and count, and the words of every refusal."""
+"""The layers around every request: its size, key, trace and count, and the words of every refusal."""
 
 import asyncio
 import hmac

@@ -163,7 +163,7 @@ def _read_description(folder: Path) -> tuple[type[Retriever], dict[str, Any], di
 
 
 def _query_table(model: Retriever) -> dict[str, Any]:
-    """What a program without torch needs beside the query side's table (:mod:`splade.encoding.tables`)."""
+    """All that a program without torch needs beside the query side's table (:mod:`splade.encoding.tables`)."""
     if model.shares_encoder or not isinstance(model.encoders["query"], TokenBag):
         return {}
     return {"query_table": {"fingerprint": model.fingerprint(), "stand_in": stand_in(model.tokenizer("query"))}}

@@ -1,4 +1,4 @@
-"""What those ask who run a server: is it well, what is it, how much does it do, how is it spoken to."""
+"""Answers for those who run a server: its health, what it serves, its counts, and the list of its addresses."""
 
 import asyncio
 
