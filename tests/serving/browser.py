@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-ON_PIPES = "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.execv(sys.argv[3], sys.argv[3:])"
+ON_PIPES = (
+    "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.execv(sys.argv[3], sys.argv[3:])"
+)
 """Chromium reads its orders from descriptor 3 and answers at 4, each message ended by a zero byte."""
 
 
@@ -32,7 +34,9 @@ class Browser:
         """The answer to one order."""
         number = next(self._numbers)
         message = {"id": number, "method": method, "params": arguments}
-        self._orders.write(json.dumps(message | ({"sessionId": self._session} if self._session else {})).encode() + b"\0")
+        self._orders.write(
+            json.dumps(message | ({"sessionId": self._session} if self._session else {})).encode() + b"\0"
+        )
         self._orders.flush()
         while (read := self._read()).get("id") != number:
             self._note(read)
@@ -71,7 +75,8 @@ class Browser:
         """Wait until the page has been done with its requests so many times."""
         self.run(
             f"""new Promise(resolve => {{
-                const look = () => Number(document.body?.dataset.done ?? 0) >= {times} ? resolve() : setTimeout(look, 20);
+                const done = () => Number(document.body?.dataset.done ?? 0);
+                const look = () => done() >= {times} ? resolve() : setTimeout(look, 20);
                 look();
             }})"""
         )

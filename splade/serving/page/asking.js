@@ -43,7 +43,7 @@ export async function ask(path, content, signal) {
 
 function inWords(answer, found) {
   const beginning = BEGINNINGS[answer.status] ?? `The server could not answer (${answer.status})`;
-  const reason = typeof found?.error === "string" ? `: ${found.error}` : "";
+  const reason = typeof found?.error === "string" ? `: ${found.error.replace(/\.$/, "")}` : "";
   const wait = answer.headers.get("Retry-After");
   return `${beginning}${reason}.${wait ? ` Try again in ${wait} s.` : ""}`;
 }

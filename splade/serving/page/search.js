@@ -1,11 +1,12 @@
 // The form, the address that holds the view, and the requests. What the server sends becomes text, never markup.
 import { ask, Problem, useKey } from "./asking.js";
-import { make } from "./marks.js";
-import { answerView } from "./view.js";
+import { answerView, problemView } from "./view.js";
 
 const byId = (id) => document.getElementById(id);
+const LONGEST = 1_000_000; // characters of an address; browsers open no much longer ones
 let about = null; // of /info
 let running = null;
+let shown = null; // the view
 let picked = null; // the token of a term whose words stand out
 
 /** The view that the address names: behind `#`, which no server or log is sent; behind `?` it is read too. */
@@ -72,15 +73,17 @@ function requestOf(view, name) {
 async function show(view) {
   running?.abort();
   const mine = (running = new AbortController());
+  shown = view;
   say("", "");
   byId("answers").replaceChildren();
+  byId("legend").hidden = true;
   try {
     if (view.q.trim()) say("Searching …", "");
     if (about === null) {
       await learn(mine.signal);
       fillForm(view);
     }
-    byId("link-row").hidden = !view.q.trim();
+    byId("link-row").hidden = !view.q.trim() || addressOf(view).length > LONGEST;
     if (!view.q.trim()) {
       say(byId("form").dataset.sent ? "The query is empty: type some words to search for." : "", "");
       return;
@@ -88,13 +91,9 @@ async function show(view) {
     const first = view.system || Object.keys(about.systems)[0];
     const names = view.beside ? [first, view.beside] : [first];
     const requests = names.map((name) => requestOf(view, name));
-    const answers = await Promise.all(requests.map((request) => ask("search", request, mine.signal)));
-    const ranks = answers.map((answer) => new Map(answer.hits.map((hit, i) => [hit.id, i + 1])));
-    const views = answers.map((answer, i) => answerView(names[i], view, answer, view.beside ? ranks[1 - i] : null));
-    byId("answers").className = view.beside ? "two" : "";
-    byId("answers").replaceChildren(...views);
-    say(answers.map((answer) => `${answer.hits.length} hits`).join(" and "), "");
-    pick(view.term);
+    const asked = await Promise.allSettled(requests.map((request) => ask("search", request, mine.signal)));
+    if (mine.signal.aborted) return;
+    place(view, names, asked);
   } catch (error) {
     if (mine.signal.aborted) return;
     if (!(error instanceof Problem)) throw error;
@@ -106,7 +105,25 @@ async function show(view) {
   }
 }
 
+/** Put the answers on the page; of two, one that failed says why, and the other stands. */
+function place(view, names, asked) {
+  const wrong = asked.map((each) => each.reason).filter((reason) => reason && !(reason instanceof Problem));
+  if (wrong.length || asked.every((each) => each.reason)) throw wrong[0] ?? asked[0].reason;
+  const ranks = asked.map(({ value }) => new Map((value?.hits ?? []).map((hit, i) => [hit.id, i + 1])));
+  const views = asked.map(({ value, reason }, i) => {
+    if (reason) return problemView(names[i], reason.message);
+    return answerView(names[i], view, value, names.length > 1 ? ranks[1 - i] : null);
+  });
+  byId("answers").classList.toggle("two", names.length > 1);
+  byId("answers").replaceChildren(...views);
+  byId("legend").hidden = !document.querySelector("button.term");
+  say(`Found: ${ranks.map((rank) => rank.size).join(" and ")} hits`, "");
+  byId("status").className = "heard";
+  pick(view.term);
+}
+
 function say(status, problem) {
+  byId("status").className = "";
   byId("status").textContent = status;
   byId("problem").textContent = problem;
   byId("problem").hidden = !problem;
@@ -119,17 +136,19 @@ function askForKey() {
 
 /** Let the words of one term stand out, everywhere; null: all as before. */
 function pick(token) {
-  picked = token;
-  byId("answers").classList.toggle("picking", token !== null);
-  for (const mark of document.querySelectorAll("mark")) mark.classList.toggle("picked", mark.tokens.has(token));
-  for (const button of document.querySelectorAll("button.term")) button.ariaPressed = String(button.token === token);
+  const terms = [...document.querySelectorAll("button.term")];
+  picked = terms.some((button) => button.token === token) ? token : null;
+  byId("answers").classList.toggle("picking", picked !== null);
+  for (const mark of document.querySelectorAll("#answers mark")) mark.classList.toggle("picked", mark.tokens.has(picked));
+  for (const button of terms) button.ariaPressed = String(button.token === picked);
 }
 
 function submit() {
   useKey(byId("key").value);
   byId("form").dataset.sent = "yes";
   const view = viewInForm();
-  if (addressOf(view) !== location.hash) history.pushState(null, "", addressOf(view));
+  const address = addressOf(view);
+  if (address !== location.hash && address.length <= LONGEST) history.pushState(null, "", location.pathname + address);
   show(view);
 }
 
@@ -146,8 +165,9 @@ byId("answers").addEventListener("click", (event) => {
   const button = event.target.closest("button.term");
   if (!button) return;
   pick(button.token === picked ? null : button.token);
-  const address = addressOf({ ...viewInAddress(), term: picked });
-  history.replaceState(null, "", address);
+  shown = { ...shown, term: picked };
+  const address = addressOf(shown);
+  if (address.length <= LONGEST) history.replaceState(null, "", location.pathname + address);
   byId("link").href = address;
 });
 byId("answers").addEventListener("marked", () => pick(picked));
@@ -157,6 +177,5 @@ addEventListener("popstate", () => {
   show(view);
 });
 
-byId("strategy").append(make("option", { value: "" }, "the server's"));
 fillForm(viewInAddress());
 show(viewInAddress());

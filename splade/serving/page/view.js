@@ -20,9 +20,14 @@ export function answerView(name, question, answer, elsewhere) {
   );
 }
 
+/** A system that did not answer. */
+export function problemView(name, message) {
+  return make("section", { className: "answer" }, make("h2", {}, name), make("p", { className: "problem" }, message));
+}
+
 function facts(answer) {
   const { total, tokenization, queue, inference, search } = answer.time_ms;
-  const parts = `tokens ${ms(tokenization)}, waiting ${ms(queue)}, model ${ms(inference)}, search ${ms(search)}`;
+  const parts = `tokens ${ms(tokenization)}, waiting ${ms(queue)}, model ${ms(inference)}, search and terms ${ms(search)}`;
   const strategy = answer.strategy ? ` · strategy ${answer.strategy}` : "";
   const hits = answer.hits.length;
   return `${hits} ${hits === 1 ? "hit" : "hits"} of ${answer.n_docs.toLocaleString("en")} documents in ${ms(total)} ms (${parts}) · engine ${answer.engine}${strategy}`;
