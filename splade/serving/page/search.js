@@ -140,7 +140,11 @@ function pick(token) {
   picked = terms.some((button) => button.token === token) ? token : null;
   byId("answers").classList.toggle("picking", picked !== null);
   for (const mark of document.querySelectorAll("#answers mark")) mark.classList.toggle("picked", mark.tokens.has(picked));
-  for (const button of terms) button.ariaPressed = String(button.token === picked);
+  for (const button of terms) {
+    button.ariaPressed = String(button.token === picked);
+    const folded = button.closest(".bag details");
+    if (folded && button.token === picked) folded.open = true;
+  }
 }
 
 function submit() {

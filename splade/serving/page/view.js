@@ -139,7 +139,7 @@ function reasons(hit) {
   const missing = hit.missing.length ? `; ${hit.missing.length} missing` : "";
   const rows = hit.terms.map((term) =>
     make("tr", {},
-      make("th", { scope: "row" }, term.reading),
+      make("th", { scope: "row" }, termButton(term.token, "term plain", term.reading)),
       make("td", { className: "number" }, term.query_weight.toFixed(3), ownness(term.query_own)),
       make("td", { className: "number" }, term.document_weight.toFixed(3), ownness(term.document_own)),
       make("td", { className: "number" }, term.product.toFixed(3))));
