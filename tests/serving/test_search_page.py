@@ -60,7 +60,7 @@ def address(tmp_path_factory):
     from splade.records import Text
 
     folder = tmp_path_factory.mktemp("searched")
-    model = SpladeTopK(ROOT / "data/toy/encoder", top_d=30, top_q=12, max_length=64)
+    model = SpladeTopK(ROOT / "data/toy/encoder", top_d=30, top_q=40, max_length=64)
     encoders = {side: Encoder(model, side) for side in ("query", "document")}
     texts = {**TEXTS, "d5": f"{TITLE} swim with a slow heart."}
     (folder / "corpus.jsonl").write_text("".join(lines_of(texts)))
@@ -278,6 +278,20 @@ def test_a_query_of_5000_words_is_searched_and_linked_to_and_what_was_not_read_i
     page.open(shared)
     assert texts(page, "#q", "each.value") == [query]
     assert texts(page, ".hit") != []
+
+
+@pytest.mark.slow
+@in_browser
+def test_a_document_whose_text_the_server_does_not_have_is_shown_by_its_id_and_terms(one_browser, tmp_path):
+    write(tmp_path, {"d1": "heart attack"})
+    serving = serving_of(tmp_path)
+    serving.first.standing.texts = None
+    with listening(serving) as address:
+        one_browser.open(link(address, q="heart"))
+        assert texts(one_browser, ".hit .title") == ["d1"]
+        assert "The server does not have the text of this document." in texts(one_browser, ".hit .soft")
+        assert texts(one_browser, ".hit .chip") == ["heart 1.00"]
+        assert texts(one_browser, ".several", "each.hidden") == [True, True]  # one model: nothing to choose
 
 
 @pytest.mark.slow

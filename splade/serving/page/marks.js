@@ -2,7 +2,11 @@
 
 /** The element `tag` with properties and children; strings become text, never markup. */
 export function make(tag, properties = {}, ...children) {
-  const element = Object.assign(document.createElement(tag), properties);
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (name.startsWith("aria-")) element.setAttribute(name, value);
+    else element[name] = value;
+  }
   element.append(...children.filter((child) => child !== null));
   return element;
 }
@@ -36,7 +40,7 @@ export function marked(points, spans, start = 0, stop = points.length) {
     const own = piece.spans.some((span) => span.own);
     const mark = make("mark", { className: own ? "own" : "added" }, text);
     mark.tokens = new Set(piece.spans.map((span) => span.token));
-    mark.style.setProperty("--share", (0.15 + 0.55 * (total(piece.spans) / heaviest)).toFixed(3));
+    mark.style.setProperty("--share", (0.15 + 0.45 * (total(piece.spans) / heaviest)).toFixed(3));
     mark.title = piece.spans.slice(0, 12).map((span) => `${span.reading} ${span.weight.toFixed(2)}`).join(" · ");
     return mark;
   });

@@ -14,7 +14,8 @@ function viewInAddress() {
   const given = new URLSearchParams(location.hash.length > 1 ? location.hash.slice(1) : location.search);
   const only = (given.get("only") ?? "").split(/\s+/).filter(Boolean);
   const [q, k, strategy] = [given.get("q") ?? "", given.get("k") ?? "10", given.get("strategy") ?? ""];
-  return { q, k, strategy, only, system: given.get("system") ?? "", beside: given.get("beside") ?? "", term: given.get("term") };
+  const [system, beside] = [given.get("system") ?? "", given.get("beside") ?? ""];
+  return { q, k, strategy, only, system, beside, term: given.get("term") };
 }
 
 function addressOf(view) {
@@ -25,13 +26,18 @@ function addressOf(view) {
 function viewInForm() {
   const value = (id) => byId(id).value.trim();
   const only = value("only").split(/\s+/).filter(Boolean);
-  const view = { q: byId("q").value, k: value("k"), strategy: value("strategy"), only, system: value("system"), beside: value("beside") };
-  return { ...view, system: about && view.system === Object.keys(about.systems)[0] ? "" : view.system, term: null };
+  const [k, strategy, beside] = [value("k"), value("strategy"), value("beside")];
+  const system = about && value("system") === Object.keys(about.systems)[0] ? "" : value("system");
+  return { q: byId("q").value, k, strategy, only, system, beside, term: null };
 }
 
 function fillForm(view) {
   for (const id of ["q", "k"]) byId(id).value = view[id];
   byId("only").value = view.only.join(" ");
+  fillLists(view);
+}
+
+function fillLists(view) {
   for (const id of ["system", "beside", "strategy"]) choose(byId(id), view[id]);
 }
 
@@ -55,7 +61,8 @@ async function learn(signal) {
   for (const label of document.querySelectorAll(".ours")) label.hidden = !strategies.length;
   byId("k").max = about.max_k;
   const { n_docs: size } = systems[0];
-  byId("about").textContent = `${about.served_model_name}${size === undefined ? "" : ` · ${size.toLocaleString("en")} documents`}`;
+  const documents = size === undefined ? "" : ` · ${size.toLocaleString("en")} documents`;
+  byId("about").textContent = `${about.served_model_name}${documents}`;
 }
 
 function requestOf(view, name) {
@@ -81,7 +88,7 @@ async function show(view) {
     if (view.q.trim()) say("Searching …", "");
     if (about === null) {
       await learn(mine.signal);
-      fillForm(view);
+      fillLists(view); // and not what was typed meanwhile
     }
     byId("link-row").hidden = !view.q.trim() || addressOf(view).length > LONGEST;
     if (!view.q.trim()) {
@@ -96,9 +103,9 @@ async function show(view) {
     place(view, names, asked);
   } catch (error) {
     if (mine.signal.aborted) return;
-    if (!(error instanceof Problem)) throw error;
     if (error.status === 401) askForKey();
-    say("", error.message);
+    say("", error instanceof Problem ? error.message : "This page failed; the browser's console has the reason.");
+    if (!(error instanceof Problem)) throw error;
   } finally {
     byId("link").href = addressOf(view);
     if (running === mine) document.body.dataset.done = String(Number(document.body.dataset.done ?? 0) + 1);
@@ -139,9 +146,11 @@ function pick(token) {
   const terms = [...document.querySelectorAll("button.term")];
   picked = terms.some((button) => button.token === token) ? token : null;
   byId("answers").classList.toggle("picking", picked !== null);
-  for (const mark of document.querySelectorAll("#answers mark")) mark.classList.toggle("picked", mark.tokens.has(picked));
+  for (const mark of document.querySelectorAll("#answers mark")) {
+    mark.classList.toggle("picked", mark.tokens.has(picked));
+  }
   for (const button of terms) {
-    button.ariaPressed = String(button.token === picked);
+    button.setAttribute("aria-pressed", String(button.token === picked));
     const folded = button.closest(".bag details");
     if (folded && button.token === picked) folded.open = true;
   }

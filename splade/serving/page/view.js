@@ -11,7 +11,7 @@ export function answerView(name, question, answer, elsewhere) {
   const hits = answer.hits.map((hit, i) => hitView(hit, i + 1, elsewhere));
   return make(
     "section",
-    { className: "answer", ariaLabel: `Answer of ${name}` },
+    { className: "answer", "aria-label": `Answer of ${name}` },
     elsewhere && make("h2", {}, name),
     make("p", { className: "facts" }, facts(answer)),
     answer.query ? queryView(answer.query, question) : null,
@@ -30,7 +30,8 @@ function facts(answer) {
   const parts = `tokens ${ms(tokenization)}, waiting ${ms(queue)}, model ${ms(inference)}, search and terms ${ms(search)}`;
   const strategy = answer.strategy ? ` · strategy ${answer.strategy}` : "";
   const hits = answer.hits.length;
-  return `${hits} ${hits === 1 ? "hit" : "hits"} of ${answer.n_docs.toLocaleString("en")} documents in ${ms(total)} ms (${parts}) · engine ${answer.engine}${strategy}`;
+  const found = `${hits} ${hits === 1 ? "hit" : "hits"} of ${answer.n_docs.toLocaleString("en")} documents`;
+  return `${found} in ${ms(total)} ms (${parts}) · engine ${answer.engine}${strategy}`;
 }
 
 function nothing(answer, question) {
@@ -41,7 +42,7 @@ function nothing(answer, question) {
 
 function queryView(bag, question) {
   const points = Array.from(bag.text ?? question.q);
-  const spans = bag.terms.flatMap((term) => term.spans.map(([start, stop]) => spanOf(term, term.own, start, stop, term.weight)));
+  const spans = bag.terms.flatMap((term) => spansIn(term, term.spans, term.own, term.weight));
   const read = Math.max(0, ...bag.tokens.map((token) => (token.span ? token.span[1] : 0)));
   const cut = bag.tokens.length > 0 && points.slice(read).join("").trim() !== "";
   const end = cut ? read : points.length;
@@ -61,7 +62,7 @@ function queryView(bag, question) {
       ...marked(points, spans, 0, end),
       cut ? make("span", { className: "unread" }, points.slice(read).join("")) : null,
     ),
-    cut ? make("p", { className: "soft" }, `The model read the first ${bag.tokens.length} tokens; the rest is pale.`) : null,
+    cut ? soft(`The model read the first ${bag.tokens.length} tokens; the rest is pale.`) : null,
     make(
       "div",
       { className: "bags" },
@@ -77,7 +78,7 @@ function barsView(title, kind, terms, heaviest) {
     "div",
     { className: "bag" },
     make("h4", {}, `${title} `, make("span", { className: "soft" }, `${terms.length}`)),
-    terms.length ? make("ol", { className: "bars" }, ...bars.slice(0, BARS)) : make("p", { className: "soft" }, "none"),
+    terms.length ? make("ol", { className: "bars" }, ...bars.slice(0, BARS)) : soft("none"),
     rest.length ? more(`${rest.length} more`, make("ol", { className: "bars" }, ...rest)) : null,
   );
 }
@@ -87,11 +88,11 @@ function barView(term, kind, heaviest) {
   bar.style.width = `${((100 * term.weight) / heaviest).toFixed(1)}%`;
   const label = make("span", { className: "label" }, term.reading);
   const track = make("span", { className: "track" }, bar);
-  return termButton(term.token, `term line ${kind}`, label, track, make("span", { className: "number" }, term.weight.toFixed(2)));
+  return termButton(term.token, `term line ${kind}`, label, track, number(term.weight));
 }
 
 function termButton(token, className, ...children) {
-  const button = make("button", { type: "button", className, ariaPressed: "false" }, ...children);
+  const button = make("button", { type: "button", className, "aria-pressed": "false" }, ...children);
   button.token = token;
   return button;
 }
@@ -107,7 +108,7 @@ function hitView(hit, rank, elsewhere) {
     make("h4", {}, make("span", { className: "rank" }, `${rank}`), make("span", { className: "title" }, ...heading),
       make("span", { className: "number" }, scoreOf(hit.score))),
     title || place ? make("p", { className: "soft id" }, `${title ? hit.id : ""}${title ? place : place.slice(3)}`) : null,
-    hit.text === undefined ? make("p", { className: "soft" }, "The server has not this document's text.") : textView(hit, terms),
+    hit.text === undefined ? soft("The server does not have the text of this document.") : textView(hit, terms),
     hit.terms ? make("p", { className: "chips" }, ...terms.slice(0, CHIPS).map(chip)) : null,
     hit.terms ? reasons(hit) : null,
   );
@@ -115,14 +116,15 @@ function hitView(hit, rank, elsewhere) {
 
 function chip(term) {
   const kind = term.query_own === null ? "other" : term.query_own ? "own" : "added";
-  return termButton(term.token, `term chip ${kind}`, `${term.reading} `, make("span", { className: "number" }, term.product.toFixed(2)));
+  return termButton(term.token, `term chip ${kind}`, `${term.reading} `, number(term.product));
 }
 
 function textView(hit, terms) {
   const points = Array.from(hit.text);
   const spans = spansOf(terms, "document_spans");
   const [start, stop] = windowOf(points, spans, SHOWN);
-  const text = make("p", { className: "text" }, start > 0 ? "… " : "", ...marked(points, spans, start, stop), stop < points.length ? " … " : "");
+  const [before, after] = [start > 0 ? "… " : "", stop < points.length ? " … " : ""];
+  const text = make("p", { className: "text" }, before, ...marked(points, spans, start, stop), after);
   if (start === 0 && stop === points.length) return text;
   const whole = make("button", { type: "button", className: "plain" }, "Show all of it");
   whole.addEventListener("click", () => {
@@ -148,7 +150,7 @@ function reasons(hit) {
   return more(
     `${scoreOf(hit.score)} from ${count} ${count === 1 ? "term" : "terms"}${missing}`,
     make("table", {}, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows)),
-    hit.missing.length ? make("p", { className: "soft" }, `Missing in the document: ${hit.missing.join(", ")}`) : null,
+    hit.missing.length ? soft(`Missing in the document: ${hit.missing.join(", ")}`) : null,
   );
 }
 
@@ -161,11 +163,19 @@ function more(summary, ...children) {
 }
 
 function spansOf(terms, name) {
-  return terms.flatMap((term) => (term[name] ?? []).map(([start, stop]) => spanOf(term, term.document_own, start, stop, term.product)));
+  return terms.flatMap((term) => spansIn(term, term[name] ?? [], term.document_own, term.product));
 }
 
-function spanOf(term, own, start, stop, weight) {
-  return { start, stop, token: term.token, reading: term.reading, own: own === true, weight };
+function spansIn({ token, reading }, spans, own, weight) {
+  return spans.map(([start, stop]) => ({ start, stop, token, reading, own: own === true, weight }));
+}
+
+function soft(sentence) {
+  return make("p", { className: "soft" }, sentence);
+}
+
+function number(value) {
+  return make("span", { className: "number" }, value.toFixed(2));
 }
 
 function scoreOf(score) {
