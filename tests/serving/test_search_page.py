@@ -172,15 +172,24 @@ def ask_server(address, content):
 @pytest.mark.slow
 @in_browser
 def test_a_link_gives_the_same_view_again(page, address):
-    page.open(link(address, q="heart of a whale", k=2, strategy="exhaustive", only="d1 d2 d4", term="heart"))
-    before = page.run("document.querySelector('#answers').innerHTML.replace(/[\\d.]+ ms.*?\\)/, '')")
-    fields = texts(page, "#q, #k, #only, #strategy", "each.value")
-    assert fields == ["heart of a whale", "2", "exhaustive", "d1 d2 d4"]
+    view = {
+        "q": "pulse of the heart",
+        "k": 2,
+        "strategy": "exhaustive",
+        "only": "d4",
+        "beside": "table",
+        "term": "heart",
+    }
+    page.open(link(address, **view))
+    before = page.run("document.querySelector('#answers').innerHTML.replace(/[\\d.]+ ms.*?\\)/g, '')")
+    fields = {name: page.run(f"document.getElementById({name!r}).value") for name in view if name != "term"}
+    assert fields == {name: str(value) for name, value in view.items() if name != "term"}
+    assert texts(page, "h2") == ["toy", "table"]
     assert set(texts(page, "mark.picked")) == {"heart"}
     assert set(texts(page, "[aria-pressed=true] .label")) == {"heart"}
     shared = page.run("document.getElementById('link').href")
     page.open(shared)
-    assert page.run("document.querySelector('#answers').innerHTML.replace(/[\\d.]+ ms.*?\\)/, '')") == before
+    assert page.run("document.querySelector('#answers').innerHTML.replace(/[\\d.]+ ms.*?\\)/g, '')") == before
     page.open(f"{address}?{urlencode({'q': 'pulse', 'k': 1})}")
     assert texts(page, "#q, #k", "each.value") == ["pulse", "1"]
     assert len(texts(page, ".hit")) == 1
@@ -198,6 +207,8 @@ def test_a_term_that_is_picked_unfolds_and_its_words_alone_stand_out(page, addre
     token = page.run("document.querySelector('.hit tbody button').textContent")
     page.run("document.querySelector('.hit tbody button').click()")
     assert page.run("new URLSearchParams(location.hash.slice(1)).get('term')") == token
+    assert set(texts(page, "[aria-pressed=true]", "getComputedStyle(each).backgroundColor")) == {"rgb(27, 27, 25)"}
+    assert set(texts(page, "[aria-pressed=true]", "getComputedStyle(each).color")) == {"rgb(252, 252, 251)"}
     picked = "each.classList.contains('picked') === each.tokens.has(" + json.dumps(token) + ")"
     assert set(texts(page, "#answers mark", picked)) == {True}
     page.run("document.querySelector('.hit tbody button').click()")
