@@ -43,6 +43,7 @@ def test_a_wheel_holds_configs_toy_data_expected_values_and_the_console_script(i
         "expected/splade.yaml",
         "reports/page.css",
         "serving/page/index.html",
+        "serving/page/search.js",
         "engines/places/libraries/LuceneServer.java",
     ):
         assert (installed / "splade" / file).is_file()

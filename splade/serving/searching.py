@@ -1,6 +1,7 @@
 """Hits of one query: documents, scores and texts, whatever engine has them."""
 
 import logging
+import re
 import threading
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -77,7 +78,7 @@ def ranking_of(standing: Standing, queries: Queries, wish: Wish) -> Ranking:
         assert vector is not None
         return next(iter(searcher.search(vector, k=wish.k, threshold=wish.threshold, allowed=_allowed(wish))))
     except InputError as error:
-        raise NotValid(str(error)) from error
+        raise NotValid(re.sub(r"^allowed\b", "`filter`", str(error))) from error  # as the request names it
 
 
 class Shown(NamedTuple):
