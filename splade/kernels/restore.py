@@ -87,7 +87,7 @@ def find_weights(blocks, terms, position, weights):  # type: ignore[no-untyped-d
             else:
                 high = middle
         there = low < last and np.int64(blocks.local[low]) == wanted
-        weights[i] = as_weight(blocks.impacts[low]) * blocks.scale if there else np.float32(0)
+        weights[i] = as_weight(blocks.impacts[low], blocks.scale) if there else np.float32(0)
 
 
 @kernel
