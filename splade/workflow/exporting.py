@@ -173,7 +173,7 @@ def export_the_model(cfg: DictConfig, chosen: Named) -> dict[str, Any]:
     from splade.workflow.model_loading import retriever_from
 
     assert isinstance(chosen.target, ModelTarget)
-    for address in ("data.VECTORS_PATH", "data.Q_VECTORS_PATH", "data.Q_COLLECTION_PATH", "config.index_dir"):
+    for address in ("data.VECTORS_PATH", "data.Q_VECTORS_PATH"):  # the others stand in the config of every training
         if address in cfg.named:
             raise InputError(f"{address}: export.target={chosen.name} writes the model itself, no vectors. Remove it")
     named = "data.COLLECTION_PATH" in cfg.named

@@ -7,13 +7,14 @@ from hydra.errors import InstantiationException
 from omegaconf import OmegaConf
 
 from splade import create_anserini as command
-from splade.workflow import encoding, model_loading
+from splade.workflow import encoding
+from splade.workflow.exported import models
 from tests.commands.fakes import FakeEncoder, FakeModel
 
 
 @pytest.fixture
 def cfg(tmp_path, monkeypatch):
-    monkeypatch.setattr(model_loading, "retriever_from", lambda cfg: FakeModel())
+    monkeypatch.setattr(models, "model_from", lambda cfg: FakeModel())
     monkeypatch.setattr(encoding, "encoder_from", lambda cfg, model, side: FakeEncoder())
     for name, text in {
         "documents": "d1\tcat dog\nd2\tbird\nd3\tnone of them\nd4\tfish fish\nd5\tdog dog dog\n",

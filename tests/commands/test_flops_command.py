@@ -18,7 +18,7 @@ DOCUMENTS = np.array([[1, 0, 0, 0, 1], [2, 0, 3, 0, 1], [0, 0, 0, 0, 1], [0, 0, 
 
 @pytest.fixture
 def cfg(tmp_path, monkeypatch):
-    monkeypatch.setattr(command, "retriever_from", lambda cfg: FakeModel())
+    monkeypatch.setattr(command, "model_from", lambda cfg: FakeModel())
     monkeypatch.setattr(command, "encoder_from", lambda cfg, model, side: {"query": FakeEncoder()}[side])
     InvertedIndex.from_csr(csr_matrix(DOCUMENTS), list("abcd"), fingerprint="f" * 32).save(tmp_path / "index")
     (tmp_path / "queries").mkdir()

@@ -41,8 +41,8 @@ PUBLISHED = [
 COMMAND = re.compile(r"(?P<environment>(?:\w+=\S+ )*)python3? -m splade\.(?P<name>[\w.]+)(?P<arguments>.*)")
 
 
-OF_A_HUB = re.compile(r"splade\.(push|pull)\b")
-"""Commands that speak to a hub: tests/hub runs them against a stand-in."""
+OF_A_HUB = re.compile(r"splade\.(push|pull|serve)\b")
+"""Commands that speak to a hub, or to clients until they are stopped: tests/hub and tests/serving run them."""
 LONG = re.compile(r"splade\.(all|distil|rerank|tradeoffs|reproduce)\b|--multirun")
 """What takes several trainings, or training, index and search; their tests have smaller ones of each."""
 
