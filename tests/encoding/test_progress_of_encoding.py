@@ -7,6 +7,7 @@ from splade.encoding import Encoder
 from splade.models import Splade
 from splade.records import Text
 from splade.workflow import encoding as encoded
+from splade.workflow.querying import encoding as querying
 from tests.tiny import tiny_mlm
 
 N = 23
@@ -65,7 +66,7 @@ def test_the_bar_of_a_collection_moves_with_every_batch(model, collection, monke
 
 def test_the_bar_of_queries_counts_what_is_encoded_and_not_what_is_read(model, collection, monkeypatch):
     bar = Bar()
-    monkeypatch.setattr(encoded, "progress", bar)
-    batch = encoded.query_vectors(Encoder(model, "query", batch_size=4), collection)
+    monkeypatch.setattr(querying, "progress", bar)
+    batch = querying.query_vectors(Encoder(model, "query", batch_size=4), collection)
     assert len(batch.ids) == sum(bar.moves) == bar.options["total"] == N
     assert max(bar.moves) <= 4
