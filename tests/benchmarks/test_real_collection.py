@@ -1,6 +1,7 @@
 """The collection of real sentences: every step keeps its rule, and what is made stays."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -176,6 +177,7 @@ def test_the_command_makes_collections_once(model, data, tmp_path, monkeypatch, 
 def test_models_are_trained_to_their_terms_and_eff_takes_the_documents_of_v3(data, tmp_path, monkeypatch):
     def in_process(command, **_):
         monkeypatch.setattr("sys.argv", ["splade"])
+        monkeypatch.delitem(sys.modules, "splade.train", raising=False)  # as in a process of its own
         cli([command[2].removeprefix("splade."), *command[3:]])
 
     monkeypatch.setattr(models.subprocess, "run", in_process)

@@ -14,6 +14,7 @@ from pathlib import Path
 from _pytest.assertion.rewrite import PYC_TAIL, _read_pyc, _rewrite_test, _write_pyc, get_cache_dir
 
 from splade.indexing import IndexAppender, IndexBuilder, InvertedIndex, delete, merge
+from splade.kernels.sparse import slice_rows
 from splade.records import SparseBatch
 from splade.search import Searcher
 from splade.search.searcher import STRATEGIES
@@ -36,6 +37,7 @@ def floats(batch: SparseBatch) -> None:
     """
     index = InvertedIndex.from_csr(batch)
     index.vectors([0, 1])
+    index.explain(batch._replace(rows=slice_rows(batch.rows, 0, 1)), 0)
     for strategy in STRATEGIES:
         list(Searcher(index, strategy).search(batch, 5))
     with tempfile.TemporaryDirectory() as folder:
@@ -47,6 +49,7 @@ def bytes_and_pruned(batch: SparseBatch) -> None:
     kept = {"prune_top_terms": 3, "prune_mass": 0.9, "prune_term_quantile": 0.1}
     index = InvertedIndex.from_csr(batch, weights="uint8", cluster=True, **kept)
     index.vectors([0, 1])
+    index.explain(batch._replace(rows=slice_rows(batch.rows, 0, 1)), 0)
     list(Searcher(index, "auto").search(batch, 5))
 
 

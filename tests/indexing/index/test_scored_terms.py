@@ -29,7 +29,7 @@ matrices = st.integers(1, 9).flatmap(
 )
 
 
-@pytest.mark.parametrize("weights", ["float32", "float16", "uint8"])
+@pytest.mark.parametrize("weights", ["float32", "uint8", pytest.param("float16", marks=pytest.mark.slow)])
 @given(documents=matrices, query=st.lists(st.sampled_from((0.0, 0.3, 1.1)), min_size=WIDTH, max_size=WIDTH))
 @settings(max_examples=20)
 def test_the_score_is_that_of_a_search_to_the_last_bit(documents, query, weights):

@@ -89,15 +89,16 @@ def test_another_seed_gives_another_order():
     assert (orders[0] != orders[1]).any()
 
 
-def test_a_built_index_has_the_bytes_of_one_made_in_memory(tmp_path):
+@pytest.mark.parametrize("weights", ["float32", pytest.param("uint8", marks=pytest.mark.slow)])
+def test_a_built_index_has_the_bytes_of_one_made_in_memory(weights, tmp_path):
     parts = [random_batch(seed, 300, 30, first=300 * seed) for seed in range(3)]
-    builder = IndexBuilder(tmp_path / "built", 30, cluster=True, weights="uint8")
+    builder = IndexBuilder(tmp_path / "built", 30, cluster=True, weights=weights)
     for part in parts:
         builder.add(part)
         builder.checkpoint()
     built = builder.finish()
     everything = np.concatenate([to_dense(part.rows, 30) for part in parts])
-    direct = InvertedIndex.from_csr(batch(everything), cluster=True, weights="uint8")
+    direct = InvertedIndex.from_csr(batch(everything), cluster=True, weights=weights)
     assert built.codec == direct.codec
     for name, array in direct.arrays.items():
         np.testing.assert_array_equal(built.arrays[name], array, err_msg=name)

@@ -27,7 +27,7 @@ def stored(path, *matrices):
     filtered=st.booleans(),
     data=st.data(),
 )
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_an_index_in_parts_is_searched_as_one_without_the_deleted(
     tmp_path, matrices, queries, k, threshold, filtered, data
 ):
