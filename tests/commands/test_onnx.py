@@ -86,7 +86,7 @@ def test_settings_that_the_graphs_were_not_made_with_are_refused(place):
         model_from(named)
 
 
-@pytest.mark.parametrize("address", ["data.VECTORS_PATH=docs.jsonl", "config.index_dir=index"])
+@pytest.mark.parametrize("address", ["data.VECTORS_PATH=docs.jsonl", "data.Q_VECTORS_PATH=[queries.jsonl]"])
 def test_vectors_have_no_place_in_an_export_of_the_model(place, address):
     with pytest.raises(InputError, match="writes the model itself"):
         export(configured("export.target=onnx", address, f"config.out_dir={place}/new", command="export"))

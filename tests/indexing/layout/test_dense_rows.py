@@ -36,7 +36,7 @@ def test_a_term_of_half_of_the_documents_has_a_row_and_one_of_fewer_has_none(mat
 
 
 @pytest.mark.parametrize("strategy", ["exhaustive", "block_max", "auto"])
-@pytest.mark.parametrize("weights", ["float32", "float16", "uint8"])
+@pytest.mark.parametrize("weights", ["float32", "uint8", pytest.param("float16", marks=pytest.mark.slow)])
 def test_searches_with_rows_have_the_bits_of_searches_without(matrix, weights, strategy):
     index = index_of(matrix, weights=weights, cluster=True)
     without = {name: array for name, array in index.arrays.items() if name not in {PREFIX + name for name in DENSE}}

@@ -186,6 +186,7 @@ if parent:
 """
 
 
+@pytest.mark.slow
 def test_two_processes_have_the_gradient_of_one_with_answers_of_each_others_queries(tmp_path):
     run_well("-c", WORKER, tmp_path)
     found = torch.load(tmp_path / "found.pt", weights_only=True)
