@@ -144,6 +144,6 @@ def _refuse_wishes(standing: Standing, wish: Wish) -> None:
     for name, value in (("filter", wish.allowed), ("strategy", wish.strategy), ("recall", wish.recall)):
         if value is not None:
             raise NotValid(
-                f"`{name}` is for inverted indexes of this program, and {type(standing.opened).__name__} has none of "
-                "it; leave it out"
+                f"`{name}` is for inverted indexes of this program; the engine that this server asks has none of it: "
+                "leave it out"
             )
