@@ -71,7 +71,7 @@ def ranking_of(standing: Standing, queries: Queries, wish: Wish) -> Ranking:
     """The best documents for one query; NotValid for a wish that this engine or index cannot fulfil."""
     searcher = _searcher(standing, wish)
     if searcher is None:
-        _refuse_wishes(standing, wish)
+        _refuse_wishes(wish)
         return _elsewhere(standing, queries, wish)
     try:
         vector = vector_of(standing, queries)
@@ -139,7 +139,7 @@ def _searcher(standing: Standing, wish: Wish) -> Any:
     return standing.searcher(wish.strategy, wish.recall)
 
 
-def _refuse_wishes(standing: Standing, wish: Wish) -> None:
+def _refuse_wishes(wish: Wish) -> None:
     """NotValid where another place than our inverted index is asked for what it has not."""
     for name, value in (("filter", wish.allowed), ("strategy", wish.strategy), ("recall", wish.recall)):
         if value is not None:
