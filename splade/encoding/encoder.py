@@ -7,10 +7,9 @@ window of sparse rows.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cached_property
-from itertools import islice
 
 import numpy as np
 import torch
@@ -23,6 +22,7 @@ from splade.encoding.compiled import Compiled
 from splade.encoding.precision import has_int8, name_of, precision_of
 from splade.encoding.reading import Reading, reading_of
 from splade.encoding.terms import model_terms, readings
+from splade.encoding.windows import Encoded, WindowEncoder
 from splade.models import Retriever
 from splade.models.backbones.buckets import budget_for, length_buckets
 from splade.models.backbones.devices import own_device
@@ -35,12 +35,10 @@ from splade.records import Provenance, SparseBatch, SparseRows, Text, TokenBatch
 
 logger = logging.getLogger(__name__)
 
-Encoded = Callable[[int], object]
-"""Told how many texts have been encoded since it was called before."""
 WINDOW = 32  # batches that are tokenised and sorted by length together
 
 
-class Encoder:
+class Encoder(WindowEncoder):
     """One side of a model as a function from texts to sparse vectors.
 
     At most ``batch_size`` texts are encoded at once, and at most ``batch_tokens`` tokens counting padding, but one
@@ -101,14 +99,6 @@ class Encoder:
         for tokens in ahead(self._windows(texts)):
             yield self._encode_window(tokens, encoded or (lambda _: None))
 
-    def encode_all(self, texts: Iterable[Text], *, encoded: Encoded | None = None) -> SparseBatch:
-        """Sparse vectors of all ``texts`` in one batch; for query sets and other small collections."""
-        batches = list(self.encode(texts, encoded=encoded))
-        if not batches:
-            return SparseBatch((), concatenated([]), self.model.vocab_size)
-        ids = tuple(text_id for batch in batches for text_id in batch.ids)
-        return SparseBatch(ids, concatenated([batch.rows for batch in batches]), self.model.vocab_size)
-
     @cached_property
     def terms(self) -> list[str]:
         """The name of every term, by its number, all different."""
@@ -133,29 +123,6 @@ class Encoder:
         with self._computing(), torch.inference_mode():
             return Provenance(tokens, tuple(tell(self.side, ids, torch.ones_like(ids), wanted)))
 
-    def _windows(self, texts: Iterable[Text]) -> Iterator[TokenBatch]:
-        stream, tokenizer, prompt = iter(texts), self.model.tokenizer(self.side), self.model.prompt(self.side)
-        while window := list(islice(stream, WINDOW * self.batch_size)):
-            tokens = tokenize(tokenizer, window, self.max_length, prompt)
-            self.n_cut += tokens.n_cut
-            yield tokens
-
-    def count_cut(self, texts: Iterable[Text]) -> None:
-        """Count the ``texts`` that are longer than the tokens read, as encoding them would."""
-        for _ in self._windows(texts):
-            pass
-
-    def tell_cut(self, name: str, before: int, n_texts: int) -> int:
-        """The number of texts that were cut since ``n_cut`` was ``before``; said of ``name``, of whose they are."""
-        n_cut = self.n_cut - before
-        if n_cut:
-            plural, address = ("queries", "config.max_length_q") if self.side == "query" else ("documents", "")
-            logger.warning(
-                "%s: %d of %d %s are longer than the %d tokens that are read (%s); the rest of them is left out",
-                name, n_cut, n_texts, plural, self.max_length, address or "config.max_length",
-            )  # fmt: skip
-        return n_cut
-
     @property
     def vocab_size(self) -> int:
         """The number of terms."""
@@ -165,6 +132,11 @@ class Encoder:
         """32 hex digits that name the document side of the model."""
         return self.model.fingerprint()
 
+    @property
+    def window(self) -> int:
+        """The number of texts that are tokenised and sorted by length together."""
+        return WINDOW * self.batch_size
+
     def reading(self) -> Reading:
         """Its way from texts to token ids, that any number of threads may go at a time."""
         return self._reading
@@ -172,6 +144,9 @@ class Encoder:
     @cached_property
     def _reading(self) -> Reading:
         return reading_of(self.model.tokenizer(self.side), self.max_length, self.model.prompt(self.side))
+
+    def _read(self, texts: Sequence[Text]) -> TokenBatch:
+        return tokenize(self.model.tokenizer(self.side), texts, self.max_length, self.model.prompt(self.side))
 
     def encode_tokens(self, tokens: TokenBatch) -> SparseBatch:
         """Sparse vectors of texts that were tokenised, in their order; of one thread at a time."""

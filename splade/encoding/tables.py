@@ -6,7 +6,6 @@ The table and the tokenizer lie in the folder of a model that `splade.models` sa
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +16,7 @@ from safetensors.numpy import load_file
 
 from splade.encoding.protocol import named_terms
 from splade.encoding.reading import Reading, tokenizer_file
+from splade.encoding.windows import Encoded, WindowEncoder
 from splade.files import InputError, read_json
 from splade.records import Provenance, Source, SparseBatch, SparseRows, Text, TokenBatch
 
@@ -25,7 +25,6 @@ logger = logging.getLogger(__name__)
 DESCRIPTION, TABLE = "splade.json", Path("query_0_SparseStaticEmbedding", "model.safetensors")
 KINDS = (("SpladeDoc", 1), ("SpladeIdf", 1), ("SpladeTable", 1))
 """The models whose queries are looked up, and the version of their description."""
-WINDOW = 1024  # texts that are looked up together
 
 
 class Table(NamedTuple):
@@ -59,7 +58,7 @@ def table_in(folder: str | Path) -> Table | None:
     return Table(weights, tokenizer, str(own["fingerprint"]), dict(about["settings"]), int(own["stand_in"]))
 
 
-class TableEncoder:
+class TableEncoder(WindowEncoder):
     """Queries as bags of their own tokens, each with the weight that ``table`` has for it.
 
     A token that comes several times counts once. Of the weights the ``top`` largest are kept, the lower term ids of
@@ -67,6 +66,7 @@ class TableEncoder:
     """
 
     side, precision = "query", "float32"
+    window = 1024
 
     def __init__(self, table: Table, *, max_length: int | None = None, top: int | None = None) -> None:
         self.table, self.n_cut = table, 0
@@ -112,24 +112,12 @@ class TableEncoder:
     def _reading(self) -> Reading:
         return Reading(self.table.tokenizer, self.max_length, stand_in=self.table.stand_in)
 
-    def encode(self, texts: Iterable[Text], *, encoded: Any = None) -> Iterator[SparseBatch]:
+    def encode(self, texts: Iterable[Text], *, encoded: Encoded | None = None) -> Iterator[SparseBatch]:
         """Sparse vectors of ``texts`` in their order, 1024 at a time."""
-        stream = iter(texts)
-        while window := list(islice(stream, WINDOW)):
-            tokens = self.reading().batch([text.text for text in window], [text.id for text in window])
-            self.n_cut += tokens.n_cut
+        for tokens in self._windows(texts):
             yield self.encode_tokens(tokens)
             if encoded is not None:
-                encoded(len(window))
-
-    def encode_all(self, texts: Iterable[Text], *, encoded: Any = None) -> SparseBatch:
-        """Sparse vectors of all ``texts`` in one batch."""
-        rows: list[SparseRows] = []
-        ids: list[str] = []
-        for batch in self.encode(texts, encoded=encoded):
-            rows += [batch.rows]
-            ids += batch.ids
-        return SparseBatch(tuple(ids), _joined(rows), self.vocab_size)
+                encoded(len(tokens.ids))
 
     def encode_tokens(self, tokens: TokenBatch) -> SparseBatch:
         """Sparse vectors of texts that were tokenised."""
@@ -138,16 +126,6 @@ class TableEncoder:
         columns = np.concatenate([np.empty(0, np.int32), *(columns for columns, _ in rows)])
         weights = np.concatenate([np.empty(0, np.float32), *(weights for _, weights in rows)])
         return SparseBatch(tokens.ids, SparseRows(offsets, columns, weights), self.vocab_size)
-
-    def tell_cut(self, name: str, before: int, n_texts: int) -> int:
-        """The number of texts that were cut since ``n_cut`` was ``before``; said of ``name``, of whose they are."""
-        n_cut = self.n_cut - before
-        if n_cut:
-            logger.warning(
-                "%s: %d of %d queries are longer than the %d tokens that are read (config.max_length_q); the rest of "
-                "them is left out", name, n_cut, n_texts, self.max_length,
-            )  # fmt: skip
-        return n_cut
 
     def _row(self, ids: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         terms = np.unique(ids)
@@ -193,11 +171,3 @@ def _weights(path: Path, vocab_size: int) -> NDArray[np.float32]:
     if not (np.isfinite(weights).all() and (weights >= 0).all()):
         raise InputError(f"{path}: holds weights that are negative or no numbers; a token's weight must be 0 or above")
     return weights
-
-
-def _joined(rows: list[SparseRows]) -> SparseRows:
-    sizes = [np.diff(each.offsets) for each in rows]
-    offsets = np.concatenate([[0], np.cumsum(np.concatenate([np.empty(0, np.int64), *sizes]))]).astype(np.int64)
-    columns = np.concatenate([np.empty(0, np.int32), *(each.columns for each in rows)])
-    weights = np.concatenate([np.empty(0, np.float32), *(each.weights for each in rows)])
-    return SparseRows(offsets, columns, weights)

@@ -5,9 +5,8 @@ graph gives weights [B, V]; their non-zeros are kept at once.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from splade.encoding.ahead import ahead
 from splade.encoding.protocol import TextEncoder
 from splade.encoding.reading import Reading
 from splade.encoding.tables import Table, TableEncoder
+from splade.encoding.windows import Encoded, WindowEncoder
 from splade.files import InputError
 from splade.onnx.folder import OnnxModel
 from splade.records import Provenance, SparseBatch, SparseRows, Text, TokenBatch
@@ -27,7 +27,6 @@ from splade.records import Provenance, SparseBatch, SparseRows, Text, TokenBatch
 logger = logging.getLogger(__name__)
 
 WINDOW = 32  # batches that are tokenised and sorted by length together
-Encoded = Callable[[int], object]
 
 
 def onnx_encoder(model: OnnxModel, side: str, **options: Any) -> TextEncoder:
@@ -41,7 +40,7 @@ def onnx_encoder(model: OnnxModel, side: str, **options: Any) -> TextEncoder:
     return TableEncoder(Table(weights, model.tokenizer_json(), model.fingerprint(), settings, stand_in))
 
 
-class OnnxEncoder:
+class OnnxEncoder(WindowEncoder):
     """One side of an exported model as a function from texts to sparse vectors, computed by onnxruntime on the CPU.
 
     At most ``batch_size`` texts are encoded at once, and at most ``batch_tokens`` tokens counting padding, but one
@@ -98,6 +97,11 @@ class OnnxEncoder:
         """32 hex digits that name the document side of the model that was exported."""
         return self.model.fingerprint()
 
+    @property
+    def window(self) -> int:
+        """The number of texts that are tokenised and sorted by length together."""
+        return WINDOW * self.batch_size
+
     def reading(self) -> Reading:
         """Its way from texts to token ids, that any number of threads may go at a time."""
         return self._reading
@@ -114,12 +118,6 @@ class OnnxEncoder:
         for tokens in ahead(self._windows(texts)):
             yield self.encode_tokens(tokens, encoded=encoded)
 
-    def encode_all(self, texts: Iterable[Text], *, encoded: Encoded | None = None) -> SparseBatch:
-        """Sparse vectors of all ``texts`` in one batch."""
-        batches = list(self.encode(texts, encoded=encoded))
-        ids = tuple(text_id for batch in batches for text_id in batch.ids)
-        return SparseBatch(ids, concatenated([batch.rows for batch in batches]), self.vocab_size)
-
     def encode_tokens(self, tokens: TokenBatch, *, encoded: Encoded | None = None) -> SparseBatch:
         """Sparse vectors of texts that were tokenised, in their order."""
         parts, buckets = [], self._buckets(tokens.attention_mask.sum(axis=1))
@@ -131,29 +129,6 @@ class OnnxEncoder:
             return SparseBatch(tokens.ids, concatenated([]), self.vocab_size)
         rows = in_places(concatenated(parts), np.concatenate(buckets))
         return SparseBatch(tokens.ids, rows, self.vocab_size)
-
-    def count_cut(self, texts: Iterable[Text]) -> None:
-        """Count the ``texts`` that are longer than the tokens read, as encoding them would."""
-        for _ in self._windows(texts):
-            pass
-
-    def tell_cut(self, name: str, before: int, n_texts: int) -> int:
-        """The number of texts that were cut since ``n_cut`` was ``before``; said of ``name``, of whose they are."""
-        n_cut = self.n_cut - before
-        if n_cut:
-            plural, address = ("queries", "config.max_length_q") if self.side == "query" else ("documents", "")
-            logger.warning(
-                "%s: %d of %d %s are longer than the %d tokens that are read (%s); the rest of them is left out",
-                name, n_cut, n_texts, plural, self.max_length, address or "config.max_length",
-            )  # fmt: skip
-        return n_cut
-
-    def _windows(self, texts: Iterable[Text]) -> Iterator[TokenBatch]:
-        stream = iter(texts)
-        while window := list(islice(stream, WINDOW * self.batch_size)):
-            tokens = self._reading.batch([text.text for text in window], [text.id for text in window])
-            self.n_cut += tokens.n_cut
-            yield tokens
 
     def _buckets(self, lengths: NDArray[np.int64]) -> list[NDArray[np.int64]]:
         """Places of texts of ``lengths`` [B] to be computed together; of one length each where padding would count."""

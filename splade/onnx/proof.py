@@ -9,11 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from splade.batches import concatenated
 from splade.encoding.protocol import TextEncoder
 from splade.files import InputError, read_json, whole_file, write_json
 from splade.kernels.sparse import to_dense
-from splade.records import SparseBatch, SparseRows, Text, TokenBatch
+from splade.records import SparseRows, Text, TokenBatch
 
 TOLERANCE = 1e-4
 """The most that a weight may differ, as a share of the text's largest weight where that is above 1."""
@@ -139,8 +138,3 @@ def measured(proof: Proof, encoder: TextEncoder, *, texts_only: bool = False) ->
         terms=float(((found > 0) & (expected > 0)).sum() / max(int((expected > 0).sum()), 1)),
         cosine=float(cosines.mean()) if there.any() else 1.0,
     )
-
-
-def joined(batches: Sequence[SparseBatch]) -> SparseRows:
-    """The rows of all ``batches``."""
-    return concatenated([batch.rows for batch in batches])
