@@ -1,12 +1,18 @@
 """Texts cut into batches for a transformer, and the sparse rows of the batches put together again; NumPy alone."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from splade.records import SparseRows
+
+
+def stand_in(tokenizer: Any) -> int:
+    """The id that stands for a text without tokens."""
+    names = ("cls_token_id", "bos_token_id", "eos_token_id", "unk_token_id", "pad_token_id")
+    return next((id for name in names if (id := getattr(tokenizer, name, None)) is not None), 0)
 
 
 class Budget(NamedTuple):

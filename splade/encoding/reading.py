@@ -4,16 +4,16 @@
 state of its own: only one thread may use it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from splade.data.tokens.tokenize import placed, stand_in
+from splade.batches import stand_in
+from splade.data.tokens.tokenize import padded, placed
 from splade.files import InputError
 from splade.records import TextTokens, TokenBatch
 
@@ -142,15 +142,3 @@ def reading_of(tokenizer: Any, max_length: int, prompt: str = "") -> Reading:
 def tokenizer_file(folder: Path) -> Path:
     """The file of a folder that this module reads tokenizers from."""
     return folder / "tokenizer.json"
-
-
-def padded(rows: Sequence[Sequence[int]], ids: Iterable[str] = (), pad: int = 0, n_cut: int = 0) -> TokenBatch:
-    """Token ids of texts as a batch; every row has one at least."""
-    names = tuple(ids) or tuple(map(str, range(len(rows))))
-    if not rows:
-        return TokenBatch(names, np.zeros((0, 1), np.int64), np.zeros((0, 1), np.int64))
-    lengths = np.fromiter(map(len, rows), np.int64, len(rows))
-    mask: NDArray[np.int64] = (np.arange(lengths.max()) < lengths[:, None]).astype(np.int64)  # [B, L]
-    input_ids = np.full(mask.shape, pad, np.int64)  # [B, L]
-    input_ids[mask == 1] = np.concatenate([np.asarray(row, np.int64) for row in rows])
-    return TokenBatch(names, input_ids, mask, n_cut)

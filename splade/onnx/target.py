@@ -120,9 +120,8 @@ def _write_sides(model: Any, folder: Path) -> dict[str, dict[str, Any]]:
 
 def _proof_of(model: Any, side: str, texts: Sequence[Text]) -> Proof:
     """The vectors that ``model`` makes of ``texts`` and of random token ids."""
-    from splade.data.tokens.tokenize import tokenize
+    from splade.data.tokens.tokenize import padded, tokenize
     from splade.encoding import Encoder
-    from splade.encoding.reading import padded
 
     tokenizer, length = model.tokenizer(side), model.max_length(side)
     read = tokenize(tokenizer, texts, length, model.prompt(side))

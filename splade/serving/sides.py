@@ -10,8 +10,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from splade.data.tokens.tokenize import padded
 from splade.encoding.protocol import TextEncoder
-from splade.encoding.reading import Direction, Row, padded
+from splade.encoding.reading import Direction, Row
 from splade.kernels.sparse import concatenate, slice_rows
 from splade.records import SparseBatch, SparseRows
 from splade.serving.batching import Batcher, Done

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from splade.batches import stand_in
 from splade.files import InputError
 from splade.records import Text, TextTokens, TokenBatch
 
@@ -37,15 +38,23 @@ def tokenize(
         )
     ids = tuple(text.id for text in texts)
     if not ids:
-        return TokenBatch(ids, np.zeros((0, 1), np.int64), np.zeros((0, 1), np.int64))
+        return padded([])
     encoded = _encoded(tokenizer, texts, max_length, prompt)
     rows = [row or [stand_in(tokenizer)] for row in encoded["input_ids"]]
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
+    return padded(rows, ids, pad, _n_cut(encoded, rows, max_length))
+
+
+def padded(rows: Sequence[Sequence[int]], ids: Iterable[str] = (), pad: int = 0, n_cut: int = 0) -> TokenBatch:
+    """Token ids of texts as a batch; every row has one at least. Without ``ids`` texts are called by number."""
+    names = tuple(ids) or tuple(map(str, range(len(rows))))
+    if not rows:
+        return TokenBatch(names, np.zeros((0, 1), np.int64), np.zeros((0, 1), np.int64))
     lengths = np.fromiter(map(len, rows), np.int64, len(rows))
-    attention_mask = (np.arange(lengths.max()) < lengths[:, None]).astype(np.int64)  # [B, L]
-    input_ids = np.full(attention_mask.shape, pad, np.int64)  # [B, L]
-    input_ids[attention_mask == 1] = np.concatenate(rows)
-    return TokenBatch(ids, input_ids, attention_mask, _n_cut(encoded, lengths, max_length))
+    mask: NDArray[np.int64] = (np.arange(lengths.max()) < lengths[:, None]).astype(np.int64)  # [B, L]
+    input_ids = np.full(mask.shape, pad, np.int64)  # [B, L]
+    input_ids[mask == 1] = np.concatenate([np.asarray(row, np.int64) for row in rows])
+    return TokenBatch(names, input_ids, mask, n_cut)
 
 
 def text_tokens(tokenizer: PreTrainedTokenizerBase, text: Text, max_length: int, prompt: str = "") -> TextTokens:
@@ -85,14 +94,8 @@ def _encoded(tokenizer: Any, texts: Sequence[Text], max_length: int, prompt: str
     )
 
 
-def _n_cut(encoded: Any, lengths: NDArray[np.int64], max_length: int) -> int:
+def _n_cut(encoded: Any, rows: Sequence[Sequence[int]], max_length: int) -> int:
     """The number of texts that were cut; a text of exactly ``max_length`` tokens was not."""
-    full = np.flatnonzero(lengths >= max_length)
+    full = [number for number, row in enumerate(rows) if len(row) >= max_length]
     encodings = getattr(encoded, "encodings", None)  # of a tokenizer in Python there are none: all that are full count
     return sum(bool(encodings[row].overflowing) for row in full) if encodings else len(full)
-
-
-def stand_in(tokenizer: PreTrainedTokenizerBase) -> int:
-    """The id that stands for a text without tokens."""
-    names = ("cls_token_id", "bos_token_id", "eos_token_id", "unk_token_id", "pad_token_id")
-    return next((id for name in names if (id := getattr(tokenizer, name, None)) is not None), 0)

@@ -46,12 +46,6 @@ def special_ids(tokenizer: Any) -> tuple[int, ...]:
     return tuple(sorted({token for token in ids if token is not None}))
 
 
-def stand_in(tokenizer: Any) -> int:
-    """The id that stands for a text without tokens, as :func:`splade.data.tokens.tokenize.tokenize` has it."""
-    names = ("cls_token_id", "bos_token_id", "eos_token_id", "unk_token_id", "pad_token_id")
-    return next((id for name in names if (id := getattr(tokenizer, name, None)) is not None), 0)
-
-
 class Pooling(NamedTuple):
     """The way from logits to weights, as keys of ``AGGREGATIONS`` and ``ACTIVATIONS``."""
 

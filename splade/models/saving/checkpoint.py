@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from splade.batches import stand_in
 from splade.files import InputError, read_json, whole_folder, write_json
 from splade.models.backbones.loading import folder_of, has_tokenizer
-from splade.models.encoders.mlm import stand_in
 from splade.models.encoders.own_tokens import TokenBag
 from splade.models.encoders.token_tables import IDF
 from splade.models.retrievers.base import Retriever
