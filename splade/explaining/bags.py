@@ -50,6 +50,15 @@ def held_bag(
     return known._replace(terms=by_weight(terms), id=doc_id)
 
 
+def shared_terms(index: Index, query: Bag, doc_id: str) -> SparseRows:
+    """The weights, one row, that a document of ``index`` has for the terms of ``query``; no other terms are read.
+
+    InputError where the index has no such document.
+    """
+    found = index.explain(in_terms_of(index, query), doc_id)
+    return SparseRows(np.array([0, len(found.terms)]), found.terms, found.document_weights)
+
+
 def numbers_named(index: Index, encoder: SideEncoder, numbers: Sequence[int]) -> list[str]:
     """The names of terms of ``index``: the model's, where it does not name them."""
     names = index.vocabulary

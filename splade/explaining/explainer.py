@@ -2,15 +2,14 @@
 
 from collections.abc import Iterable
 
-import numpy as np
-
-from splade.explaining.bags import bag_of, held_bag, in_terms_of
+from splade.explaining.bags import bag_of, held_bag, shared_terms
 from splade.explaining.matches import match_of
 from splade.explaining.records import Bag, Match
 from splade.explaining.side_by_side import SideBySide, compare
 from splade.explaining.sides import SideEncoder
 from splade.indexing import Index
-from splade.records import SparseRows, Text
+from splade.kernels.sparse import slice_rows
+from splade.records import Text
 
 
 class Explainer:
@@ -41,13 +40,11 @@ class Explainer:
             raise ValueError(f"side must be 'query' or 'document', got {side!r}")
         encoder = self.encoders[side]
         named = [text if isinstance(text, Text) else Text("", text) for text in texts]
-        offsets, columns, weights = encoder.encode_all(named).rows
-        bags = []
-        for row, text in enumerate(named):
-            own = slice(offsets[row], offsets[row + 1])
-            vector = SparseRows(offsets[row : row + 2] - offsets[row], columns[own], weights[own])
-            bags.append(bag_of(encoder, text, vector, self.name, self.n_positions))
-        return bags
+        rows = encoder.encode_all(named).rows
+        return [
+            bag_of(encoder, text, slice_rows(rows, row, row + 1), self.name, self.n_positions)
+            for row, text in enumerate(named)
+        ]
 
     def match(self, query: str | Text | Bag, document: str | Text | Bag) -> Match:
         """The terms that make the score of ``query`` and ``document``, texts or bags of this model."""
@@ -63,11 +60,9 @@ class Explainer:
         InputError where the index has no such document.
         """
         asked = self._bag(query, "query")
-        found = index.explain(in_terms_of(index, asked), doc_id)
+        vector = shared_terms(index, asked, doc_id)
         if whole:
             vector = index.vectors(index.doc_ids.numbers([doc_id]))
-        else:
-            vector = SparseRows(np.array([0, len(found.terms)]), found.terms, found.document_weights)
         known = None if text is None else self.bag(Text(doc_id, text))
         return match_of(asked, held_bag(index, vector, doc_id, self.encoders["document"], known, self.name))
 

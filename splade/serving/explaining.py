@@ -8,12 +8,12 @@ from splade.encoding.protocol import TextEncoder
 from splade.encoding.tables import TableEncoder
 from splade.engines.protocol import Queries
 from splade.explaining import Bag, Explainer, Match, Term
-from splade.explaining.bags import bag_of, held_bag
+from splade.explaining.bags import bag_of, held_bag, shared_terms
 from splade.explaining.matches import match_of
 from splade.explaining.records import by_weight
 from splade.indexing import Index
 from splade.kernels.sparse import slice_rows
-from splade.records import SparseBatch, Text
+from splade.records import SparseBatch, SparseRows, Text
 from splade.serving.errors import NotValid
 from splade.serving.searching import Shown, vector_of
 from splade.serving.sides import Encoded, Sides
@@ -41,7 +41,7 @@ def asked_bag(system: System, standing: Standing, queries: Queries, text: str | 
 def hit_matches(
     system: System, standing: Standing, bag: Bag, ids: Sequence[str], texts: Sequence[str | None], deadline: float
 ) -> list[Match]:
-    """The terms that make the score of each hit, and those that one of the two lacks.
+    """The terms that make the score of each hit, and those of the query that it lacks.
 
     The first hits are traced to the characters of their ``texts``, where these and a model are at hand, until the
     deadline; of the others the weights are told.
@@ -51,8 +51,7 @@ def hit_matches(
     found = []
     for place, (id, text) in enumerate(zip(ids, texts, strict=True)):
         traced = text if place < MOST and time.monotonic() < deadline else None
-        number = int(index.doc_ids.numbers([id])[0])
-        found.append(match_of(bag, _held(system.sides, standing, index, number, id, traced)))
+        found.append(match_of(bag, _held(system.sides, standing, index, shared_terms(index, bag, id), id, traced)))
     return found
 
 
@@ -92,20 +91,20 @@ def _bag(encoder: TextEncoder, text: str) -> Bag:
     return bag_of(encoder, Text("", text), encoder.encode_all([Text("", text)]).rows)
 
 
-def _held(sides: Sides | None, standing: Standing, index: Index, number: int, id: str, text: str | None) -> Bag:
+def _held(sides: Sides | None, standing: Standing, index: Index, vector: SparseRows, id: str, text: str | None) -> Bag:
     """A document with the weights of the index, and where they come from as far as that can be told here."""
     names: Any = Names(standing, sides)
     if sides is None or text is None:
-        return held_bag(index, index.vectors([number]), id, names)
+        return held_bag(index, vector, id, names)
     documents, queries = sides.loaded.get("document"), sides.encoder("query")
     if documents is not None:
         with sides.lock:
             known = _bag(documents, text)
     elif isinstance(queries, TableEncoder) and names.terms == queries.terms:
-        known = bag_of(queries.documents, Text(id, text), index.vectors([number]))  # own words or added, no characters
+        known = bag_of(queries.documents, Text(id, text), vector)  # own words or added, no characters
     else:
-        return held_bag(index, index.vectors([number]), id, names)
-    return held_bag(index, index.vectors([number]), id, names, known)
+        return held_bag(index, vector, id, names)
+    return held_bag(index, vector, id, names, known)
 
 
 def _named_bag(standing: Standing, vector: SparseBatch, text: str | None, sides: Sides | None) -> Bag:
