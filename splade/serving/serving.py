@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from splade.serving.errors import Backend, NotValid, Overloaded
 from splade.serving.limits import Limits
 from splade.serving.metrics import Metrics
+from splade.serving.searching import STRATEGIES
 from splade.serving.sides import Sides
 from splade.serving.system import Standing, System
 
@@ -134,7 +135,7 @@ def _told(system: System) -> dict[str, Any]:
         "n_docs": opened.n_docs,
         "vocab_size": opened.vocab_size,
         "fingerprint": opened.fingerprint,
-        "strategies": ["auto", "exhaustive", "block_max", "approximate", "two_step"] if standing.inverted else [],
+        "strategies": list(STRATEGIES) if standing.inverted else [],
         "strategy": standing.inverted.searcher.strategy if standing.inverted else None,
         "texts": standing.texts is not None,
         "explains": system.sides is not None,

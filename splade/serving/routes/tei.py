@@ -31,9 +31,7 @@ def router(serving: Serving) -> APIRouter:
         encoded = await serving.sides().encode(
             form.prompt_name or "document",
             inputs,
-            deadline=serving.deadline(),
-            truncate=form.truncate is not False,
-            direction="left" if form.truncation_direction.lower() == "left" else "right",
+            **_how_read(form, serving),
         )
         answer = [
             [{"index": index, "value": value} for index, value in zip(*_plain(encoded, place), strict=True)]
@@ -74,9 +72,7 @@ def router(serving: Serving) -> APIRouter:
         if not form.texts:
             raise Empty("`texts` is empty: give one text at least")
         check_batch(form.texts, serving, "texts", serving.limits.max_rerank_texts)
-        sides, deadline = serving.sides(), serving.deadline()
-        direction = "left" if form.truncation_direction.lower() == "left" else "right"
-        how: Any = {"deadline": deadline, "truncate": form.truncate is not False, "direction": direction}
+        sides, how = serving.sides(), _how_read(form, serving)
         query, texts = await asyncio.gather(
             sides.encode("query", [form.query], **how), sides.encode("document", form.texts, **how)
         )
@@ -85,6 +81,12 @@ def router(serving: Serving) -> APIRouter:
         return JSONResponse(answer, headers=timed(texts, time.monotonic() - began))
 
     return routes
+
+
+def _how_read(form: EmbedSparse | Rerank, serving: Serving) -> dict[str, Any]:
+    """The arguments by which the texts of a request are read; their time begins now."""
+    direction = "left" if form.truncation_direction.lower() == "left" else "right"
+    return {"deadline": serving.deadline(), "truncate": form.truncate is not False, "direction": direction}
 
 
 def _plain(encoded: Encoded, place: int) -> tuple[list[int], list[float]]:
