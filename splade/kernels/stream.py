@@ -29,7 +29,7 @@ def score_range(blocks, queries, begin, end, r, scores):  # type: ignore[no-unty
             fetch_run(blocks, np.int64(queries.columns[i + 1]), r)
         dense = np.int64(blocks.dense_rows[term])
         if dense >= 0:
-            add_row(blocks, dense, r, queries.weights[i], scores)
+            add_row(blocks, dense, r << blocks.range_bits, queries.weights[i], scores)
         else:
             origin = np.uint64(blocks.offsets[term])
             add_run(blocks, origin + first, origin + last, queries.weights[i], scores)
@@ -81,15 +81,16 @@ def add_run(blocks, first, last, weight, scores):  # type: ignore[no-untyped-def
 
 
 @inner_kernel
-def add_row(blocks, row, r, weight, scores):  # type: ignore[no-untyped-def]
-    """Add a dense row's weights in range ``r``, times ``weight``, to ``scores``: many documents at a time.
+def add_row(blocks, row, first, weight, scores):  # type: ignore[no-untyped-def]
+    """Add a dense row's weights, times ``weight``, to the ``scores`` of positions from ``first`` on; returns how many.
 
-    A document without the term gets 0 more, which changes no bit of its score.
+    Many at a time: a document without the term gets 0 more, which changes no bit of its score.
     """
-    first = np.uint64(r << blocks.range_bits)
-    origin = np.uint64(row) * np.uint64(blocks.n_docs) + first
-    for i in range(min(np.uint64(scores.size), np.uint64(blocks.n_docs) - first)):
+    origin = np.uint64(row) * np.uint64(blocks.n_docs) + np.uint64(first)
+    n = min(np.uint64(scores.size), np.uint64(blocks.n_docs) - np.uint64(first))
+    for i in range(n):
         scores[i] += weight * as_weight(blocks.dense[origin + i], blocks.scale)
+    return np.int64(n)
 
 
 @inner_kernel

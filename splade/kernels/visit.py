@@ -15,6 +15,7 @@ from splade.kernels.blocks import SHORT, Blocks, slot_bits
 from splade.kernels.compiled import inner_kernel, kernel
 from splade.kernels.gather import gather
 from splade.kernels.intrinsics import WIDE, as_weight, below, count_ones, prefetch
+from splade.kernels.stream import add_row
 from splade.kernels.topk import least_bits, raise_bar
 
 GROUP = 16  # blocks under way at a time
@@ -177,7 +178,8 @@ def add_blocks(blocks, queries, begin, end, n, pipeline):  # type: ignore[no-unt
         weight = queries.weights[begin + i]
         dense = blocks.dense_rows[queries.columns[begin + i]]
         if dense >= 0:
-            touched += add_rows_of_blocks(blocks, dense, weight, n, pipeline)
+            for z in range(n):
+                touched += add_row(blocks, dense, pipeline.live[z] << blocks.block_bits, weight, pipeline.scores[z])
             continue
         for z in range(n):
             first, last = pipeline.begins[i, z], pipeline.ends[i, z]
@@ -187,19 +189,4 @@ def add_blocks(blocks, queries, begin, end, n, pipeline):  # type: ignore[no-unt
             scores = pipeline.scores[z]
             for p in range(first, last):
                 scores[np.uint64(blocks.local[p]) & mask] += weight * as_weight(blocks.impacts[p], blocks.scale)
-    return touched
-
-
-@inner_kernel
-def add_rows_of_blocks(blocks, row, weight, n, pipeline):  # type: ignore[no-untyped-def]
-    """Add a dense row's weights in the blocks, times ``weight``; returns how many there are."""
-    touched = 0
-    for z in range(n):
-        scores = pipeline.scores[z]
-        first = np.uint64(pipeline.live[z] << blocks.block_bits)
-        origin = np.uint64(row) * np.uint64(blocks.n_docs) + first
-        size = min(np.uint64(scores.size), np.uint64(blocks.n_docs) - first)
-        for i in range(size):
-            scores[i] += weight * as_weight(blocks.dense[origin + i], blocks.scale)
-        touched += np.int64(size)
     return touched
