@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from splade.files import InputError
 from splade.files.dotted import is_dotted
 from splade.indexing import Index, InvertedIndex
+from splade.indexing.index.query_rows import query_rows
 from splade.kernels.compiled import read_only_rows
-from splade.kernels.sparse import from_matrix, slice_rows
+from splade.kernels.sparse import slice_rows
 from splade.kernels.topk import decode, score_bits
 from splade.records import Ranking, SparseBatch, SparseRows
 from splade.search.strategies.approximate import Approximate
@@ -165,10 +165,4 @@ class Searcher:
                 f"threshold must be 0 or more, got {threshold}: a document without a term of the query has score 0 "
                 "and is never returned"
             )
-        rows, width, _ = from_matrix(queries, self.index.vocab_size)
-        if width is not None and width != self.index.vocab_size:
-            raise InputError(
-                f"queries over {width} terms cannot search an index over {self.index.vocab_size} terms: "
-                "encode them with the model (and tokenizer) that encoded the documents"
-            )
-        return read_only_rows(rows)
+        return read_only_rows(query_rows(queries, self.index.vocab_size))

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from splade.files import InputError
 from splade.indexing.format.vocabulary import Vocabulary
 from splade.indexing.index.parts import Part
+from splade.indexing.index.query_rows import query_rows
 from splade.kernels.compiled import read_only
 from splade.kernels.restore import weights_at
-from splade.kernels.sparse import from_matrix
 
 
 class Explainable(Protocol):
@@ -74,14 +74,9 @@ def scored_terms(index: Explainable, query: Any, doc: str | int) -> ScoredTerms:
     InputError for another vocabulary and an id that no document has, IndexError for a number that none has,
     ValueError for vectors of no query or several.
     """
-    rows, width, _ = from_matrix(query, index.vocab_size)
+    rows = query_rows(query, index.vocab_size)
     if len(rows.offsets) != 2:
         raise ValueError(f"the score of one query is explained at a time, got {len(rows.offsets) - 1} rows")
-    if width not in (None, index.vocab_size):
-        raise InputError(
-            f"queries over {width} terms cannot search an index over {index.vocab_size} terms: "
-            "encode them with the model (and tokenizer) that encoded the documents"
-        )
     number = _number(index, doc)
     part = next(part for part in reversed(index.parts) if part.first <= number)
     known = rows.columns < part.segment.vocab_size  # an earlier part knows fewer terms
