@@ -45,9 +45,15 @@ def exported_from(cfg: DictConfig) -> OnnxModel | None:
 
 def exported_folder(cfg: DictConfig) -> Path | None:
     """The folder of the config's model where it is an export; None where it is not."""
+    source = source_of(cfg)
+    folder = Path(source).expanduser()
+    return folder if source and folder.is_dir() and is_onnx(folder) else None
+
+
+def source_of(cfg: DictConfig) -> str:
+    """The folder or name of the config's model; "" where it names none."""
     source = OmegaConf.select(cfg, "model.model_type_or_dir") if cfg.checkpoint.pretrained else cfg.checkpoint.dir
-    folder = Path(str(source)).expanduser()
-    return folder if source is not None and folder.is_dir() and is_onnx(folder) else None
+    return str(source or "")
 
 
 def _refuse_others(cfg: DictConfig, folder: Path, settings: Mapping[str, Any]) -> None:

@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from splade.data.collections.collection import collection_state
 from splade.data.collections.opening import open_collection
@@ -18,6 +18,7 @@ from splade.models import Retriever, load_retriever
 from splade.models.saving.averaging import model_folder
 from splade.records import SIDES, SparseBatch
 from splade.workflow.encoding import check_fingerprint, encoder_from
+from splade.workflow.exported.settings import source_of
 from splade.workflow.model_loading import retriever_from
 from splade.workflow.searching import pruned_queries
 
@@ -31,7 +32,7 @@ def explained(cfg: DictConfig) -> Explained:
     asked = cfg.explanation
     check_asked(asked)
     model = retriever_from(cfg)
-    explainer = explainer_of(cfg, model, _name(cfg))
+    explainer = explainer_of(cfg, model, source_of(cfg))
     if asked.document_id is not None:
         return _of_index(cfg, model, explainer)
     if asked.beside is not None:
@@ -66,11 +67,6 @@ def check_asked(asked: Any) -> None:
         )
     if asked.n_terms < 1:
         raise InputError(f"explain.n_terms={asked.n_terms}: show 1 term or more")
-
-
-def _name(cfg: DictConfig) -> str:
-    named = OmegaConf.select(cfg, "model.model_type_or_dir") if cfg.checkpoint.pretrained else cfg.checkpoint.dir
-    return str(named or "")
 
 
 def _of_index(cfg: DictConfig, model: Retriever, explainer: Explainer) -> Match:

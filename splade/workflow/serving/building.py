@@ -26,6 +26,7 @@ from splade.serving.serving import About, Serving
 from splade.serving.sides import Sides
 from splade.serving.system import Asking, Parts, System, folder_state
 from splade.workflow.engines import Chosen, FromModel, chosen_engine, named_engine
+from splade.workflow.evaluating.systems import model_name
 from splade.workflow.searching import pruned_queries
 
 logger = logging.getLogger(__name__)
@@ -168,8 +169,3 @@ def configs_beside(cfg: DictConfig) -> Iterator[tuple[str, DictConfig]]:
         if "index_dir" in own:
             OmegaConf.update(changed, "index.dir", own["index_dir"])
         yield str(name), changed
-
-
-def model_name(cfg: DictConfig) -> str:
-    """The folder or name of the config's model."""
-    return str(cfg.model.model_type_or_dir if cfg.checkpoint.pretrained else cfg.checkpoint.dir)
