@@ -27,6 +27,7 @@ from splade.serving.sides import Sides
 from splade.serving.system import Asking, Parts, System, folder_state
 from splade.workflow.engines import Chosen, FromModel, chosen_engine, named_engine
 from splade.workflow.evaluating.systems import model_name
+from splade.workflow.exported.settings import exported_folder
 from splade.workflow.searching import pruned_queries
 
 logger = logging.getLogger(__name__)
@@ -92,8 +93,8 @@ def _sides(cfg: DictConfig, source: Any, limits: Limits, metrics: Metrics) -> Si
     """The encoders of a model, loaded now, but for the document side of one whose queries are looked up in a table."""
 
     def load(side: str) -> TextEncoder:
-        if side == "document" or source.table is None:
-            from splade.models.backbones.loading import folder_of  # here: queries that are looked up need no torch
+        if exported_folder(cfg) is None and (side == "document" or source.table is None):
+            from splade.models.backbones.loading import folder_of  # here: graphs and tables of queries need no torch
 
             named = model_name(cfg) if cfg.checkpoint.pretrained else Path(cfg.checkpoint.dir) / "model"
             refuse_pickles(folder_of(named))
