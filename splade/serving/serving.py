@@ -96,7 +96,8 @@ class Serving:
     def info(self) -> dict[str, Any]:
         """Describe the model, the limits and the systems, as ``/info`` tells."""
         limits, sides = self.limits, self.first.sides
-        loaded = next(iter(sides.loaded.values()), None) if sides is not None else None
+        encoders = {} if sides is None else sides.loaded
+        loaded = encoders.get("document", encoders.get("query"))  # a client that names no side has documents
         return {
             "model_id": self.about.model_id,
             "model_sha": None if loaded is None else loaded.fingerprint(),

@@ -11,6 +11,7 @@ import pytest
 from splade.data.collections.opening import open_collection
 from splade.engines.inverted import OpenedInverted
 from splade.indexing import InvertedIndex, Vocabulary
+from splade.records import Provenance
 from splade.serving import running
 from splade.serving.limits import Limits
 from splade.serving.metrics import Metrics
@@ -20,7 +21,7 @@ from splade.serving.system import Parts, System
 from splade.workflow.querying.encoding import QueryEncoder
 from tests.conftest import ROOT
 from tests.serving.browser import CHROMIUM, browser
-from tests.serving.parts import ask, served, serving_of, write
+from tests.serving.parts import Side, ask, served, serving_of, write
 
 HOSTILE = "<img src=x onerror=alert(1)> heart </p><script>document.title='taken'</script>"
 TITLE = "<b>Whales</b> & seals"
@@ -88,6 +89,11 @@ def lines_of(texts):
     for id, text in texts.items():
         title = TITLE if text.startswith(TITLE) else ""
         yield json.dumps({"_id": id, "title": title, "text": text[len(title) :].strip()}) + "\n"
+
+
+def words_alone(side, text, terms):
+    """The tokens of a text, by an encoder that cannot tell where its weights come from."""
+    return Provenance(side.reading().placed(text.text), ())
 
 
 class listening:
@@ -303,6 +309,28 @@ def test_a_document_whose_text_the_server_does_not_have_is_shown_by_its_id_and_t
         assert "The server does not have the text of this document." in texts(one_browser, ".hit .soft")
         assert texts(one_browser, ".hit .chip") == ["heart 1.00"]
         assert texts(one_browser, ".several", "each.hidden") == [True, True]  # one model: nothing to choose
+
+
+@pytest.mark.slow
+@in_browser
+@pytest.mark.parametrize("tells", [True, False])
+def test_a_model_that_does_not_trace_terms_to_words_is_said_not_to(one_browser, tmp_path, monkeypatch, tells):
+    if not tells:
+        monkeypatch.setattr(Side, "provenance", words_alone)
+    write(tmp_path, {"d1": "heart attack"})
+    with listening(serving_of(tmp_path)) as address:
+        one_browser.open(link(address, q="heart"))
+        assert texts(one_browser, "#traced, #untraced", "each.checkVisibility()") == [tells, not tells]
+        assert (texts(one_browser, "#answers mark") != []) == tells
+
+
+@pytest.mark.slow
+@in_browser
+def test_a_query_that_fits_in_no_line_is_shown_whole(page, address):
+    page.size(400)
+    page.open(link(address, q="which painless check lets a doctor spot an uneven heartbeat at home"))
+    (field,) = texts(page, "#q", "[each.clientHeight, each.scrollHeight]")
+    assert field[0] == field[1]
 
 
 @pytest.mark.slow

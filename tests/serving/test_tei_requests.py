@@ -161,3 +161,10 @@ def test_info_tells_the_model_and_the_limits(serving):
     assert [told[name] for name in names] == [32, 512, 16384, 2_000_000]
     assert told["max_input_length"] == 8
     assert told["model_sha"] == "f" * 32
+
+
+def test_info_tells_the_length_of_documents_the_side_of_a_client_that_names_none():
+    serving = serving_of()
+    serving.first.sides.encoder("query").max_length = 3
+    assert ask(serving, "/info", method="GET").json()["max_input_length"] == 8
+    serving.close()

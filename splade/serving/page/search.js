@@ -124,6 +124,9 @@ function place(view, names, asked) {
   byId("answers").classList.toggle("two", names.length > 1);
   byId("answers").replaceChildren(...views);
   byId("legend").hidden = !document.querySelector("button.term");
+  const traced = document.querySelector("#answers mark") !== null;
+  byId("traced").hidden = !traced;
+  byId("untraced").hidden = traced;
   say(`Found: ${ranks.map((rank) => rank.size).join(" and ")} hits`, "");
   byId("status").className = "heard";
   pick(view.term);
