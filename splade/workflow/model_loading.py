@@ -48,7 +48,7 @@ def retriever_from(cfg: DictConfig) -> Retriever:
     prompts and ``init_dict.top_q`` that the user named; a difference is logged. InputError where there is no model,
     or where it is another kind, or was trained for other settings, than the user named.
     """
-    _refuse_exported(exported_folder(cfg))
+    refuse_exported(exported_folder(cfg))
     if not cfg.checkpoint.pretrained:
         asked = {key: setting for key, setting in asked_of(cfg).items() if key not in MADE_OF}
         return _used(cfg, _trained_folder(cfg), asked)
@@ -110,6 +110,15 @@ def teacher_from(cfg: DictConfig) -> Any:
     return instantiate({**settings, "_partial_": True})(starting_model(cfg))
 
 
+def refuse_exported(folder: Path | None) -> None:
+    """InputError for the folder of an exported model, where torch has to compute one; None passes."""
+    if folder is not None:
+        raise InputError(
+            f"{folder}: a model as ONNX graphs, which encodes but is no model that torch could train or change. Name "
+            "the folder that it was exported from"
+        )
+
+
 def _trained_folder(cfg: DictConfig) -> Path:
     folder = Path(cfg.checkpoint.dir) / "model"
     if not folder.is_dir():
@@ -121,21 +130,13 @@ def _trained_folder(cfg: DictConfig) -> Path:
     return folder
 
 
-def _refuse_exported(folder: Path | None) -> None:
-    if folder is not None:
-        raise InputError(
-            f"{folder}: a model as ONNX graphs, which encodes but is no model that torch could train or change. Name "
-            "the folder that it was exported from"
-        )
-
-
 def _described_source(cfg: DictConfig) -> Path | None:
     """The folder that ``init_dict`` names, where it describes a model; None where the config does."""
     source = OmegaConf.select(cfg, "model.model_type_or_dir")
     if source is None:
         return None
     folder = folder_of(str(source))
-    _refuse_exported(folder if is_onnx(folder) else None)
+    refuse_exported(folder if is_onnx(folder) else None)
     if (folder / OURS).is_file():
         return folder
     starts_anew = OmegaConf.select(cfg, "init_dict.head") in ("tied_identity", "new")  # a head is made, none is there

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from splade.create_anserini import create_anserini
+from splade.explain import explain
 from splade.export import export
 from splade.files import InputError
 from splade.index import index
@@ -116,6 +117,14 @@ def test_graphs_are_no_model_for_torch(place, load):
     )
     with pytest.raises(InputError, match="Name the folder that it was exported from"):
         load(named)
+
+
+@pytest.mark.parametrize("side", ["config.checkpoint_dir={}/model", "explain.beside={}/model"])
+def test_graphs_are_not_explained(place, side):
+    own = (f"init_dict.model_type_or_dir={place}/source", "config.pretrained_no_yamlconfig=true")
+    asked = configured("explain.text=heat", *(own if "beside" in side else ()), side.format(place), command="explain")
+    with pytest.raises(InputError, match="Name the folder that it was exported from"):
+        explain(asked)
 
 
 @pytest.mark.slow

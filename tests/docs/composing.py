@@ -19,7 +19,7 @@ import pytest
 from splade.config import ConfigError, commands, configure, save_config
 from splade.config.checking.settings import WRONG, Settings, read_value
 from splade.config.checking.wiring import components
-from splade.config.command import _run
+from splade.config.command import _as_typed, _run
 from splade.config.composing.compose import parse_overrides
 from tests.docs.blocks import Block, Command, PageError, commands_of, documents_of
 
@@ -60,7 +60,7 @@ def compose(command: Command, place: str, folder: Path, monkeypatch: pytest.Monk
     if commands()[command.name].get("plain"):
         return
     if (key := _likeness(command)) in _COMPOSED:
-        for argument in filter(_sets_a_value, command.arguments):
+        for argument in _as_typed(command.name, list(filter(_sets_a_value, command.arguments))):
             _check_value(argument, place)
         return
     saved = command.environment.get("SPLADE_CONFIG_FULLPATH")

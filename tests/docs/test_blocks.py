@@ -129,6 +129,11 @@ def test_of_commands_that_differ_in_values_alone_the_values_are_read(tmp_path, m
         check_page([bash(line) for line in lines], tmp_path, monkeypatch)
 
 
+def test_texts_of_later_commands_are_read_as_they_are_typed_too(tmp_path, monkeypatch):
+    lines = [f'python -m splade.explain explain.text="{text}"\n' for text in ("the sun", "the sun, in summer [2]")]
+    assert check_page([bash(line) for line in lines], tmp_path, monkeypatch) == 2
+
+
 def test_a_command_that_only_needs_something_composes_all_the_same(tmp_path, monkeypatch):
     block = bash("torchrun --nproc_per_node 8 -m splade.train config.topk=3\n")
     with pytest.raises(PageError):

@@ -16,10 +16,11 @@ from splade.files import InputError, whole_file
 from splade.indexing import Index, InvertedIndex
 from splade.models import Retriever, load_retriever
 from splade.models.saving.averaging import model_folder
+from splade.onnx.folder import is_onnx
 from splade.records import SIDES, SparseBatch
 from splade.workflow.encoding import check_fingerprint, encoder_from
 from splade.workflow.exported.settings import source_of
-from splade.workflow.model_loading import retriever_from
+from splade.workflow.model_loading import refuse_exported, retriever_from
 from splade.workflow.searching import pruned_queries
 
 logger = logging.getLogger(__name__)
@@ -36,7 +37,9 @@ def explained(cfg: DictConfig) -> Explained:
     if asked.document_id is not None:
         return _of_index(cfg, model, explainer)
     if asked.beside is not None:
-        other = explainer_of(cfg, load_retriever(model_folder(asked.beside)), str(asked.beside))
+        folder = model_folder(asked.beside)
+        refuse_exported(folder if is_onnx(folder) else None)
+        other = explainer_of(cfg, load_retriever(folder), str(asked.beside))
         if asked.text is not None:
             return explainer.compare(other, asked.text, side=asked.side)
         return explainer.compare(other, asked.query, asked.document)
