@@ -26,6 +26,7 @@ def plan(cfg: DictConfig) -> dict[str, Any]:
     asked, out_dir, memory_mb = cfg.planning, Path(cfg.planning.out_dir), int(cfg.index.memory_mb)
     check_writable(out_dir)
     layout: Any = OmegaConf.to_container(cfg.index.layout, resolve=True)
+    layout["max_bytes"] = None  # of the whole collection's index, not of a sample's
     samples, targets = samples_from(cfg), targets_in(cfg)
     writer = None if cfg.index.vectors else write_shard
     half, whole = (

@@ -276,4 +276,6 @@ def _same_index(path: Path, documents: Documents, layout: Layout) -> Index | Non
         logger.warning("%s; it is built again", error)
         return None
     same = same_origin(index, documents) and not index.updates
-    return index if same and index.parts[0].segment.layout.identity == layout.identity else None
+    segment = index.parts[0].segment
+    asked = segment.fit.asked if segment.fit else segment.layout.identity
+    return index if same and asked == layout.identity else None

@@ -110,6 +110,34 @@ def assert_same_run(run, expected, tolerance=1e-5):
         assert run[query] == pytest.approx(found, rel=tolerance)
 
 
+def test_an_index_has_the_size_that_was_asked_for_and_tells_what_that_cost(place, splade, refused, caplog):
+    rng = random.Random(0)
+    rows = [
+        {"id": f"d{n}", "vector": {f"w{term}": rng.random() for term in rng.sample(range(60), 30)}} for n in range(200)
+    ]
+    jsonl(place / "many.jsonl", rows)
+    given = ("data.VECTORS_PATH=many.jsonl", "config.index_dir=ix")
+    splade("index", *given, cwd=place)
+    whole = json.loads((place / "ix" / "index_stats.json").read_text())
+    caplog.set_level("INFO")
+    most = int(whole["index_bytes"] * 0.4)
+    splade("index", *given, f"config.index_max_bytes={most}", cwd=place)
+    stats = json.loads((place / "ix" / "index_stats.json").read_text())
+    assert stats["index_bytes"] <= most
+    assert stats["fit"]["max_bytes"] == most
+    assert stats["fit"]["changed"]["weights"] == "uint8"
+    assert stats["fit"]["changed"].keys() & {"prune_mass", "prune_top_terms"}
+    assert 0.5 < stats["fit"]["recall"]["10"] < 1
+    assert f"recall {stats['fit']['recall']['10']:.4f} at k = 10" in caplog.text
+    header = (place / "ix" / "inverted_index" / "header.json").read_bytes()
+    splade("index", *given, f"config.index_max_bytes={most}", cwd=place)
+    assert "ix holds these documents already: 200" in caplog.text
+    assert (place / "ix" / "inverted_index" / "header.json").read_bytes() == header
+    told = refused("index", *given, "config.index_max_bytes=2000", cwd=place)
+    assert "config.index_max_bytes=2000: the index takes" in told
+    assert (place / "ix" / "inverted_index" / "header.json").read_bytes() == header
+
+
 @pytest.mark.slow
 def test_both_commands_run_without_a_model_a_config_or_torch(place):
     searching = retrieve_arguments()

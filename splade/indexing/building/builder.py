@@ -23,6 +23,7 @@ from splade.indexing.index.update_list import forget_updates
 from splade.indexing.index.writing import Writing, make_unfinished
 from splade.indexing.layout.assembly import write_index
 from splade.indexing.layout.blocked import Account
+from splade.indexing.layout.fitting import Choice
 from splade.indexing.layout.segments import Journal, Segment
 from splade.indexing.layout.sources import OnDisk
 from splade.kernels.faults import LARGEST, find_fault
@@ -88,7 +89,8 @@ class IndexBuilder:
         self.metadata = plain_metadata(metadata)
         self._fixed_size, self._width, self._memory_mb = vocab_size, 1, int(memory_mb)
         self._layout = Layout(**layout)
-        codec_for(self._layout.weights, 0)  # an unknown name is told now, not when all is done
+        codec_for(self._layout.weights, 0)  # an unknown name is told now, not when all is done,
+        self._layout.limit  # noqa: B018 - and so is a size that makes no sense
         self._vocabulary = vocabulary
         identity: dict[str, Any] = {"vocab_size": vocab_size, "fingerprint": fingerprint, "metadata": self.metadata}
         rules = self._layout.pruning
@@ -267,35 +269,38 @@ class IndexBuilder:
     def _write_index(self, journal: Journal, folder: Path) -> None:
         segments = journal.segments
         source = OnDisk(journal.folders(), segments, self.vocab_size)
-        codec = codec_for(self._layout.weights, max((segment.largest for segment in segments), default=0.0))
+        largest = max((segment.largest for segment in segments), default=0.0)
 
-        def describe(account: Account) -> dict[str, Any]:
-            left_out = Pruned(
+        def describe(account: Account, choice: Choice) -> dict[str, Any]:
+            added = Pruned(
                 by_document=sum(segment.pruned for segment in segments),
                 by_mass=sum(segment.by_mass for segment in segments),
             )
-            before = sum(left_out) + sum(segment.n_postings for segment in segments)
-            pruned = account.report(self._layout.pruning, before, left_out, _terms_before(journal, source))
+            before, left_out = sum(added) + sum(segment.n_postings for segment in segments), added + choice.left_out
+            pruned = account.report(choice.layout.pruning, before, left_out, _terms_before(journal, source))
             if pruned:
                 logger.info("%s: %s", self.path, pruned)
             return {
                 "empty_docs": account.empty_docs(sum(segment.empty_docs for segment in segments), source.n_docs),
                 "fingerprint": self.fingerprint,
                 "metadata": self.metadata,
-                "layout": self._layout.identity,
+                "layout": choice.layout.identity,
                 **({"pruned": pruned._asdict()} if pruned else {}),
             }
 
-        write_index(
+        fit = write_index(
             folder,
             source,
             self._all_ids(journal),
-            codec=codec,
+            codec=codec_for(self._layout.weights, largest),
             layout=self._layout,
             vocabulary=self._vocabulary,
             memory_mb=self._memory_mb,
             describe=describe,
+            largest=largest,
         )
+        if fit:
+            logger.info("%s: %s", self.path, fit.said)
 
     def _all_ids(self, journal: Journal) -> DocIds:
         text, offsets = joined(_packed(journal))

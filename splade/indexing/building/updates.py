@@ -184,7 +184,7 @@ def _merge(path: Path, index: SegmentedIndex, memory_mb: int, n_threads: int | N
             layout=plain,
             vocabulary=index.vocabulary,
             memory_mb=memory_mb,
-            describe=lambda account: facts,  # noqa: ARG005 - nothing is pruned here
+            describe=lambda account, choice: facts,  # noqa: ARG005 - nothing is pruned here
         )
     forget_updates(path)
     logger.info("%s: merged into one index of %d documents", path, source.n_docs)

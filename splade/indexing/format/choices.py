@@ -22,7 +22,8 @@ class Layout(NamedTuple):
     documents on. ``seed`` draws the clusters' centres; the same seed gives the same bytes for any ``n_threads``.
     ``n_threads=None`` means one per processor, at most 8. ``shape`` is a `Shape`, or the documents of a block alone,
     a power of two: larger blocks have fewer bounds, which saves bytes, and let `block_max` leave out less.
-    ``prune_…`` are the rules of `Pruning`.
+    ``prune_…`` are the rules of `Pruning`. ``max_bytes`` is the size that all arrays together may
+    have; where they would have more, weights, blocks and pruning are chosen anew (`splade.indexing.layout.fitting`).
     """
 
     weights: str = "float32"
@@ -34,6 +35,7 @@ class Layout(NamedTuple):
     prune_min_weight: float = 0.0
     prune_term_quantile: float = 0.0
     prune_mass: float = 1.0
+    max_bytes: float | None = None
 
     @property
     def threads(self) -> int:
@@ -57,16 +59,26 @@ class Layout(NamedTuple):
         return rules.checked()
 
     @property
+    def limit(self) -> int | None:
+        """Bytes that all arrays together may have, None for any number; ValueError below 1."""
+        if self.max_bytes is None:
+            return None
+        if not 1 <= self.max_bytes < 1 << 63:
+            raise ValueError(f"max_bytes must be 1 or more, or None for any size, got {self.max_bytes}")
+        return int(self.max_bytes)
+
+    @property
     def identity(self) -> dict[str, Any]:
         """The choices that decide the bytes of an index, as JSON holds them.
 
-        A mass of 1, which prunes nothing, is left out: an index without that rule has the header of earlier versions.
+        A mass of 1 and no limit, which change nothing, are left out: such an index has the header of earlier versions.
         """
         choices = self._asdict() | {"shape": list(self.sizes)}
         del choices["n_threads"]
         if self.prune_mass == 1:
             del choices["prune_mass"]
-        return choices
+        del choices["max_bytes"]
+        return choices | ({} if self.limit is None else {"max_bytes": self.limit})
 
     @classmethod
     def from_identity(cls, identity: Mapping[str, Any]) -> "Layout":

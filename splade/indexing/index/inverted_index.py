@@ -34,7 +34,8 @@ from splade.indexing.index.segmented import SegmentedIndex
 from splade.indexing.index.update_list import BASE, LIST, deleted_docs, forget_updates, read_updates
 from splade.indexing.index.update_list import FOLDER as UPDATES
 from splade.indexing.index.writing import Writing
-from splade.indexing.layout.blocked import NEEDED, PREFIX, blocks_from, lay_out
+from splade.indexing.layout.blocked import NEEDED, PREFIX, Account, blocks_from, lay_out
+from splade.indexing.layout.fitting import Choice, Fit, fit_of, lay_out_within
 from splade.indexing.layout.promise import Calibration, from_arrays
 from splade.indexing.layout.sources import InMemory
 from splade.kernels.blocks import Blocks
@@ -44,6 +45,7 @@ from splade.kernels.sparse import from_matrix
 from splade.records import SparseRows
 
 FOLDER = BASE  # within the folder that the user names; nothing beside it is ever touched
+IN_MEMORY_MB = 1024  # for laying an index out that is not stored
 COUNTS = ("n_docs", "vocab_size", "n_postings", "empty_docs")
 
 
@@ -53,7 +55,8 @@ class InvertedIndex:
     ``arrays`` are all stored arrays by name; ``blocks`` the postings among them, as strategies search them;
     ``fingerprint`` names the encoder that made the vectors ("" where unknown); ``vocabulary`` tells
     what terms are called, or is None; ``path`` is the folder it was opened from or saved to, or None; ``updates``
-    is how often documents were appended or deleted before they were merged into it. ``calibration`` is what
+    is how often documents were appended or deleted before they were merged into it. ``fit`` is what it cost to have the
+    size that was asked for, None where none was. ``calibration`` is what
     approximate search may promise: measured on queries of the user's own (`splade.indexing.calibrate_stored`), or by
     the build on made-up ones; None where neither is stored.
 
@@ -73,6 +76,7 @@ class InvertedIndex:
         layout: Layout | None = None,
         pruned: Pruned | None = None,
         updates: int = 0,
+        fit: Fit | None = None,
     ) -> None:
         self.arrays = dict(arrays)
         self.blocks: Blocks = blocks_from(self.arrays)
@@ -87,7 +91,7 @@ class InvertedIndex:
         self.codec = codec or Codec("float32", 1.0)
         self.layout = (layout or Layout())._replace(n_threads=None)
         self.pruned = pruned
-        self.updates = updates
+        self.updates, self.fit = updates, fit
         self.calibration: Calibration | None = from_arrays(self.arrays)
 
     @property
@@ -157,23 +161,38 @@ class InvertedIndex:
             raise InputError(f"{len(names)} document ids for {n_docs} rows: there must be one id per row")
         table = DocIds.from_strings(names)
         choices = Layout(**layout)
-        codec = codec_for(choices.weights, float(rows.weights.max(initial=0)))
-        pieces: dict[str, list[NDArray[Any]]] = {}
+        largest = float(rows.weights.max(initial=0))
+        codec = codec_for(choices.weights, largest)
         kept, pruned = prune_documents(rows, choices.pruning)
         source = InMemory(kept, width)
-        account = lay_out(source, codec, choices, lambda name, array: pieces.setdefault(name, []).append(array))
-        arrays = table.arrays | {name: read_only(np.concatenate(parts)) for name, parts in pieces.items()}
-        if vocabulary is not None:
-            arrays |= Vocabulary(vocabulary).arrays()
+        beside = table.arrays | (Vocabulary(vocabulary).arrays() if vocabulary is not None else {})
+        n_beside = sum(array.nbytes for array in beside.values())
+        pieces: dict[str, list[NDArray[Any]]] = {}
+
+        def lay(choice: Choice) -> tuple[Account, int]:
+            pieces.clear()
+            account = lay_out(
+                choice.source,
+                choice.codec,
+                choice.layout,
+                lambda name, array: pieces.setdefault(name, []).append(array),
+            )
+            return account, n_beside + sum(array.nbytes for parts in pieces.values() for array in parts)
+
+        choice, account = lay_out_within(
+            source, choices, codec, largest=largest, beside=n_beside, memory_mb=IN_MEMORY_MB, lay=lay
+        )
+        arrays = beside | {name: read_only(np.concatenate(parts)) for name, parts in pieces.items()}
         before, terms = len(rows.columns), np.unique(rows.columns).size
         return cls(
             arrays,
             empty_docs=account.empty_docs(int((np.diff(rows.offsets) == 0).sum()), n_docs),
             fingerprint=fingerprint,
             metadata=metadata,
-            codec=codec,
-            layout=choices,
-            pruned=account.report(choices.pruning, before, pruned, terms),
+            codec=choice.codec,
+            layout=choice.layout,
+            pruned=account.report(choice.layout.pruning, before, pruned + choice.left_out, terms),
+            fit=fit_of(source, choice, choices, arrays),
         )
 
     @classmethod
@@ -218,6 +237,7 @@ class InvertedIndex:
             layout=Layout.from_identity(table.header["layout"]),
             pruned=Pruned(**table.header["pruned"]) if "pruned" in table.header else None,
             updates=table.header.get("updates", 0),
+            fit=Fit(**table.header["fit"]) if "fit" in table.header else None,
         )
 
     def save(self, path: str | Path) -> None:
@@ -241,6 +261,7 @@ class InvertedIndex:
         said: dict[str, Any] = {"fingerprint": self.fingerprint, "metadata": self.metadata, "weights": list(self.codec)}
         said["layout"] = self.layout.identity
         said |= {"updates": self.updates} if self.updates else {}
+        said |= {"fit": self.fit._asdict()} if self.fit else {}
         return counts | said | ({"pruned": self.pruned._asdict()} if self.pruned else {})
 
     def __repr__(self) -> str:

@@ -11,6 +11,7 @@ from splade.indexing.format.doc_ids import DocIds
 from splade.indexing.format.pruning import Pruned
 from splade.indexing.format.vocabulary import Vocabulary
 from splade.indexing.format.weights import Codec
+from splade.indexing.layout.fitting import Fit
 from splade.indexing.layout.promise import Calibration
 from splade.kernels.blocks import Blocks
 from splade.records import SparseRows
@@ -32,6 +33,7 @@ class Segment(Protocol):
     layout: Layout
     pruned: Pruned | None
     updates: int
+    fit: Fit | None
     calibration: Calibration | None
 
     @property

@@ -5,17 +5,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from splade.indexing.format.choices import Layout
 from splade.indexing.format.pruning import Pruned
 from splade.indexing.index.inverted_index import Index
+from splade.indexing.layout.fitting import Fit
 
 
-def statistics(index: Index) -> dict[str, int | float]:
+def statistics(index: Index) -> dict[str, Any]:
     """Counts of an index, under the names that are reported.
 
     ``L0_d`` is the mean number of postings per document (0 without documents), ``empty_docs`` the
     documents without any, ``index_bytes`` the size of all arrays. Where documents were deleted or postings pruned,
-    there is an account of these; the postings of deleted documents count until they are merged away.
+    there is an account of these; the postings of deleted documents count until they are merged away. ``fit`` is what
+    the size that was asked for cost.
     """
+    first = index.parts[0].segment
     pruned = sum((part.segment.pruned for part in index.parts if part.segment.pruned), start=Pruned())
     return {
         "L0_d": index.n_postings / max(index.n_docs, 1),
@@ -24,6 +28,7 @@ def statistics(index: Index) -> dict[str, int | float]:
         "vocab_size": index.vocab_size,
         "empty_docs": index.empty_docs,
         "index_bytes": index.n_bytes,
+        **({"fit": _fit_told(first.fit, first.layout)} if first.fit else {}),
         **({"deleted_docs": index.n_deleted} if index.n_deleted else {}),
         **(
             {f"pruned_{name}": value for name, value in pruned._asdict().items()} | {"pruned_share": pruned.share}
@@ -31,6 +36,12 @@ def statistics(index: Index) -> dict[str, int | float]:
             else {}
         ),
     }
+
+
+def _fit_told(fit: Fit, layout: Layout) -> dict[str, Any]:
+    """The size that was asked for, the choices made for it, and the recall that they left."""
+    changed = {name: value for name, value in layout.identity.items() if fit.asked.get(name) != value}
+    return {"max_bytes": fit.max_bytes, "changed": changed, "recall": fit.recall, "n_queries": fit.n_queries}
 
 
 def calibration_told(index: Index) -> dict[str, Any]:
