@@ -1,4 +1,4 @@
-"""Machine instructions that Python has no word for."""
+"""Machine instructions that Python has no word for. Numba hands types to an intrinsic, most of which need no look."""
 
 from typing import Any
 
@@ -8,11 +8,12 @@ from numba.extending import intrinsic
 
 INT8, INT16, INT32, INT64 = ir.IntType(8), ir.IntType(16), ir.IntType(32), ir.IntType(64)
 WIDE = 32  # uint16 that are compared at a time
+EIGHT = 8  # weights that are multiplied at a time
 HALF_TO_SINGLE = 2.0**112  # between the exponent biases of float16 and float32
 
 
 @intrinsic
-def prefetch(context: Any, array: Any, position: Any) -> Any:  # noqa: ARG001 - numba's signature
+def prefetch(context: Any, array: Any, position: Any) -> Any:
     """Ask for the cache line of ``array[position]``; nothing happens where there is none."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -28,14 +29,14 @@ def prefetch(context: Any, array: Any, position: Any) -> Any:  # noqa: ARG001 - 
 
 
 @intrinsic
-def as_weight(context: Any, stored: Any, scale: Any) -> Any:  # noqa: ARG001
+def as_weight(context: Any, stored: Any, scale: Any) -> Any:
     """The float32 that a stored weight stands for: itself, ``scale`` times a uint8 code, or the bits of a float16.
 
     ``scale`` is 1 but for uint8, and only there does it cost a multiplication. Assumes float16 bits (a uint16)
     that are neither negative, infinite nor NaN; exact for all others.
     """
 
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:  # noqa: ARG001
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         if signature.args[0] == types.float32:
             return args[0]
         if signature.args[0] == types.uint8:
@@ -49,10 +50,39 @@ def as_weight(context: Any, stored: Any, scale: Any) -> Any:  # noqa: ARG001
 
 
 @intrinsic
-def bit_length(context: Any, value: Any) -> Any:  # noqa: ARG001
+def eight_weights(context: Any, a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, g: Any, h: Any, scale: Any) -> Any:
+    """`as_weight` of eight stored weights, a tuple: where they are neighbours in an array, by vector instructions.
+
+    The same bits as one by one. They are arguments, not an array and a place: numba counts references to an array
+    that a loop hands on.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kind, floats = signature.args[0], ir.VectorType(ir.FloatType(), EIGHT)
+        elements = ir.Constant(ir.VectorType(args[0].type, EIGHT), ir.Undefined)
+        for number in range(EIGHT):
+            elements = builder.insert_element(elements, args[number], INT32(number))
+        if kind != types.float32:
+            elements = builder.zext(elements, ir.VectorType(INT32, EIGHT))
+            if kind == types.uint8:
+                elements = builder.fmul(builder.uitofp(elements, floats), _repeated(builder, args[EIGHT], floats))
+            else:
+                shifted = builder.shl(elements, ir.Constant(elements.type, [13] * EIGHT))
+                scales = ir.Constant(floats, [HALF_TO_SINGLE] * EIGHT)
+                elements = builder.fmul(builder.bitcast(shifted, floats), scales)
+        parts = [builder.extract_element(elements, INT32(number)) for number in range(EIGHT)]
+        return context.make_tuple(builder, signature.return_type, parts)
+
+    if a not in (types.float32, types.uint8, types.uint16):
+        return None
+    return types.UniTuple(types.float32, EIGHT)(*[a] * EIGHT, types.float32), generate
+
+
+@intrinsic
+def bit_length(context: Any, value: Any) -> Any:
     """Count the bits that the uint32 ``value`` takes; 0 for 0."""
 
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:  # noqa: ARG001
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         zeros = builder.ctlz(args[0], ir.Constant(ir.IntType(1), 0))
         return builder.sub(INT32(32), zeros)
 
@@ -60,27 +90,27 @@ def bit_length(context: Any, value: Any) -> Any:  # noqa: ARG001
 
 
 @intrinsic
-def trailing_zeros(context: Any, value: Any) -> Any:  # noqa: ARG001
+def trailing_zeros(context: Any, value: Any) -> Any:
     """The place of the lowest bit that is set in the uint64 ``value``; 64 for 0."""
 
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:  # noqa: ARG001
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.cttz(args[0], ir.Constant(ir.IntType(1), 0))
 
     return types.uint64(types.uint64), generate
 
 
 @intrinsic
-def count_ones(context: Any, value: Any) -> Any:  # noqa: ARG001
+def count_ones(context: Any, value: Any) -> Any:
     """Count the bits of the uint64 ``value`` that are set."""
 
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:  # noqa: ARG001
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.ctpop(args[0])
 
     return types.uint64(types.uint64), generate
 
 
 @intrinsic
-def below(context: Any, array: Any, position: Any, limit: Any) -> Any:  # noqa: ARG001
+def below(context: Any, array: Any, position: Any, limit: Any) -> Any:
     """A bit for each of the WIDE elements of a uint16 ``array`` from ``position`` on that is below ``limit``.
 
     One vector comparison; the elements must exist.
@@ -93,7 +123,7 @@ def below(context: Any, array: Any, position: Any, limit: Any) -> Any:  # noqa: 
 
 
 @intrinsic
-def at_least(context: Any, array: Any, position: Any, limit: Any) -> Any:  # noqa: ARG001
+def at_least(context: Any, array: Any, position: Any, limit: Any) -> Any:
     """A bit for each of the 64 elements of a uint32 ``array`` from ``position`` on that is ``limit`` or more.
 
     A few vector comparisons; the elements must exist.
@@ -111,17 +141,22 @@ def _compared(how: str, width: int, kind: Any, context: Any, builder: Any, signa
     vector = ir.VectorType(kind, width)
     place = builder.bitcast(builder.gep(data, [args[1]]), vector.as_pointer())
     elements = builder.load(place, align=kind.width // 8)
-    undefined = ir.Constant(vector, ir.Undefined)
-    limits = builder.insert_element(undefined, args[2], INT32(0))
-    limits = builder.shuffle_vector(limits, undefined, ir.Constant(ir.VectorType(INT32, width), [0] * width))
+    limits = _repeated(builder, args[2], vector)
     return builder.bitcast(builder.icmp_unsigned(how, elements, limits), ir.IntType(width))
 
 
+def _repeated(builder: Any, value: Any, vector: Any) -> Any:
+    """A vector with ``value`` in every place."""
+    undefined = ir.Constant(vector, ir.Undefined)
+    first = builder.insert_element(undefined, value, INT32(0))
+    return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(INT32, vector.count), [0] * vector.count))
+
+
 @intrinsic
-def larger(context: Any, one: Any, other: Any) -> Any:  # noqa: ARG001
+def larger(context: Any, one: Any, other: Any) -> Any:
     """The larger of two uint32, without a branch, so that a loop of it works on many at a time."""
 
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:  # noqa: ARG001
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.select(builder.icmp_unsigned(">", *args), *args)
 
     return types.uint32(types.uint32, types.uint32), generate

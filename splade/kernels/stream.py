@@ -4,7 +4,7 @@ import numpy as np
 
 from splade.kernels.compiled import inner_kernel, kernel
 from splade.kernels.gather import gather
-from splade.kernels.intrinsics import as_weight, prefetch
+from splade.kernels.intrinsics import EIGHT, as_weight, eight_weights, prefetch
 from splade.kernels.topk import nth_largest_bits, raise_bar
 
 MANY = 64  # results from which on a bar is looked for before the first are gathered
@@ -32,7 +32,10 @@ def score_range(blocks, queries, begin, end, r, scores):  # type: ignore[no-unty
             add_row(blocks, dense, r << blocks.range_bits, queries.weights[i], scores)
         else:
             origin = np.uint64(blocks.offsets[term])
-            add_run(blocks, origin + first, origin + last, queries.weights[i], scores)
+            if blocks.impacts.itemsize == 4:
+                add_run(blocks, origin + first, origin + last, queries.weights[i], scores)
+            else:
+                add_small_run(blocks, origin + first, origin + last, queries.weights[i], scores)
     return touched
 
 
@@ -75,6 +78,34 @@ def add_run(blocks, first, last, weight, scores):  # type: ignore[no-untyped-def
         w = scores[d] + weight * as_weight(blocks.impacts[p + three], blocks.scale)
         scores[a], scores[b], scores[c], scores[d] = x, y, z, w
         p += four
+    while p < last:
+        scores[np.uint64(blocks.local[p])] += weight * as_weight(blocks.impacts[p], blocks.scale)
+        p += one
+
+
+@inner_kernel
+def add_small_run(blocks, first, last, weight, scores):  # type: ignore[no-untyped-def]
+    """`add_run` for weights of 8 or 16 bits, which are widened eight at a time: that saves another eighth."""
+    one, two, three, four = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)
+    five, six, seven, eight = np.uint64(5), np.uint64(6), np.uint64(7), np.uint64(EIGHT)
+    p = first
+    while p + eight <= last:
+        e = eight_weights(
+            blocks.impacts[p], blocks.impacts[p + one], blocks.impacts[p + two], blocks.impacts[p + three],
+            blocks.impacts[p + four], blocks.impacts[p + five], blocks.impacts[p + six], blocks.impacts[p + seven],
+            blocks.scale,
+        )  # fmt: skip
+        a, b = np.uint64(blocks.local[p]), np.uint64(blocks.local[p + one])
+        c, d = np.uint64(blocks.local[p + two]), np.uint64(blocks.local[p + three])
+        x, y = scores[a] + weight * e[0], scores[b] + weight * e[1]
+        z, w = scores[c] + weight * e[2], scores[d] + weight * e[3]
+        scores[a], scores[b], scores[c], scores[d] = x, y, z, w
+        a, b = np.uint64(blocks.local[p + four]), np.uint64(blocks.local[p + five])
+        c, d = np.uint64(blocks.local[p + six]), np.uint64(blocks.local[p + seven])
+        x, y = scores[a] + weight * e[4], scores[b] + weight * e[5]
+        z, w = scores[c] + weight * e[6], scores[d] + weight * e[7]
+        scores[a], scores[b], scores[c], scores[d] = x, y, z, w
+        p += eight
     while p < last:
         scores[np.uint64(blocks.local[p])] += weight * as_weight(blocks.impacts[p], blocks.scale)
         p += one
