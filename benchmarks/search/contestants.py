@@ -17,7 +17,8 @@ EXACT = ("auto", "block_max", "exhaustive")
 ALGORITHMS = ("maxscore", "block_max_wand", "ranked_or_taat")
 BLOCKS = {GIVEN: (32,), CLUSTERED: (8, 16, 32, 128)}  # documents in a block of BMP
 ALPHAS = (0.95, 0.9, 0.8)
-SMALL = "uint8"  # the weights of our smaller index
+SMALL = "uint8"  # the weights of our smaller indexes
+WIDE = 1024  # documents of a block of the smallest
 
 
 def engines(n_docs: int, *, in_order: bool = False) -> list[Engine]:
@@ -35,6 +36,7 @@ def exact(*, in_order: bool = False) -> list[Engine]:
         Ours("exhaustive", cluster=cluster),
         Ours("block_max", cluster=cluster),
         Ours("auto", SMALL, cluster=cluster),
+        Ours("auto", SMALL, cluster=cluster, block=WIDE),
         SpladeIndex(),
         Sindi(),
         *(Pisa(algorithm, order=order) for order in orders for algorithm in ALGORITHMS),

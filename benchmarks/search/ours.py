@@ -23,8 +23,8 @@ class Ours(Engine):
     """One strategy, all queries in one call but each ``alone``; with ``single`` a call per query.
 
     With ``threads``, queries are a batch that may share work, unless they are ``alone``. ``uniform`` gives all weights
-    of the documents the value 1; without ``cluster`` documents stay in their order. ``calibration`` are queries to
-    calibrate approximate strategies with.
+    of the documents the value 1; without ``cluster`` documents stay in their order; blocks have ``block`` documents.
+    ``calibration`` are queries to calibrate approximate strategies with.
     """
 
     package = "splade"
@@ -41,16 +41,19 @@ class Ours(Engine):
         alone: bool | None = None,
         cluster: bool | None = None,
         uniform: bool = False,
+        block: int | None = None,
         **options: Any,
     ) -> None:
         shown = [f"{key}={value}" for key, value in options.items()]
-        kept = [weights] * (weights != "float32")
+        kind = weights if block is None else f"{weights}-{block}"
+        kept = [kind] * (kind != "float32")
         shown += ["query by query"] * single + ["each alone"] * (alone is True)
         self.name = " ".join(["splade", *kept, strategy, *shown])
         self.arguments = ALONE if alone or single or (alone is None and threads is None) else {}
-        self.index = f"splade-{weights}" + "-in-order" * (cluster is False) + "-uniform" * uniform
+        self.index = f"splade-{kind}" + "-in-order" * (cluster is False) + "-uniform" * uniform
         self.strategy, self.options, self.threads, self.single = strategy, options, threads, single
         self.layout: dict[str, Any] = {"weights": weights} | ({} if cluster is None else {"cluster": cluster})
+        self.layout |= {} if block is None else {"shape": block}
         self.uniform, self.one_call, self.exact = uniform, not single, strategy != "approximate"
 
     def prepare(self, vectors: Vectors, inputs: Path) -> None:
