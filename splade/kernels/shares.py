@@ -11,17 +11,21 @@ def rank_entries(rows, ranks, before):  # type: ignore[no-untyped-def]
 
     ``ranks`` is int32 and ``before`` float32, [entries]. Of equal entries, first columns come first.
     """
+    bits, low = rows.weights.view(np.uint32), np.uint64(0xFFFFFFFF)  # of positive weights, which sort as these do
     for r in range(rows.offsets.size - 1):
         begin, end = rows.offsets[r], rows.offsets[r + 1]
-        order = np.argsort(-rows.weights[begin:end], kind="mergesort")
+        keys = np.empty(end - begin, np.uint64)
         total = 0.0
-        for i in order:
-            total += rows.weights[begin + i]
+        for p in range(begin, end):
+            keys[p - begin] = ((low - np.uint64(bits[p])) << np.uint64(32)) | np.uint64(p - begin)
+            total += rows.weights[p]
+        keys.sort()
         reached = 0.0
-        for rank in range(order.size):
-            ranks[begin + order[rank]] = rank
-            before[begin + order[rank]] = reached / total
-            reached += rows.weights[begin + order[rank]]
+        for rank in range(keys.size):
+            p = begin + np.int64(keys[rank] & low)
+            ranks[p] = rank
+            before[p] = reached / total
+            reached += rows.weights[p]
 
 
 @kernel

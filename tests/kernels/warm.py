@@ -45,12 +45,13 @@ def floats(batch: SparseBatch) -> None:
 
 
 def bytes_and_pruned(batch: SparseBatch) -> None:
-    """An index in uint8, clustered and pruned."""
+    """An index in uint8, clustered and pruned, and one that is made to fit."""
     kept = {"prune_top_terms": 3, "prune_mass": 0.9, "prune_term_quantile": 0.1}
     index = InvertedIndex.from_csr(batch, weights="uint8", cluster=True, **kept)
     index.vectors([0, 1])
     index.explain(batch._replace(rows=slice_rows(batch.rows, 0, 1)), 0)
     list(Searcher(index, "auto").search(batch, 5))
+    InvertedIndex.from_csr(batch, weights="uint8", max_bytes=index.n_bytes)
 
 
 def change(path: Path, batch: SparseBatch) -> None:
