@@ -1,4 +1,4 @@
-"""What each entry of a row stands for among its row's: its rank by weight, and the weight that comes before it."""
+"""The rank of each entry of a row by weight, the share of weight before it, and rows without their lightest entries."""
 
 import numpy as np
 
