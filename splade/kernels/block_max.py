@@ -79,7 +79,7 @@ def search_all(blocks, queries, first, last, k, floor, allowed, plan, shares, me
     ``keys`` is uint64 [last - first, k], zeroed; ``counts`` int64 [last - first, 3], zeroed, receives
     blocks visited, ranges streamed, and postings touched. ``shares`` multiply bounds, by the bit length
     of the number of query terms: 1 is exact, less leaves out blocks that could but seldom do matter. ``memory`` is
-    int64 [bit lengths, 2], zeros at first: `splade.kernels.plan` keeps in it whether bounds have paid.
+    int64 [bit lengths, KEPT], zeros at first: `splade.kernels.plan` keeps in it whether bounds have paid.
     """
     bar = (np.uint64(floor) << np.uint64(32)) | np.uint64(0xFFFFFFFF)
     for q in range(first, last):

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from splade.kernels.compiled import read_only_rows
-from splade.kernels.plan import LONGEST_REST, RESTS, TRIED, remember, worth_bounds
+from splade.kernels.plan import KEPT, LONGEST_REST, RESTS, SAVED, TRIED, remember, worth_bounds
 from splade.kernels.stream import MANY, bar_of_sample
 from splade.kernels.topk import nth_largest_bits
 from tests.kernels.cases import random_batch
@@ -51,7 +51,7 @@ def case():
 
 def test_bounds_that_did_not_pay_rest_for_twice_as_many_queries_each_time(case):
     blocks, queries = case
-    memory, all_visited = np.zeros(2, np.int64), np.array([10**6, int(blocks.n_ranges), 0])
+    memory, all_visited = np.zeros(KEPT, np.int64), np.array([10**6, int(blocks.n_ranges), 0])
     rests = []
     for _ in range(9):
         remember(blocks, queries, 0, int(queries.offsets[1]), all_visited, memory)
@@ -61,7 +61,7 @@ def test_bounds_that_did_not_pay_rest_for_twice_as_many_queries_each_time(case):
 
 def test_a_query_does_without_bounds_as_long_as_they_rest(case):
     blocks, queries = case
-    memory = np.array([2, 2], np.int64)
+    memory = np.array([2, 2, 0], np.int64)
     tried = [worth_bounds(blocks, queries, 0, int(queries.offsets[1]), memory) for _ in range(2)]
     assert tried == [False, False]
     assert memory[RESTS] == 0
@@ -69,6 +69,21 @@ def test_a_query_does_without_bounds_as_long_as_they_rest(case):
 
 def test_bounds_that_paid_are_tried_again_at_once(case):
     blocks, queries = case
-    memory = np.array([0, LONGEST_REST], np.int64)
+    memory = np.array([0, LONGEST_REST, 0], np.int64)
     remember(blocks, queries, 0, int(queries.offsets[1]), np.array([-(10**6), 0, 0]), memory)
     assert (memory[RESTS], memory[TRIED]) == (0, LONGEST_REST // 2)
+
+
+def test_small_losses_after_a_large_gain_are_no_reason_to_rest(case):
+    """A query whose ranges are scored whole costs its bounds besides; one that visits nothing saves nearly all."""
+    blocks, queries = case
+    memory, end = np.zeros(KEPT, np.int64), int(queries.offsets[1])
+    remember(blocks, queries, 0, end, np.array([1, 0, 0]), memory)
+    assert 500 < memory[SAVED] <= 1000
+    rests = []
+    for _ in range(60):
+        remember(blocks, queries, 0, end, np.array([0, int(blocks.n_ranges), 0]), memory)
+        rests.append(int(memory[RESTS] > 0))
+    assert rests[:2] == [0, 0]
+    assert rests[-1] == 1  # the gain is forgotten
+    assert rests == sorted(rests)

@@ -21,6 +21,7 @@ from splade.indexing.layout.promise import GROUPS, K_GRID, MADE_UP, SHARES, Cali
 from splade.kernels.block_max import CHOOSE, Scratch, new_scratch, search_all
 from splade.kernels.blocks import Blocks
 from splade.kernels.compiled import read_only, read_only_rows
+from splade.kernels.plan import KEPT
 from splade.kernels.recall import measure_recall
 from splade.kernels.sparse import slice_rows, take_rows
 from splade.records import SparseRows
@@ -107,7 +108,7 @@ def exact(blocks: Blocks, queries: SparseRows, k: int, scratch: Scratch) -> NDAr
     n_queries = len(queries.offsets) - 1
     keys, counts = np.zeros((n_queries, k), np.uint64), np.zeros((n_queries, 3), np.int64)
     everything, shares = read_only(np.empty(0, np.uint8)), read_only(np.ones(LENGTHS, np.float32))
-    memory = np.zeros((LENGTHS, 2), np.int64)
+    memory = np.zeros((LENGTHS, KEPT), np.int64)
     search_all(
         blocks, queries, 0, n_queries, k, np.uint32(0), everything, CHOOSE, shares, memory, scratch, keys, counts
     )

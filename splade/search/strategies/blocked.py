@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from splade.indexing import InvertedIndex
 from splade.kernels.block_max import BOUND, CHOOSE, STREAM, Scratch, new_scratch, pool_size, search_all
 from splade.kernels.compiled import machine_code, read_only
+from splade.kernels.plan import KEPT
 from splade.search.strategies.work import Work
 
 DOCS_PER_RESULT = 256
@@ -31,7 +32,7 @@ class Blocked:
     def _run(self, work: Work, shares: NDArray[np.float32]) -> None:
         queries, first, last, k, floor, allowed, keys, counts = work
         scratch, plan = self._take_scratch(k, work.longest), self.plan(k)
-        memory = self._memories.setdefault(k.bit_length(), np.zeros((LENGTHS, 2), np.int64))
+        memory = self._memories.setdefault(k.bit_length(), np.zeros((LENGTHS, KEPT), np.int64))
         arguments = (
             self._blocks, queries, first, last, k, floor, allowed, plan, shares, memory, scratch, keys, counts,
         )  # fmt: skip
