@@ -1,6 +1,7 @@
 """Serve a model and its index over HTTP: vectors, search, explanations, and a page to search with."""
 
 import logging
+import os
 
 from omegaconf import DictConfig
 
@@ -19,6 +20,7 @@ def serve(cfg: DictConfig) -> None:
         raise InputError(f"splade.serve needs {error.name}: pip install 'splade[serve]'") from error
     from splade.workflow.serving.building import key_of, serving_from
 
+    running.bound_caches(os.environ)
     check_search(cfg)
     chosen = cfg.serving
     running.refuse_open_door(chosen.host, key_of(cfg), chosen.without_key)

@@ -132,3 +132,10 @@ def test_other_machines_may_ask_with_a_key_or_where_somebody_said_so(host, key, 
 def test_an_address_is_shown_as_a_browser_takes_it():
     with running.bound("0.0.0.0", 0) as listening:
         assert running.address_of(listening) == f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+def test_few_shapes_are_kept_unless_the_user_says_how_many():
+    """Their number is read from the environment when a model first computes."""
+    environment = {"LRU_CACHE_CAPACITY": "7"}
+    running.bound_caches(environment)
+    assert environment == {"LRU_CACHE_CAPACITY": "7", "ONEDNN_PRIMITIVE_CACHE_CAPACITY": running.KEPT_SHAPES}
