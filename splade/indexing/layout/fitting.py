@@ -149,19 +149,18 @@ class Fitting:
         """The steps that ought to fit, one after the other, while the one before turned out too large."""
         for layout in steps(self._asked, self._largest):
             codec = codec_for(layout.weights, self._largest)
-            if self._foreseen(self._sample, layout, codec) <= self._margin * self._most:
+            foreseen = self._foreseen(self._sample, layout, codec)
+            if foreseen <= self._margin * self._most:
                 yield Choice(self._source, codec, layout)
-        yield from self._cut(layout, codec)
+        yield from self._cut(layout, codec, foreseen)
 
-    def _cut(self, layout: Layout, codec: Codec) -> Iterator[Choice]:
-        """Fewer and fewer postings of each document."""
+    def _cut(self, layout: Layout, codec: Codec, foreseen: float) -> Iterator[Choice]:
+        """Fewer and fewer postings of each document; with all of them, ``foreseen`` bytes are."""
         rows = self._sample
-        ranks, before = np.empty(len(rows.columns), np.int32), np.empty(len(rows.columns), np.float32)
-        rank_entries(rows, ranks, before)
+        ranks, before = ranked(rows)
         least = int(np.count_nonzero(ranks == 0))  # one of each document
         smallest = self._foreseen(thinned(rows, ranks == 0), layout, codec)
         wanted, target, rule = len(rows.columns), self._margin * self._most, ""
-        foreseen = self._foreseen(rows, layout, codec)
         while wanted > least:
             for _ in range(ATTEMPTS):  # bytes of a posting rise a little as postings become fewer
                 each = (foreseen - smallest) / max(wanted - least, 1)
@@ -213,8 +212,7 @@ class Fitting:
         bars = np.empty(self._source.n_docs, np.float32)
         n_before = n_kept = 0
         for docs, rows in self._source.documents():
-            ranks, before = np.empty(len(rows.columns), np.int32), np.empty(len(rows.columns), np.float32)
-            rank_entries(read_only_rows(rows), ranks, before)
+            ranks, before = ranked(rows)
             own = np.empty(len(docs), np.float32)
             lightest_kept(read_only_rows(rows), kept_by(cut, ranks, before), own)
             keep = np.empty(len(rows.columns), np.bool_)
@@ -255,6 +253,13 @@ def cuts_to(n_postings: int, ranks: NDArray[np.int32], before: NDArray[np.float3
     shares = np.sort(before)
     share = float(shares[n_postings]) if n_postings < len(shares) else 1.0
     return {"mass": Pruning(mass=max(share, 1e-6)), "top_terms": Pruning(top_terms=number)}
+
+
+def ranked(rows: SparseRows) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """The rank of each entry in its row, 0 the heaviest, and the share of the row's weight before it."""
+    ranks, before = np.empty(len(rows.columns), np.int32), np.empty(len(rows.columns), np.float32)
+    rank_entries(read_only_rows(rows), ranks, before)
+    return ranks, before
 
 
 def kept_by(cut: Pruning, ranks: NDArray[np.int32], before: NDArray[np.float32]) -> NDArray[np.bool_]:
