@@ -37,12 +37,7 @@ def as_weight(context: Any, stored: Any, scale: Any) -> Any:
     """
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        if signature.args[0] == types.float32:
-            return args[0]
-        if signature.args[0] == types.uint8:
-            return builder.fmul(builder.uitofp(args[0], ir.FloatType()), args[1])
-        shifted = builder.shl(builder.zext(args[0], INT32), INT32(13))
-        return builder.fmul(builder.bitcast(shifted, ir.FloatType()), ir.Constant(ir.FloatType(), HALF_TO_SINGLE))
+        return _as_floats(builder, signature.args[0], args[0], args[1], ir.FloatType(), lambda value: value)
 
     if stored not in (types.float32, types.uint8, types.uint16):
         return None
@@ -50,32 +45,60 @@ def as_weight(context: Any, stored: Any, scale: Any) -> Any:
 
 
 @intrinsic
-def eight_weights(context: Any, a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, g: Any, h: Any, scale: Any) -> Any:
-    """`as_weight` of eight stored weights, a tuple: where they are neighbours in an array, by vector instructions.
+def eight_products(context: Any, array: Any, position: Any, weight: Any, scale: Any) -> Any:
+    """``weight`` times `as_weight` of each of the EIGHT elements of ``array`` from ``position`` on, a tuple.
 
-    The same bits as one by one. They are arguments, not an array and a place: numba counts references to an array
-    that a loop hands on.
+    By vector instructions; the same bits as one by one. The elements must exist.
     """
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        kind, floats = signature.args[0], ir.VectorType(ir.FloatType(), EIGHT)
-        elements = ir.Constant(ir.VectorType(args[0].type, EIGHT), ir.Undefined)
-        for number in range(EIGHT):
-            elements = builder.insert_element(elements, args[number], INT32(number))
-        if kind != types.float32:
-            elements = builder.zext(elements, ir.VectorType(INT32, EIGHT))
-            if kind == types.uint8:
-                elements = builder.fmul(builder.uitofp(elements, floats), _repeated(builder, args[EIGHT], floats))
-            else:
-                shifted = builder.shl(elements, ir.Constant(elements.type, [13] * EIGHT))
-                scales = ir.Constant(floats, [HALF_TO_SINGLE] * EIGHT)
-                elements = builder.fmul(builder.bitcast(shifted, floats), scales)
-        parts = [builder.extract_element(elements, INT32(number)) for number in range(EIGHT)]
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        stored = ir.VectorType(context.get_data_type(signature.args[0].dtype), EIGHT)
+        floats = ir.VectorType(ir.FloatType(), EIGHT)
+        elements = builder.load(builder.bitcast(builder.gep(data, [args[1]]), stored.as_pointer()), align=1)
+        weights = _as_floats(
+            builder, signature.args[0].dtype, elements, args[3], floats, lambda value: _repeated(builder, value, floats)
+        )
+        products = builder.fmul(_repeated(builder, args[2], floats), weights)
+        parts = [builder.extract_element(products, INT32(number)) for number in range(EIGHT)]
         return context.make_tuple(builder, signature.return_type, parts)
 
-    if a not in (types.float32, types.uint8, types.uint16):
+    if array.dtype not in (types.float32, types.uint8, types.uint16):
         return None
-    return types.UniTuple(types.float32, EIGHT)(*[a] * EIGHT, types.float32), generate
+    return types.UniTuple(types.float32, EIGHT)(array, position, types.float32, types.float32), generate
+
+
+def _as_floats(builder: Any, kind: Any, stored: Any, scale: Any, floats: Any, repeated: Any) -> Any:
+    """What `as_weight` makes of one stored weight or a vector of them; ``repeated`` makes one number into ``floats``."""
+    if kind == types.float32:
+        return stored
+    integers = ir.VectorType(INT32, floats.count) if isinstance(floats, ir.VectorType) else INT32
+    widened = builder.zext(stored, integers)
+    if kind == types.uint8:
+        return builder.fmul(builder.uitofp(widened, floats), repeated(scale))
+    thirteen = ir.Constant(integers, [13] * floats.count) if isinstance(floats, ir.VectorType) else INT32(13)
+    shifted = builder.bitcast(builder.shl(widened, thirteen), floats)
+    return builder.fmul(shifted, repeated(ir.Constant(ir.FloatType(), HALF_TO_SINGLE)))
+
+
+@intrinsic
+def eight_places(context: Any, array: Any, position: Any) -> Any:
+    """The EIGHT elements of a uint16 ``array`` from ``position`` on, uint64, a tuple: two loads in place of eight.
+
+    The elements must exist.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        parts = []
+        for half in range(2):
+            place = builder.gep(data, [builder.add(args[1], INT64(half * EIGHT // 2))])
+            four = builder.load(builder.bitcast(place, INT64.as_pointer()), align=2)
+            for number in range(EIGHT // 2):
+                parts.append(builder.and_(builder.lshr(four, INT64(16 * number)), INT64(0xFFFF)))
+        return context.make_tuple(builder, signature.return_type, parts)
+
+    return types.UniTuple(types.uint64, EIGHT)(array, position), generate
 
 
 @intrinsic

@@ -85,10 +85,11 @@ def test_adding_a_range_calls_nothing_and_checks_no_index(blocks, rows):
     assert_packed(text, "mulss", "addss", "prefetch.*")
 
 
-@pytest.mark.parametrize("weights", ["uint8", "float16"])
-def test_small_weights_are_widened_and_multiplied_eight_at_a_time(weights, rows):
+@pytest.mark.parametrize("weights", ["uint8", "float16", "float32"])
+def test_weights_are_widened_and_multiplied_eight_at_a_time(weights, rows):
     blocks = InvertedIndex.from_csr(random_batch(0, 500, 20), weights=weights).blocks
     scratch = new_scratch(blocks, 1, 20)
     text = code(score_range, blocks, rows, 0, int(rows.offsets[1]), 0, scratch.scores)
-    assert_packed(text, r"pmovzx[bw]d|punpckl[bw]w|punpcklwd", "mulps")
+    widened = [] if weights == "float32" else [r"pmovzx[bw]d|punpckl[bw]w|punpcklwd"]
+    assert_packed(text, *widened, "mulps", "prefetch.*")
     assert not re.search(r"^\s+call", text, re.MULTILINE)
