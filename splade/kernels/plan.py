@@ -8,7 +8,7 @@ import numpy as np
 
 from splade.kernels.compiled import kernel
 
-VISIT, VISIT_TERM = 250.0, 55.0  # a block; each query term in it
+VISIT, VISIT_TERM = 250.0, 70.0  # a block; each query term in it
 RANGE, RANGE_TERM, POSTING = 3300.0, 150.0, 0.75  # scoring a range: zeroing and comparing; each run; each posting
 DENSE = 0.2  # each weight of a dense row
 LEVEL, ENTRY = 0.1, 1.2  # a bound from a row of the head, and one from the tail
