@@ -28,7 +28,7 @@ AT_ONCE = 20_000  # documents that are taken from the matrix at a time
 class Bmp(Engine):
     """Exact on its impacts with ``alpha`` and ``beta`` 1.
 
-    Blocks have ``block_size`` documents, in the order given or in that of our index. With a smaller ``alpha`` a search
+    Blocks have ``block_size`` documents, in the order given or clustered. With a smaller ``alpha`` a search
     ends once no bound is above that share of the k-th score; ``beta`` is the share of a query's terms that count.
     """
 
@@ -39,7 +39,6 @@ class Bmp(Engine):
         shares = [f"{name}={share}" for name, share in (("alpha", alpha), ("beta", beta)) if share < 1]
         self.name = " ".join([f"BMP block={block_size}", *shares]) + suffix(order)
         self.index = f"BMP-{block_size}" + f"-{order}" * (order == CLUSTERED)
-        self.needs_order = order == CLUSTERED
         self.block_size, self.order, self.alpha, self.beta = block_size, order, alpha, beta
         self.exact = alpha == beta == 1
 
@@ -48,7 +47,7 @@ class Bmp(Engine):
         return BmpStore(folder, building, None, self.alpha, self.beta)
 
     def build(self, vectors: Vectors, inputs: Path, folder: Path, n_threads: int) -> None:
-        order = order_of(self.order, inputs.parent.parent, vectors)
+        order = order_of(self.order, vectors)
         parts: Any = Ordered(vectors, order)
         write_json(folder / "facts.json", self._store(folder).make(parts, folder))
         (folder / "build.log").unlink(missing_ok=True)

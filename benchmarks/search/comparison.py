@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.search.building import LeftOutError, built, installed
-from benchmarks.search.contestants import EXACT, approximate, engines, exact, in_batches
-from benchmarks.search.engine import OURS, Engine
+from benchmarks.search.contestants import EXACT, approximate, exact, in_batches
+from benchmarks.search.engine import Engine
 from benchmarks.search.older import TREE, Older, pairs
 from benchmarks.search.ours import Ours
 from benchmarks.search.timing import exact_scores, in_turn, median, recall, settings_of_machine, touched_by, truth_of
@@ -109,13 +109,11 @@ def build_all(candidates: list[Engine], collection: Collection, choices: Choices
 
 
 def _one_each(candidates: list[Engine]) -> list[Engine]:
-    """The first engine of every index; ours before those that take its order."""
+    """The first engine of every index."""
     first: dict[str, Engine] = {}
     for engine in candidates:
         first.setdefault(engine.index, engine)
-    if any(engine.needs_order for engine in first.values()) and OURS not in first:
-        return [next(engine for engine in engines(0) if engine.index == OURS), *first.values()]
-    return sorted(first.values(), key=lambda engine: engine.needs_order)
+    return list(first.values())
 
 
 def _wanted(candidates: list[Engine], collection: Collection, choices: Choices) -> list[Engine]:

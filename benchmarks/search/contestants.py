@@ -15,7 +15,7 @@ from benchmarks.search.sindi import Sindi
 RECALLS = (0.95, 0.97, 0.98, 0.99, 0.995)
 EXACT = ("auto", "block_max", "exhaustive")
 ALGORITHMS = ("maxscore", "block_max_wand", "ranked_or_taat")
-BLOCKS = {GIVEN: (32,), CLUSTERED: (8, 16, 32, 128)}  # documents in a block of BMP
+BLOCKS = {GIVEN: (16, 32, 64), CLUSTERED: (8, 16, 32)}  # documents in a block of BMP
 ALPHAS = (0.95, 0.9, 0.8)
 SMALL = "uint8"  # the weights of our smaller indexes
 WIDE = 1024  # documents of a block of the smallest
@@ -50,6 +50,7 @@ def exact(*, in_order: bool = False) -> list[Engine]:
 def approximate(n_docs: int, *, in_order: bool = False) -> list[Engine]:
     """Those that trade recall for time."""
     cluster = False if in_order else None
+    orders = (GIVEN,) if in_order else (GIVEN, CLUSTERED)
     few, many, most = (Build(kept) for kept in postings_kept(n_docs))
     at_budgets = dict.fromkeys(build for engine in published(n_docs) for build in at_most(engine.made_by))
     return [
@@ -61,7 +62,7 @@ def approximate(n_docs: int, *, in_order: bool = False) -> list[Engine]:
         *(Seismic(ask, build) for build in (few, many) for ask in POINTS),
         *(Seismic(ask, most) for ask in FAR),
         *(Sindi(pruning) for pruning in PRUNED),
-        *(Bmp(32, GIVEN if in_order else CLUSTERED, alpha) for alpha in ALPHAS),
+        *(Bmp(32, order, alpha) for order in orders for alpha in ALPHAS),
     ]
 
 

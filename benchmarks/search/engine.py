@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from benchmarks.search.vectors import Vectors
 
-OURS = "splade-float32"  # the index whose order of documents others get as well
 Answer = tuple[NDArray[np.int64], NDArray[np.float64]]  # document numbers [Q, k], -1 where none; seconds [Q]
 
 
@@ -38,7 +37,6 @@ class Engine:
     largest = 1 << 31  # documents that it is asked to hold
     exact = True  # but for the rounding of weights
     one_call = False  # queries are given in one call, whose seconds are spread over them
-    needs_order = False  # its documents are in the order of `OURS`, which is built first
 
     @property
     def clock(self) -> Callable[[], float]:

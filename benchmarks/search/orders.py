@@ -1,25 +1,24 @@
-"""The order of documents that contestants get: as given, or the one that our index puts them into."""
-
-from pathlib import Path
+"""The order of documents that contestants get: as given, or clustered as our index does it."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.search.engine import OURS
 from benchmarks.search.vectors import Vectors
-from splade import InvertedIndex
+from splade.indexing.layout.clustering import cluster_order
+from splade.indexing.layout.sources import InMemory
+from splade.kernels.sparse import from_matrix
 
 GIVEN, CLUSTERED = "given", "clustered"
 
 
-def order_of(order: str, indexes: Path, vectors: Vectors) -> NDArray[np.int64]:
-    """The document at each position; ``clustered`` is the order of our index, which is in ``indexes`` already."""
+def order_of(order: str, vectors: Vectors) -> NDArray[np.int64]:
+    """The document at each position; ``clustered`` is the order of our index, where it does not keep the given one."""
     if order == GIVEN:
         return np.arange(vectors.n_docs)
-    index = InvertedIndex.open(indexes / OURS, verify=False)
-    return np.concatenate([part.first + part.segment.blocks.order.astype(np.int64) for part in index.parts])
+    matrix = vectors.matrix()
+    return cluster_order(InMemory(from_matrix(matrix).rows, matrix.shape[1]), 0, 1)[0].astype(np.int64)
 
 
 def suffix(order: str) -> str:
     """The words that follow an engine's name for this order."""
-    return "" if order == GIVEN else ", our order"
+    return "" if order == GIVEN else ", clustered"

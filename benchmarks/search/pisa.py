@@ -28,11 +28,10 @@ class Pisa(Engine):
         self.algorithm, self.threads, self.order = algorithm, threads, order
         self.name = f"PISA {algorithm}{suffix(order)}"
         self.index = "PISA" + f"-{order}" * (order == CLUSTERED)
-        self.needs_order = order == CLUSTERED
 
     def build(self, vectors: Vectors, inputs: Path, folder: Path, n_threads: int) -> None:
         module = native()
-        _write_collection(vectors, folder, module, order_of(self.order, inputs.parent.parent, vectors))
+        _write_collection(vectors, folder, module, order_of(self.order, vectors))
         _context(module, folder)
         for file in folder.glob(COLLECTION):
             file.unlink()

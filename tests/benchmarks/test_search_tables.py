@@ -97,7 +97,7 @@ def test_an_exact_target_takes_the_fastest_exact_setting_of_each_peer():
         row("SINDI", 6.0),
         row("SINDI query=0.4", 0.1, exact=False),
         row("PISA maxscore", 9.0),
-        row("PISA ranked_or_taat, our order", 6.4),
+        row("PISA ranked_or_taat, clustered", 6.4),
         row("BMP block=32", 5.0),
     ]
     found = verdict(result(searches), "exact, q, k = 10")

@@ -19,11 +19,12 @@ class Layout(NamedTuple):
 
     ``weights`` is how weights are kept: "float32", "float16", or "uint8" (`splade.indexing.format.weights`).
     ``cluster`` makes similar documents neighbours, so that blocks can be left out; None means from 8192
-    documents on. ``seed`` draws the clusters' centres; the same seed gives the same bytes for any ``n_threads``.
-    ``n_threads=None`` means one per processor, at most 8. ``shape`` is a `Shape`, or the documents of a block alone,
-    a power of two: larger blocks have fewer bounds, which saves bytes, and let `block_max` leave out less.
-    ``prune_…`` are the rules of `Pruning`. ``max_bytes`` is the size that all arrays together may
-    have; where they would have more, weights, blocks and pruning are chosen anew (`splade.indexing.layout.fitting`).
+    documents on, and where they are not neighbours already. ``seed`` draws the clusters' centres; the same seed gives
+    the same bytes for any ``n_threads``. ``n_threads=None`` means one per processor, at most 8. ``shape`` is a
+    `Shape`, or the documents of a block alone, a power of two: larger blocks have fewer bounds, which saves bytes, and
+    let `block_max` leave out less. ``prune_…`` are the rules of `Pruning`. ``max_bytes`` is the size that all arrays
+    together may have; where they would have more, weights, blocks and pruning are chosen anew
+    (`splade.indexing.layout.fitting`).
     """
 
     weights: str = "float32"

@@ -1,5 +1,6 @@
 """An order of documents in which neighbours are alike, so that blocks of them have telling bounds."""
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -15,6 +16,7 @@ from splade.records import SparseRows
 TASK = 1 << 11  # documents that a thread takes at a time
 TOP_TERMS = 25  # of a document, by weight, that decide which centre it is like
 MOST_CENTRES, GROUPS = 4096, 64
+SAMPLED, FEWEST_BLOCKS = 1 << 13, 16  # documents of each order that are compared, about, and blocks at least
 
 
 def cluster_order(source: Source, seed: int, n_threads: int) -> tuple[NDArray[np.uint32], SparseRows]:
@@ -42,6 +44,32 @@ def cluster_order(source: Source, seed: int, n_threads: int) -> tuple[NDArray[np
             labels[docs] = _assigned(vectors, centres, n_centres, pool)
         groups = _grouped(rows, n_terms, rng, pool)
     return np.lexsort((labels, groups[labels])).astype(np.uint32), drawn_rows
+
+
+def sums_of_bounds(source: Source, orders: Sequence[NDArray[np.integer]], block_size: int, seed: int) -> list[float]:
+    """The sum of all terms' bounds (the largest weight in a block) of some whole blocks of documents in each order.
+
+    The same blocks, drawn by ``seed``, for each of ``orders`` [n_docs], which hold one block at least. The lower an
+    order's sum, the more alike neighbours are, and the more blocks a search leaves out. Walks over the documents once.
+    Memory: the vectors of SAMPLED documents, or FEWEST_BLOCKS blocks, of each order.
+    """
+    n_blocks = len(orders[0]) // block_size
+    n_drawn = min(max(SAMPLED // block_size, FEWEST_BLOCKS), n_blocks)
+    blocks = np.sort(np.random.default_rng(seed).choice(n_blocks, n_drawn, replace=False))
+    places = (blocks[:, None] * block_size + np.arange(block_size)).ravel()
+    chosen = np.unique(np.concatenate([order[places] for order in orders]))
+    rows = take(source, chosen)
+    return [_sum_of_bounds(take_rows(rows, np.searchsorted(chosen, order[places])), block_size) for order in orders]
+
+
+def _sum_of_bounds(rows: SparseRows, block_size: int) -> float:
+    """The largest weight of each term in each ``block_size`` neighbouring rows, added up."""
+    blocks = np.repeat(np.arange(len(rows.offsets) - 1) // block_size, np.diff(rows.offsets))
+    in_order = np.lexsort((rows.columns, blocks))
+    blocks, terms = blocks[in_order], rows.columns[in_order]
+    starts = np.flatnonzero(np.r_[True, (blocks[1:] != blocks[:-1]) | (terms[1:] != terms[:-1])][: len(terms)])
+    weights = rows.weights[in_order].astype(np.float64)
+    return float(np.maximum.reduceat(weights, starts).sum()) if len(starts) else 0.0
 
 
 def _centres(rows: SparseRows, n_terms: int) -> SparseRows:
