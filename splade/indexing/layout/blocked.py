@@ -1,6 +1,5 @@
 """The blocked layout of an index: how it is derived from vectors, and found again in stored arrays."""
 
-import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,14 +12,12 @@ from splade.files import InputError
 from splade.indexing.format.choices import Layout, Shape
 from splade.indexing.format.pruning import Pruned, Pruning, prune_postings
 from splade.indexing.format.weights import Codec
-from splade.indexing.layout.clustering import cluster_order, sums_of_bounds
+from splade.indexing.layout.clustering import alike_order, cluster_order
 from splade.indexing.layout.sources import Kept, Source
 from splade.kernels.blocks import SHORT, STRIDE, Blocks
 from splade.kernels.compiled import read_only
 from splade.kernels.layout import fill, fill_dense, is_dense, is_head, measure, sort_by_position
 from splade.records import SparseRows
-
-logger = logging.getLogger(__name__)
 
 MOST_POSTINGS, FEWEST_POSTINGS = 8 << 20, 1 << 16  # laid out at a time by a thread
 MOST_TERMS = 4096
@@ -83,27 +80,13 @@ class Part(NamedTuple):
 
 
 def choose_order(source: Source, layout: Layout) -> tuple[NDArray[np.uint32], SparseRows | None]:
-    """The document at each position, and some documents drawn at random, where they were looked at.
-
-    Where ``layout.cluster`` leaves it open and there are CLUSTERED documents or more, their own order and that of
-    clusters are compared by the bounds of some blocks: passages that follow one another in a text, for one, are often
-    more alike than those of a cluster.
-    """
-    given = np.arange(source.n_docs, dtype=np.uint32)
+    """The document at each position, and some documents drawn at random, where they were looked at."""
     wanted = source.n_docs >= CLUSTERED if layout.cluster is None else layout.cluster
     if not wanted or source.n_docs < 2:
-        return given, None
-    clustered, drawn = cluster_order(source, layout.seed, layout.threads)
-    block_size = 1 << layout.sizes.block_bits
-    if layout.cluster or source.n_docs < block_size:
-        return clustered, drawn
-    of_given, of_clustered = sums_of_bounds(source, (given, clustered), block_size, layout.seed)
-    if of_given <= of_clustered:
-        logger.info(
-            "documents keep their order: its bounds add up to %.4g, those of clusters to %.4g", of_given, of_clustered
-        )
-        return given, drawn
-    return clustered, drawn
+        return np.arange(source.n_docs, dtype=np.uint32), None
+    if layout.cluster:
+        return cluster_order(source, layout.seed, layout.threads)
+    return alike_order(source, 1 << layout.sizes.block_bits, layout.seed, layout.threads)
 
 
 def blocks_from(arrays: Mapping[str, NDArray[Any]]) -> Blocks:

@@ -26,7 +26,7 @@ from splade.engines.places.libraries.impacts import (
     whole_setting,
 )
 from splade.engines.places.store import Found, Searching
-from splade.indexing.layout.clustering import cluster_order
+from splade.indexing.layout.clustering import alike_order
 from splade.indexing.layout.sources import InMemory
 from splade.kernels.sparse import concatenate, slice_rows, take_rows
 from splade.records import SparseBatch, SparseRows
@@ -130,7 +130,7 @@ class BmpStore(BatchStore):
             return
         numbers, rows = zip(*parts, strict=True)
         together = concatenate(rows)
-        order, _ = cluster_order(InMemory(together, parts.n_terms), 0, 1)
+        order, _ = alike_order(InMemory(together, parts.n_terms), int(self.building["block_size"]), 0, 1)
         known = np.concatenate(numbers)
         for start in range(0, len(order), self.at_once):
             some = order[start : start + self.at_once].astype(np.int64)
