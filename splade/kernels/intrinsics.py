@@ -69,7 +69,7 @@ def eight_products(context: Any, array: Any, position: Any, weight: Any, scale: 
 
 
 def _as_floats(builder: Any, kind: Any, stored: Any, scale: Any, floats: Any, repeated: Any) -> Any:
-    """What `as_weight` makes of one weight or a vector of them; ``repeated`` puts a number everywhere in ``floats``."""
+    """The floats that a stored weight, or a vector of them, stands for; ``repeated`` puts a number into each."""
     if kind == types.float32:
         return stored
     integers = ir.VectorType(INT32, floats.count) if isinstance(floats, ir.VectorType) else INT32
