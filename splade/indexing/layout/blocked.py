@@ -44,7 +44,7 @@ class Account(NamedTuple):
     terms_left: int  # terms with a posting
     docs_left: int  # documents with a posting; -1 where nothing was pruned
     pruned: Pruned
-    drawn: SparseRows | None  # some documents drawn at random; None where documents keep their order
+    drawn: SparseRows | None  # some documents drawn at random; None where none was looked at
 
     def empty_docs(self, before: int, n_docs: int) -> int:
         """Documents without a posting, given that there were ``before`` of them before pruning."""
