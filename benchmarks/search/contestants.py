@@ -29,7 +29,6 @@ def engines(n_docs: int, *, in_order: bool = False) -> list[Engine]:
 def exact(*, in_order: bool = False) -> list[Engine]:
     """Those that leave nothing out: they differ in the rounding of weights at most."""
     cluster = False if in_order else None
-    orders = (GIVEN,) if in_order else (GIVEN, CLUSTERED)
     return [
         Ours("auto", cluster=cluster),
         Ours("auto", cluster=cluster, single=True),
@@ -39,8 +38,8 @@ def exact(*, in_order: bool = False) -> list[Engine]:
         Ours("auto", SMALL, cluster=cluster, block=WIDE),
         SpladeIndex(),
         Sindi(),
-        *(Pisa(algorithm, order=order) for order in orders for algorithm in ALGORITHMS),
-        *(Bmp(size, order) for order in orders for size in BLOCKS[order]),
+        *(Pisa(algorithm, order=order) for order in _orders(in_order) for algorithm in ALGORITHMS),
+        *(Bmp(size, order) for order in _orders(in_order) for size in BLOCKS[order]),
         Lucene(),
         DictOfLists(),
         Scipy(),
@@ -50,7 +49,6 @@ def exact(*, in_order: bool = False) -> list[Engine]:
 def approximate(n_docs: int, *, in_order: bool = False) -> list[Engine]:
     """Those that trade recall for time."""
     cluster = False if in_order else None
-    orders = (GIVEN,) if in_order else (GIVEN, CLUSTERED)
     few, many, most = (Build(kept) for kept in postings_kept(n_docs))
     at_budgets = dict.fromkeys(build for engine in published(n_docs) for build in at_most(engine.made_by))
     return [
@@ -62,8 +60,13 @@ def approximate(n_docs: int, *, in_order: bool = False) -> list[Engine]:
         *(Seismic(ask, build) for build in (few, many) for ask in POINTS),
         *(Seismic(ask, most) for ask in FAR),
         *(Sindi(pruning) for pruning in PRUNED),
-        *(Bmp(32, order, alpha) for order in orders for alpha in ALPHAS),
+        *(Bmp(32, order, alpha) for order in _orders(in_order) for alpha in ALPHAS),
     ]
+
+
+def _orders(in_order: bool) -> tuple[str, ...]:
+    """The orders that others get documents in."""
+    return (GIVEN,) if in_order else (GIVEN, CLUSTERED)
 
 
 def at_most(build: Build) -> list[Build]:

@@ -37,7 +37,7 @@ def as_weight(context: Any, stored: Any, scale: Any) -> Any:
     """
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _as_floats(builder, signature.args[0], args[0], args[1], ir.FloatType(), lambda value: value)
+        return _as_floats(builder, signature.args[0], args[0], args[1])
 
     if stored not in (types.float32, types.uint8, types.uint16):
         return None
@@ -56,9 +56,7 @@ def eight_products(context: Any, array: Any, position: Any, weight: Any, scale: 
         stored = ir.VectorType(context.get_data_type(signature.args[0].dtype), EIGHT)
         floats = ir.VectorType(ir.FloatType(), EIGHT)
         elements = builder.load(builder.bitcast(builder.gep(data, [args[1]]), stored.as_pointer()), align=1)
-        weights = _as_floats(
-            builder, signature.args[0].dtype, elements, args[3], floats, lambda value: _repeated(builder, value, floats)
-        )
+        weights = _as_floats(builder, signature.args[0].dtype, elements, args[3])
         products = builder.fmul(_repeated(builder, args[2], floats), weights)
         parts = [builder.extract_element(products, INT32(number)) for number in range(EIGHT)]
         return context.make_tuple(builder, signature.return_type, parts)
@@ -68,17 +66,20 @@ def eight_products(context: Any, array: Any, position: Any, weight: Any, scale: 
     return types.UniTuple(types.float32, EIGHT)(array, position, types.float32, types.float32), generate
 
 
-def _as_floats(builder: Any, kind: Any, stored: Any, scale: Any, floats: Any, repeated: Any) -> Any:
-    """The floats that a stored weight, or a vector of them, stands for; ``repeated`` puts a number into each."""
+def _as_floats(builder: Any, kind: Any, stored: Any, scale: Any) -> Any:
+    """The floats that a stored weight, or a vector of them, stands for."""
     if kind == types.float32:
         return stored
-    integers = ir.VectorType(INT32, floats.count) if isinstance(floats, ir.VectorType) else INT32
+    several = stored.type.count if isinstance(stored.type, ir.VectorType) else 0
+    integers, floats = (ir.VectorType(one, several) if several else one for one in (INT32, ir.FloatType()))
     widened = builder.zext(stored, integers)
     if kind == types.uint8:
-        return builder.fmul(builder.uitofp(widened, floats), repeated(scale))
-    thirteen = ir.Constant(integers, [13] * floats.count) if isinstance(floats, ir.VectorType) else INT32(13)
-    shifted = builder.bitcast(builder.shl(widened, thirteen), floats)
-    return builder.fmul(shifted, repeated(ir.Constant(ir.FloatType(), HALF_TO_SINGLE)))
+        widened, factor = builder.uitofp(widened, floats), scale
+    else:
+        shift = ir.Constant(integers, [13] * several if several else 13)
+        widened = builder.bitcast(builder.shl(widened, shift), floats)
+        factor = ir.Constant(ir.FloatType(), HALF_TO_SINGLE)
+    return builder.fmul(widened, _repeated(builder, factor, floats) if several else factor)
 
 
 @intrinsic

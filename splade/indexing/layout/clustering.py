@@ -22,19 +22,15 @@ MOST_CENTRES, GROUPS = 4096, 64
 SAMPLED, FEWEST_BLOCKS = 1 << 13, 16  # documents of each order that are compared, about, and blocks at least
 
 
-def alike_order(
-    source: Source, block_size: int, seed: int, n_threads: int
-) -> tuple[NDArray[np.uint32], SparseRows | None]:
+def alike_order(source: Source, block_size: int, seed: int, n_threads: int) -> tuple[NDArray[np.uint32], SparseRows]:
     """The better of `cluster_order` and the documents' own order, by `sums_of_bounds`; and what else the former gives.
 
     Passages that follow one another in a text, for one, are often more alike than those of a cluster.
     """
-    given = np.arange(source.n_docs, dtype=np.uint32)
-    if source.n_docs < 2:
-        return given, None
     clustered, drawn = cluster_order(source, seed, n_threads)
     if source.n_docs < block_size:
         return clustered, drawn
+    given = np.arange(source.n_docs, dtype=np.uint32)
     of_given, of_clustered = sums_of_bounds(source, (given, clustered), block_size, seed)
     if of_given > of_clustered:
         return clustered, drawn
