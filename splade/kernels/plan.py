@@ -8,28 +8,34 @@ import numpy as np
 
 from splade.kernels.compiled import kernel
 
-VISIT, VISIT_TERM = 250.0, 70.0  # a block; each query term in it
-RANGE, RANGE_TERM, POSTING = 3300.0, 150.0, 0.75  # scoring a range: zeroing and comparing; each run; each posting
-DENSE = 0.2  # each weight of a dense row
-LEVEL, ENTRY = 0.1, 1.2  # a bound from a row of the head, and one from the tail
-WASTE = 0.15  # of the cost of scoring all, what may be spent on bounds and visits before a plan must pay
+VISIT, VISIT_TERM = 250.0, 90.0  # a block; each query term in it
+DOC, RUN, POSTING = 0.1, 100.0, 0.46  # scoring a range: zeroing and comparing each score; each run; each posting
+DENSE = 0.25  # each weight of a dense row
+PART, SPAN, SPANNED = 8900.0, 60.0, 0.53  # scoring some blocks of a range; each span; each posting in one
+SHARE, SPREAD = 0.15, 1.25  # of a range's cost, about: some blocks of it, and the root of their share times this
+TERM, LEVEL, ENTRY = 550.0, 0.1, 1.2  # bounds: each query term; a bound from a row of the head, and one from the tail
+LEADERS = 400  # documents times the root of k, in blocks with the highest bounds: these nearly tell the last bar
+CROWDED = 4  # leaders of which one range holds one of so many tell it by that range
+WASTE = 0.2  # of the cost of scoring all, what may be spent on bounds and first visits
+CHEAP = 0.15  # of that cost, what visits may cost without a look at ranges
+HOPELESS = 0.97  # of that cost, what scoring range by range costs before ranges are left in their order
+DOUBT = 0.92  # of that cost, what a query with bounds must stay below: a busy memory slows jumps more than runs
 FEWEST = 3  # blocks to visit before anything can be told
 RESTS, TRIED, SAVED = 0, 1, 2  # of a memory: queries that still do without bounds, how many did, and what bounds saved
 KEPT = 3  # numbers of a memory
 LONGEST_REST = 64
-HOPELESS = 8.0  # times the cost of scoring all, of visiting what survives the first visits: then all are scored at once
 
 
 @kernel
 def cost_of_ranges(blocks, queries, begin, end):  # type: ignore[no-untyped-def]
     """To score all documents."""
-    cost = RANGE * blocks.n_ranges
+    cost = DOC * blocks.n_docs
     for i in range(begin, end):
         term = queries.columns[i]
         if blocks.dense_rows[term] >= 0:
             cost += DENSE * blocks.n_docs
         else:
-            cost += RANGE_TERM * blocks.n_ranges + POSTING * (blocks.offsets[term + 1] - blocks.offsets[term])
+            cost += RUN * blocks.n_ranges + POSTING * (blocks.offsets[term + 1] - blocks.offsets[term])
     return cost
 
 
@@ -48,11 +54,18 @@ def cost_of_visit(blocks, queries, begin, end):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def cost_of_part(n, n_blocks, per_range):  # type: ignore[no-untyped-def]
+    """To score ``n`` of the ``n_blocks`` of a range, of which all cost ``per_range``, about."""
+    return per_range * min(SHARE + SPREAD * np.sqrt(n / n_blocks), 1.0) if n > 0 else 0.0
+
+
+@kernel
 def cost_of_bounds(blocks, queries, begin, end):  # type: ignore[no-untyped-def]
     """To bound all blocks."""
     cost = LEVEL * blocks.head.shape[1] * 6  # clearing, and looking through the sums
     for i in range(begin, end):
         term = queries.columns[i]
+        cost += TERM
         if blocks.head_rows[term] >= 0:
             cost += LEVEL * blocks.head.shape[1]
         else:
@@ -75,14 +88,12 @@ def worth_bounds(blocks, queries, begin, end, memory):  # type: ignore[no-untype
 
 
 @kernel
-def remember(blocks, queries, begin, end, counts, memory):  # type: ignore[no-untyped-def]
-    """Keep what a query with these ``counts`` (blocks visited, ranges scored) saved beside scoring all, if anything.
+def remember(cost, everything, memory):  # type: ignore[no-untyped-def]
+    """Keep what a query that took ``cost`` saved beside DOUBT times that of scoring all, ``everything``, if anything.
 
-    In thousandths of that, an eighth of which is forgotten with each query: few large gains make up for small losses.
+    In thousandths of it, an eighth of which is forgotten with each query: few large gains make up for small losses.
     """
-    everything = cost_of_ranges(blocks, queries, begin, end)
-    cost = cost_of_bounds(blocks, queries, begin, end) + counts[0] * cost_of_visit(blocks, queries, begin, end)
-    cost += everything * counts[1] / max(blocks.n_ranges, 1)
+    everything *= DOUBT
     saved = max((everything - cost) / max(everything, 1.0), -1.0)
     memory[SAVED] += np.int64(1000.0 * saved) - memory[SAVED] // 8
     if cost < everything:

@@ -1,12 +1,12 @@
 """The bar that is found before the first documents are gathered, and what searches remember of bounds."""
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from splade.indexing import InvertedIndex
 from splade.kernels.compiled import read_only_rows
-from splade.kernels.plan import KEPT, LONGEST_REST, RESTS, SAVED, TRIED, remember, worth_bounds
+from splade.kernels.plan import DOUBT, KEPT, LONGEST_REST, RESTS, SAVED, TRIED, remember, worth_bounds
 from splade.kernels.stream import MANY, bar_of_sample
 from splade.kernels.topk import nth_largest_bits
 from tests.kernels.cases import random_batch
@@ -40,49 +40,43 @@ def test_as_many_as_wanted_reach_the_nth_largest(numbers, data):
     assert reached == n or sorted(numbers)[-n] == sorted(numbers)[-n - 1]
 
 
-@pytest.fixture(scope="module")
-def case():
-    from splade.indexing import InvertedIndex
-
-    documents = random_batch(0, 9000, 60)
-    index = InvertedIndex.from_csr(documents, cluster=True)
-    return index.blocks, read_only_rows(random_batch(1, 4, 60).rows)
-
-
-def test_bounds_that_did_not_pay_rest_for_twice_as_many_queries_each_time(case):
-    blocks, queries = case
-    memory, all_visited = np.zeros(KEPT, np.int64), np.array([10**6, int(blocks.n_ranges), 0])
+def test_bounds_that_did_not_pay_rest_for_twice_as_many_queries_each_time():
+    memory = np.zeros(KEPT, np.int64)
     rests = []
     for _ in range(9):
-        remember(blocks, queries, 0, int(queries.offsets[1]), all_visited, memory)
+        remember(2000.0, 1000.0, memory)
         rests.append(int(memory[RESTS]))
     assert rests == [1, 3, 7, 15, 31, 63, LONGEST_REST, LONGEST_REST, LONGEST_REST]
 
 
-def test_a_query_does_without_bounds_as_long_as_they_rest(case):
-    blocks, queries = case
-    memory = np.array([2, 2, 0], np.int64)
+def test_a_query_does_without_bounds_as_long_as_they_rest():
+    blocks = InvertedIndex.from_csr(random_batch(0, 9000, 60), cluster=True).blocks
+    queries, memory = read_only_rows(random_batch(1, 4, 60).rows), np.array([2, 2, 0], np.int64)
     tried = [worth_bounds(blocks, queries, 0, int(queries.offsets[1]), memory) for _ in range(2)]
     assert tried == [False, False]
     assert memory[RESTS] == 0
 
 
-def test_bounds_that_paid_are_tried_again_at_once(case):
-    blocks, queries = case
+def test_bounds_that_paid_are_tried_again_at_once():
     memory = np.array([0, LONGEST_REST, 0], np.int64)
-    remember(blocks, queries, 0, int(queries.offsets[1]), np.array([-(10**6), 0, 0]), memory)
+    remember(10.0, 1000.0, memory)
     assert (memory[RESTS], memory[TRIED]) == (0, LONGEST_REST // 2)
 
 
-def test_small_losses_after_a_large_gain_are_no_reason_to_rest(case):
+def test_a_gain_below_the_doubt_about_costs_is_none():
+    memory = np.zeros(KEPT, np.int64)
+    remember(1000.0 * (DOUBT + 1) / 2, 1000.0, memory)
+    assert memory[RESTS] == 1
+
+
+def test_small_losses_after_a_large_gain_are_no_reason_to_rest():
     """A query whose ranges are scored whole costs its bounds besides; one that visits nothing saves nearly all."""
-    blocks, queries = case
-    memory, end = np.zeros(KEPT, np.int64), int(queries.offsets[1])
-    remember(blocks, queries, 0, end, np.array([1, 0, 0]), memory)
+    memory = np.zeros(KEPT, np.int64)
+    remember(100.0, 1000.0, memory)
     assert 500 < memory[SAVED] <= 1000
     rests = []
     for _ in range(60):
-        remember(blocks, queries, 0, end, np.array([0, int(blocks.n_ranges), 0]), memory)
+        remember(1000.0, 1000.0, memory)
         rests.append(int(memory[RESTS] > 0))
     assert rests[:2] == [0, 0]
     assert rests[-1] == 1  # the gain is forgotten

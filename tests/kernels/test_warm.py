@@ -84,5 +84,5 @@ def test_no_share_compiles_the_searches_of_another(tmp_path):
         assert done.returncode == 0, done.stderr
         told.append({tuple(each) for each in json.loads(done.stdout.splitlines()[-1])})
     first, second = told
-    assert {name for name, _ in first & second} & {"search_all", "search_one", "visit", "finish_ranges"} == set()
+    assert {name for name, _ in first & second} & {"search_all", "search_one", "visit", "score_parts"} == set()
     assert {"search_all", "search_one"} <= {name for name, _ in first - second} & {name for name, _ in second - first}

@@ -36,10 +36,10 @@ def test_recall_is_what_was_asked_on_other_queries(index, recall, n_terms):
     assert (docs >= 0).all()
 
 
-def test_less_recall_is_less_work(index):
-    queries = topical(3, 100, 20)
-    blocks = [Searcher(index, "approximate", recall=r).count(queries, 10).postings.sum() for r in (0.7, 1.0)]
-    assert blocks[0] < blocks[1]
+def test_less_recall_is_less_work():
+    index, queries = InvertedIndex.from_csr(topical(1, 80_000, 30), cluster=True), topical(3, 50, 20)
+    postings = [Searcher(index, "approximate", recall=r).count(queries, 10).postings.sum() for r in (0.7, 1.0)]
+    assert postings[0] < 0.9 * postings[1]
 
 
 def test_full_recall_is_exact_where_the_sample_allows_nothing_less(index):
