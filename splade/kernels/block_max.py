@@ -18,10 +18,12 @@ from splade.kernels.blocks import Blocks
 from splade.kernels.bounds import LANES, collect, count_between, find_level, find_peaks, sum_bounds, weigh_levels
 from splade.kernels.compiled import inner_kernel, kernel
 from splade.kernels.intrinsics import bit_length, prefetch
-from splade.kernels.parts import best_range, cost_of_parts, forget_range, score_part, score_parts
+from splade.kernels.parts import best_range, cost_of_parts, forget_range, score_part, score_parts, score_ranges
 from splade.kernels.plan import (
     CHEAP,
     CROWDED,
+    ENOUGH,
+    FAR,
     FEWEST,
     HOPELESS,
     LEADERS,
@@ -124,10 +126,10 @@ def search_one(blocks, queries, begin, end, k, bar, allowed, scratch, counts):  
     lowest, n = find_level(bounds, peaks, least_bits(bar), upper, batch)
     level = np.uint64(lowest)  # of the leaders
     best, most = best_range(blocks, bounds, peaks, level, upper)
-    told = most * CROWDED >= n and most * each > PART  # the bar, by the best range
-    if told:
-        lower, beyond = level, upper
-        for _ in range(2):
+    if most * CROWDED >= n and most * each > 2 * PART:
+        first = most << blocks.block_bits >= ENOUGH * k  # the leaders tell the bar without the others
+        lower, beyond = level if first else np.uint64(0), upper
+        for _ in range(2 if first else 1):
             count, bar, cost = score_part(
                 blocks, queries, begin, end, best, k, bar, allowed, scratch, count, lower, beyond, each, everything,
                 counts,
@@ -135,26 +137,33 @@ def search_one(blocks, queries, begin, end, k, bar, allowed, scratch, counts):  
             spent += cost
             lower, beyond = np.uint64(0), level
         forget_range(blocks, bounds, peaks, best)
-        batch = np.int64(GROUP)
+        batch, tries = np.int64(GROUP), 2
     else:
-        batch = max(min(batch, np.int64((WASTE * everything - spent) / each)), FEWEST)
+        room = np.int64((WASTE * everything - spent) / each)
+        batch, tries = max(min(batch, room) // 4, FEWEST), 0
     while np.uint64(least_bits(bar)) < upper:
         least = least_bits(bar)
         left = count_between(bounds, peaks, least, upper)
         if left == 0:
             break
-        if told and left * each > CHEAP * everything:
+        hopeless = tries == 1 and left * each > FAR * everything
+        if hopeless or (tries >= 2 and left * each > CHEAP * everything):
             parts = cost_of_parts(blocks, bounds, everything, each, least, upper)
+            if hopeless or parts > HOPELESS * everything:
+                count, bar = score_ranges(
+                    blocks, queries, begin, end, k, bar, allowed, scratch, count, upper, counts
+                )  # fmt: skip
+                spent += everything
+                break
             if parts < left * each:
                 count, bar, cost = score_parts(
-                    blocks, queries, begin, end, k, bar, allowed, scratch, count,
-                    level if parts < HOPELESS * everything else upper, upper, each, everything, counts,
-                )  # fmt: skip
+                    blocks, queries, begin, end, k, bar, allowed, scratch, count, level, upper, each, everything, counts
+                )
                 spent += cost
                 break
         lowest, n = find_level(bounds, peaks, least, upper, min(batch, left))
-        if not told and n > 2 * batch:  # too many are alike
-            told = True
+        if tries == 0 and n > 8 * batch:  # too many are alike
+            tries = 2
             continue
         collect(bounds, peaks, lowest, upper, scratch.visits, scratch.keys)
         count, bar, scored, touched = visit(
@@ -165,8 +174,8 @@ def search_one(blocks, queries, begin, end, k, bar, allowed, scratch, counts):  
         counts[2] += touched
         spent += scored * each
         upper = np.uint64(lowest)
-        batch *= 2
-        told = True
+        batch *= 3 if tries == 0 else 2
+        tries += 1
     count, bar = raise_bar(scratch.pool, count, k, bar)
     return count, spent
 

@@ -8,11 +8,13 @@ import numpy as np
 from splade.kernels.bounds import LANES
 from splade.kernels.compiled import inner_kernel
 from splade.kernels.gather import gather
-from splade.kernels.plan import PART, cost_of_part
-from splade.kernels.spans import choose_widths, list_stretches, plan_spans, score_spans
+from splade.kernels.plan import LOOK, LOOK_TERM, PART, PICK, cost_of_part
+from splade.kernels.spans import choose_widths, list_spans, list_stretches, plan_spans, score_spans
 from splade.kernels.stream import score_range
 from splade.kernels.topk import least_bits, raise_bar
 from splade.kernels.visit import visit
+
+ABOVE_ALL = 0xFFFFFFFF  # no bound has such bits
 
 
 @inner_kernel
@@ -58,10 +60,13 @@ def score_part(  # type: ignore[no-untyped-def]
         return count, bar, 0.0
     list_stretches(scratch.visits[:n], start, scratch.spans)
     whole = everything / blocks.n_ranges
-    cost = whole
-    if n * each >= min(PART, whole):
+    look, cost, n_spans = LOOK, whole, np.int64(0)
+    if n * each >= min(PART, whole) and 2 * n < stop - start:
+        look += LOOK_TERM * (end - begin)
         choose_widths(scratch.spans)
-        cost = min(plan_spans(blocks, queries, begin, end, r, scratch.spans), whole)
+        plan_spans(blocks, queries, begin, end, r, scratch.spans)
+        n_spans, cost = list_spans(blocks, queries, begin, end, scratch.spans)
+        cost = min(cost + PICK * scratch.spans.stretches[0], whole)
     if n * each < cost:
         count, bar, scored, touched = visit(
             blocks, queries, begin, end, scratch.visits[:n], bounds, k, bar, allowed,
@@ -69,9 +74,9 @@ def score_part(  # type: ignore[no-untyped-def]
         )  # fmt: skip
         counts[0] += scored
         counts[2] += touched
-        return count, bar, scored * each
+        return count, bar, look + scored * each
     if cost < whole:
-        touched, cost = score_spans(blocks, queries, begin, end, r, scratch.spans, scratch.scores)
+        touched = score_spans(blocks, queries, begin, r, n_spans, scratch.spans, scratch.scores)
         counts[0] += n
     else:
         touched = score_range(blocks, queries, begin, end, r, scratch.scores)
@@ -87,7 +92,34 @@ def score_part(  # type: ignore[no-untyped-def]
     scratch.scores[:in_use] = 0
     if k <= 256 or 4 * count > 5 * k:
         count, bar = raise_bar(scratch.pool, count, k, bar)
-    return count, bar, cost
+    return count, bar, look + cost
+
+
+@inner_kernel
+def score_ranges(blocks, queries, begin, end, k, bar, allowed, scratch, count, upper, counts):  # type: ignore[no-untyped-def]
+    """Score whole ranges in their order, so that each run leads to the next, but those of which nothing is left.
+
+    That is, no block with bound bits below ``upper`` whose bound exceeds the bar. Returns the count and the bar of the
+    pool.
+    """
+    bounds = scratch.bounds.view(np.uint32)
+    bits = scratch.scores.view(np.uint32)
+    size = np.int64(1) << blocks.block_bits
+    for r in range(blocks.n_ranges):
+        start, stop = blocks_of_range(blocks, r)
+        if count_in_range(bounds, start, stop, least_bits(bar), upper) == 0:
+            continue
+        counts[1] += 1
+        counts[2] += score_range(blocks, queries, begin, end, r, scratch.scores)
+        if count_in_range(bounds, start, stop, upper, np.uint64(ABOVE_ALL)) > 0:
+            for block in range(start, stop):
+                if bounds[block] >= upper:  # its documents are known
+                    scratch.scores[(block - start) * size : (block - start + 1) * size] = 0
+        origin = r << blocks.range_bits
+        in_use = min(scratch.scores.size, blocks.n_docs - origin)
+        count, bar = gather(bits, np.int64(0), in_use, origin, blocks.order, allowed, scratch.pool, count, k, bar)
+        scratch.scores[:in_use] = 0
+    return count, bar
 
 
 @inner_kernel

@@ -104,12 +104,9 @@ def choose_widths(spans):  # type: ignore[no-untyped-def]
 
 @inner_kernel
 def plan_spans(blocks, queries, begin, end, r, spans):  # type: ignore[no-untyped-def]
-    """Say how each term's run in range ``r`` is read, and ask for its skip table; returns what it all costs, about.
-
-    Assumes widths chosen. The cost is too low where blocks with high bounds have more postings than others.
-    """
+    """Say how each term's run in range ``r`` is read, by the widths chosen, and ask for its skip table."""
     bits = blocks.range_bits - blocks.block_bits
-    cost, listed = PART, np.int64(0)
+    listed = np.int64(0)
     for i in range(end - begin):
         term = np.int64(queries.columns[begin + i])
         entry = np.uint64(2 * (term * (blocks.n_ranges + 1) + r))
@@ -120,9 +117,7 @@ def plan_spans(blocks, queries, begin, end, r, spans):  # type: ignore[no-untype
         spans.widths[i] = WHOLE
         if blocks.dense_rows[term] >= 0:
             spans.ends[i] = spans.begins[i]
-            cost += DENSE * (spans.slots[0] << blocks.block_bits)
-            continue
-        if length > SHORT:
+        elif length > SHORT:
             table = slot_bits(length, bits)
             width = spans.best[table]
             if width != WHOLE and listed + spans.stretches[width] <= MOST_SPANS:
@@ -131,25 +126,23 @@ def plan_spans(blocks, queries, begin, end, r, spans):  # type: ignore[no-untype
                 spans.tables[i] = np.uint64(blocks.runs[entry + np.uint64(1)])
                 for z in range(spans.stretches[width]):
                     prefetch(blocks.skips, spans.tables[i] + (np.uint64(spans.starts[width, z]) << spans.shifts[i]))
-                cost += SPAN * spans.stretches[width] + SPANNED * length * spans.slots[width] / (1 << (bits - width))
-                continue
-        cost += SPAN + SPANNED * length
-    return cost
 
 
 @inner_kernel
 def list_spans(blocks, queries, begin, end, spans):  # type: ignore[no-untyped-def]
-    """Write all spans, in increasing order of term; returns how many.
+    """Write all spans, in increasing order of term; returns how many, and what it costs to add them.
 
     One may hold up to seven postings more, so that all are added eight at a time: those of blocks that nobody looks
     at, never of the next span or of another range.
     """
-    n = np.int64(0)
-    seven = np.uint64(EIGHT - 1)
+    n = dense = np.int64(0)
+    postings, seven = np.uint64(0), np.uint64(EIGHT - 1)
     for i in range(end - begin):
         if spans.widths[i] == WHOLE:
-            dense = blocks.dense_rows[queries.columns[begin + i]] >= 0
-            if dense or spans.ends[i] > spans.begins[i]:
+            is_dense = blocks.dense_rows[queries.columns[begin + i]] >= 0
+            dense += is_dense
+            postings += spans.ends[i] - spans.begins[i]
+            if is_dense or spans.ends[i] > spans.begins[i]:
                 spans.firsts[n], spans.lasts[n], spans.terms[n] = spans.begins[i], spans.ends[i], i
                 n += 1
             continue
@@ -163,17 +156,18 @@ def list_spans(blocks, queries, begin, end, spans):  # type: ignore[no-untyped-d
                     spans.lasts[n - 1] = first
                 beyond = min(first + ((last - first + seven) & ~seven), spans.ends[i])
                 spans.firsts[n], spans.lasts[n], spans.terms[n] = first, beyond, i
+                postings += beyond - first
                 n += 1
-    return n
+    weights = dense * (spans.slots[0] << blocks.block_bits)
+    return n, PART + SPAN * n + SPANNED * np.int64(postings) + DENSE * weights
 
 
 @inner_kernel
-def score_spans(blocks, queries, begin, end, r, spans, scores):  # type: ignore[no-untyped-def]
-    """Add the scores of the stretches' documents, as planned, to ``scores``; returns the postings touched and the cost.
+def score_spans(blocks, queries, begin, r, n, spans, scores):  # type: ignore[no-untyped-def]
+    """Add the scores of the stretches' documents to ``scores`` by the ``n`` spans listed; returns the postings touched.
 
     In the order of `score_range`. Those of other documents are incomplete afterwards.
     """
-    n = list_spans(blocks, queries, begin, end, spans)
     touched, ahead = np.int64(0), np.int64(0)
     eight, stride = np.uint64(EIGHT), np.uint64(STRETCH)
     y = np.int64(-1)  # the span whose postings are asked for, and where
@@ -190,9 +184,8 @@ def score_spans(blocks, queries, begin, end, r, spans, scores):  # type: ignore[
                     prefetch(blocks.local, at)
                     prefetch(blocks.impacts, at)
                     prefetch(blocks.impacts, at + np.uint64(LINE))
-                    if at + stride >= beyond:
-                        prefetch(blocks.local, beyond - np.uint64(1))
-                        prefetch(blocks.impacts, beyond - np.uint64(1))
+                    prefetch(blocks.impacts, min(at + stride, beyond) - np.uint64(1))
+                    prefetch(blocks.local, min(at + stride, beyond) - np.uint64(1))
                     ahead += np.int64(min(stride, beyond - at))
                     at += stride
                 else:
@@ -213,7 +206,7 @@ def score_spans(blocks, queries, begin, end, r, spans, scores):  # type: ignore[
             while p < stop:
                 scores[np.uint64(blocks.local[p])] += weight * as_weight(blocks.impacts[p], blocks.scale)
                 p += np.uint64(1)
-    return touched, PART + SPAN * n + SPANNED * touched
+    return touched
 
 
 @inner_kernel

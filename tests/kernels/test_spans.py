@@ -38,8 +38,8 @@ LIVE = ANY | ANY.map(lambda blocks: blocks[:5]) | REGULAR
 def part(blocks, queries, q, r, spans, scores):
     begin, end = queries.offsets[q], queries.offsets[q + 1]
     plan_spans(blocks, queries, begin, end, r, spans)
-    n = list_spans(blocks, queries, begin, end, spans)
-    return score_spans(blocks, queries, begin, end, r, spans, scores), n
+    n, cost = list_spans(blocks, queries, begin, end, spans)
+    return score_spans(blocks, queries, begin, r, n, spans, scores), n, cost
 
 
 @numba.njit
@@ -78,7 +78,7 @@ def test_blocks_get_the_scores_of_the_whole_range(weights, live, r, q, data):
     for table in range(WIDTHS + 1):  # not the cheapest, but any that there is
         spans.best[table] = data.draw(st.sampled_from([*range(WIDTHS - table, WIDTHS), WHOLE]))
     scores, expected = (np.zeros(1 << SHAPE.range_bits, np.float32) for _ in range(2))
-    (touched, cost), n = part(blocks, queries, q, r, spans, scores)
+    touched, n, cost = part(blocks, queries, q, r, spans, scores)
     everything = whole(blocks, queries, q, r, expected)
     size = 1 << SHAPE.block_bits
     for block in live:
