@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from splade.kernels.blocks import SHORT, SLOT, Blocks, slot_bits
 from splade.kernels.compiled import inner_kernel, kernel
-from splade.kernels.intrinsics import EIGHT, as_weight, eight_places, eight_products, prefetch
+from splade.kernels.intrinsics import EIGHT, as_weight, prefetch
 from splade.kernels.plan import DENSE, PART, SPAN, SPANNED
-from splade.kernels.stream import LINE, STRETCH
+from splade.kernels.stream import LINE, STRETCH, add_postings
 
 WHOLE = -1  # in place of a width: all of a run
 MOST_SPANS = 1 << 13  # of runs read in parts that are listed at a time; what exceeds them is read as a whole
@@ -147,7 +147,7 @@ def list_spans(blocks, queries, begin, end, spans):  # type: ignore[no-untyped-d
                 n += 1
             continue
         width, table, shift = spans.widths[i], spans.tables[i], spans.shifts[i]
-        beyond = spans.begins[i]  # the last posting that is listed
+        beyond = spans.begins[i]  # where the last span ends
         for z in range(spans.stretches[width]):
             first = spans.begins[i] + blocks.skips[table + (np.uint64(spans.starts[width, z]) << shift)]
             last = spans.begins[i] + blocks.skips[table + (np.uint64(spans.stops[width, z]) << shift)]
@@ -169,7 +169,7 @@ def score_spans(blocks, queries, begin, r, n, spans, scores):  # type: ignore[no
     In the order of `score_range`. Those of other documents are incomplete afterwards.
     """
     touched, ahead = np.int64(0), np.int64(0)
-    eight, stride = np.uint64(EIGHT), np.uint64(STRETCH)
+    stride = np.uint64(STRETCH)
     y = np.int64(-1)  # the span whose postings are asked for, and where
     at = beyond = np.uint64(0)
     for z in range(n):
@@ -193,19 +193,8 @@ def score_spans(blocks, queries, begin, r, n, spans, scores):  # type: ignore[no
                     at, beyond = spans.firsts[y], spans.lasts[y]
             stop = min(p + stride, last)
             ahead -= np.int64(stop - p)
-            while p + eight <= stop:
-                to = eight_places(blocks.local, p)
-                add = eight_products(blocks.impacts, p, weight, blocks.scale)
-                a, b = scores[to[0]] + add[0], scores[to[1]] + add[1]
-                c, d = scores[to[2]] + add[2], scores[to[3]] + add[3]
-                scores[to[0]], scores[to[1]], scores[to[2]], scores[to[3]] = a, b, c, d
-                a, b = scores[to[4]] + add[4], scores[to[5]] + add[5]
-                c, d = scores[to[6]] + add[6], scores[to[7]] + add[7]
-                scores[to[4]], scores[to[5]], scores[to[6]], scores[to[7]] = a, b, c, d
-                p += eight
-            while p < stop:
-                scores[np.uint64(blocks.local[p])] += weight * as_weight(blocks.impacts[p], blocks.scale)
-                p += np.uint64(1)
+            add_postings(blocks, p, stop, weight, scores)
+            p = stop
     return touched
 
 

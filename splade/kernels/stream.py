@@ -64,11 +64,9 @@ def fetch_run(blocks, term, r):  # type: ignore[no-untyped-def]
 def add_run(blocks, first, last, weight, scores):  # type: ignore[no-untyped-def]
     """Add the postings [first, last) of one run, times ``weight``, to ``scores``.
 
-    Places and weights are loaded eight at a time. Since a document occurs once in a run, four scores may be read before
-    the first of them is written, which is said outright: the compiler cannot know it. A term's next run lies behind
-    this one, and is read when all other terms have been: asking for what lies AHEAD saves a sixth of the time.
+    A term's next run lies behind this one, and is read when all other terms have been: asking for what lies AHEAD saves
+    a sixth of the time.
     """
-    eight = np.uint64(EIGHT)
     p = first
     while p < last:
         prefetch(blocks.local, p + np.uint64(AHEAD))
@@ -76,19 +74,32 @@ def add_run(blocks, first, last, weight, scores):  # type: ignore[no-untyped-def
         if blocks.impacts.itemsize == 4:
             prefetch(blocks.impacts, p + np.uint64(AHEAD + LINE))
         stop = min(p + np.uint64(STRETCH), last)
-        while p + eight <= stop:
-            at = eight_places(blocks.local, p)
-            add = eight_products(blocks.impacts, p, weight, blocks.scale)
-            x, y = scores[at[0]] + add[0], scores[at[1]] + add[1]
-            z, w = scores[at[2]] + add[2], scores[at[3]] + add[3]
-            scores[at[0]], scores[at[1]], scores[at[2]], scores[at[3]] = x, y, z, w
-            x, y = scores[at[4]] + add[4], scores[at[5]] + add[5]
-            z, w = scores[at[6]] + add[6], scores[at[7]] + add[7]
-            scores[at[4]], scores[at[5]], scores[at[6]], scores[at[7]] = x, y, z, w
-            p += eight
-        while p < stop:
-            scores[np.uint64(blocks.local[p])] += weight * as_weight(blocks.impacts[p], blocks.scale)
-            p += np.uint64(1)
+        add_postings(blocks, p, stop, weight, scores)
+        p = stop
+
+
+@inner_kernel
+def add_postings(blocks, first, last, weight, scores):  # type: ignore[no-untyped-def]
+    """Add the postings [first, last) of one run, times ``weight``, to ``scores``.
+
+    Places and weights are loaded eight at a time. Since a document occurs once in a run, four scores may be read before
+    the first of them is written, which is said outright: the compiler cannot know it.
+    """
+    eight = np.uint64(EIGHT)
+    p = first
+    while p + eight <= last:
+        at = eight_places(blocks.local, p)
+        add = eight_products(blocks.impacts, p, weight, blocks.scale)
+        x, y = scores[at[0]] + add[0], scores[at[1]] + add[1]
+        z, w = scores[at[2]] + add[2], scores[at[3]] + add[3]
+        scores[at[0]], scores[at[1]], scores[at[2]], scores[at[3]] = x, y, z, w
+        x, y = scores[at[4]] + add[4], scores[at[5]] + add[5]
+        z, w = scores[at[6]] + add[6], scores[at[7]] + add[7]
+        scores[at[4]], scores[at[5]], scores[at[6]], scores[at[7]] = x, y, z, w
+        p += eight
+    while p < last:
+        scores[np.uint64(blocks.local[p])] += weight * as_weight(blocks.impacts[p], blocks.scale)
+        p += np.uint64(1)
 
 
 @inner_kernel
