@@ -19,7 +19,8 @@ TERM, LEVEL, ENTRY = 550.0, 0.1, 1.2  # bounds: each query term; a bound from a 
 LEADERS = 400  # documents times the root of k, in blocks with the highest bounds: these nearly tell the last bar
 CROWDED = 4  # leaders of which one range holds one of so many tell it by that range
 ENOUGH = 4  # times k documents that hold the k best of a range, of those with the highest bounds
-WASTE = 0.2  # of the cost of scoring all, what may be spent on bounds and first visits
+TRIAL = 0.3  # of the cost of scoring all, what bounds and the fewest visits may cost for bounds to be tried
+WASTE = 0.2  # of that cost, what may be spent on bounds and first visits
 CHEAP = 0.15  # of that cost, what visits may cost without a look at ranges
 FAR = 8.0  # times that cost, what visiting all that the first visits leave costs where the bar is out of reach
 HOPELESS = 0.97  # of that cost, what scoring range by range costs before ranges are left in their order
@@ -88,7 +89,7 @@ def worth_bounds(blocks, queries, begin, end, memory):  # type: ignore[no-untype
         memory[RESTS] -= 1
         return False
     trial = cost_of_bounds(blocks, queries, begin, end) + FEWEST * cost_of_visit(blocks, queries, begin, end)
-    return trial < WASTE * cost_of_ranges(blocks, queries, begin, end)
+    return trial < TRIAL * cost_of_ranges(blocks, queries, begin, end)
 
 
 @kernel
