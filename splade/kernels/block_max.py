@@ -166,12 +166,10 @@ def search_one(blocks, queries, begin, end, k, bar, allowed, scratch, counts):  
             tries = 2
             continue
         collect(bounds, peaks, lowest, upper, scratch.visits, scratch.keys)
-        count, bar, scored, touched = visit(
-            blocks, queries, begin, end, scratch.visits[:n], bounds, k, bar, allowed,
-            scratch.pool, count, scratch.pipeline,
+        count, bar, scored = visit(
+            blocks, queries, begin, end, scratch.visits[:n], bounds, k, bar, allowed, scratch.pool, count,
+            scratch.pipeline, counts,
         )  # fmt: skip
-        counts[0] += scored
-        counts[2] += touched
         spent += scored * each
         upper = np.uint64(lowest)
         batch *= 3 if tries == 0 else 2

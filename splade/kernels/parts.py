@@ -68,12 +68,10 @@ def score_part(  # type: ignore[no-untyped-def]
         n_spans, cost = list_spans(blocks, queries, begin, end, scratch.spans)
         cost = min(cost + PICK * scratch.spans.stretches[0], whole)
     if n * each < cost:
-        count, bar, scored, touched = visit(
-            blocks, queries, begin, end, scratch.visits[:n], bounds, k, bar, allowed,
-            scratch.pool, count, scratch.pipeline,
+        count, bar, scored = visit(
+            blocks, queries, begin, end, scratch.visits[:n], bounds, k, bar, allowed, scratch.pool, count,
+            scratch.pipeline, counts,
         )  # fmt: skip
-        counts[0] += scored
-        counts[2] += touched
         return count, bar, look + scored * each
     if cost < whole:
         touched = score_spans(blocks, queries, begin, r, n_spans, scratch.spans, scratch.scores)
@@ -124,7 +122,7 @@ def score_ranges(blocks, queries, begin, end, k, bar, allowed, scratch, count, u
 
 @inner_kernel
 def cost_of_parts(blocks, bounds, everything, each, least, upper):  # type: ignore[no-untyped-def]
-    """What it costs, about, to score the blocks with bound bits in [least, upper) range by range."""
+    """Estimate the cost of scoring the blocks with bound bits in [least, upper) range by range."""
     cost = 0.0
     for r in range(blocks.n_ranges):
         start, stop = blocks_of_range(blocks, r)

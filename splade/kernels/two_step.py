@@ -26,12 +26,10 @@ def rescore_all(blocks, queries, first, last, k, floor, positions, found, chosen
                 places[n] = np.uint64(positions[doc]) >> np.uint64(blocks.block_bits)
                 n += 1
         visits = distinct(places[:n])
-        count, bar, scored, touched = visit(
+        count, bar, _ = visit(
             blocks, queries, queries.offsets[q], queries.offsets[q + 1], visits, bounds, k, start, allowed,
-            scratch.pool, np.int64(0), scratch.pipeline,
+            scratch.pool, np.int64(0), scratch.pipeline, counts[q - first],
         )  # fmt: skip
-        counts[q - first, 0] += scored
-        counts[q - first, 2] += touched
         count, bar = raise_bar(scratch.pool, count, k, bar)
         for i in range(count):
             keys[q - first, i] = scratch.pool[i]

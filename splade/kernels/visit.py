@@ -48,14 +48,14 @@ def new_pipeline(blocks: Blocks, longest: int) -> Pipeline:
 
 
 @inner_kernel
-def visit(blocks, queries, begin, end, visits, bounds, k, bar, allowed, pool, count, pipeline):  # type: ignore[no-untyped-def]
+def visit(blocks, queries, begin, end, visits, bounds, k, bar, allowed, pool, count, pipeline, counts):  # type: ignore[no-untyped-def]
     """Score the blocks ``visits`` one by one, without those whose bound the bar has passed.
 
-    Returns the count and the bar of the pool, the number of blocks scored, and postings touched.
-    ``bounds`` are the bits of the blocks' bounds.
+    Returns the count and the bar of the pool, and the number of blocks scored, which is added to ``counts`` [3] as the
+    postings touched are (`search_all`). ``bounds`` are the bits of the blocks' bounds.
     """
     size = np.int64(1) << blocks.block_bits
-    scored = touched = 0
+    scored = 0
     for first in range(0, visits.size, GROUP):
         n = np.int64(0)
         least = least_bits(bar)
@@ -67,7 +67,7 @@ def visit(blocks, queries, begin, end, visits, bounds, k, bar, allowed, pool, co
             continue
         look_up(blocks, queries, begin, end, n, pipeline)
         locate(blocks, end - begin, n, pipeline)
-        touched += add_blocks(blocks, queries, begin, end, n, pipeline)
+        counts[2] += add_blocks(blocks, queries, begin, end, n, pipeline)
         scored += n
         for z in range(n):
             bits = pipeline.scores[z].view(np.uint32)
@@ -78,7 +78,8 @@ def visit(blocks, queries, begin, end, visits, bounds, k, bar, allowed, pool, co
             if count > k and (k <= 256 or 4 * count > 5 * k) and count != before:
                 count, bar = raise_bar(pool, count, k, bar)
             pipeline.scores[z] = 0
-    return count, bar, scored, touched
+    counts[0] += scored
+    return count, bar, scored
 
 
 @inner_kernel
