@@ -51,7 +51,8 @@ def score_part(  # type: ignore[no-untyped-def]
 ):  # fmt: skip
     """Score the blocks of range ``r`` with bound bits in [lower, upper) whose bound exceeds the bar.
 
-    Returns the count and the bar of the pool, and the cost.
+    ``lower`` may be above 0 only where no block of the range has been scored; if all of it is then scored at once, its
+    bounds are forgotten. Returns the count and the bar of the pool, and the cost.
     """
     bounds = scratch.bounds.view(np.uint32)
     start, stop = blocks_of_range(blocks, r)
@@ -73,20 +74,23 @@ def score_part(  # type: ignore[no-untyped-def]
             scratch.pipeline, counts,
         )  # fmt: skip
         return count, bar, look + scored * each
-    if cost < whole:
-        touched = score_spans(blocks, queries, begin, r, n_spans, scratch.spans, scratch.scores)
-        counts[0] += n
-    else:
-        touched = score_range(blocks, queries, begin, end, r, scratch.scores)
-        counts[1] += 1
-    counts[2] += touched
     bits = scratch.scores.view(np.uint32)
     origin = r << blocks.range_bits
     in_use = min(scratch.scores.size, blocks.n_docs - origin)
-    for z in range(scratch.spans.stretches[0]):
-        low = scratch.spans.starts[0, z] << blocks.block_bits
-        high = min(scratch.spans.stops[0, z] << blocks.block_bits, in_use)
-        count, bar = gather(bits, low, high, origin, blocks.order, allowed, scratch.pool, count, k, bar)
+    if cost < whole:
+        counts[0] += n
+        counts[2] += score_spans(blocks, queries, begin, r, n_spans, scratch.spans, scratch.scores)
+    else:
+        counts[1] += 1
+        counts[2] += score_range(blocks, queries, begin, end, r, scratch.scores)
+    if cost == whole and lower > 0:  # then nothing is left of the range
+        count, bar = gather(bits, np.int64(0), in_use, origin, blocks.order, allowed, scratch.pool, count, k, bar)
+        forget_range(blocks, bounds, scratch.peaks, r)
+    else:
+        for z in range(scratch.spans.stretches[0]):
+            low = scratch.spans.starts[0, z] << blocks.block_bits
+            high = min(scratch.spans.stops[0, z] << blocks.block_bits, in_use)
+            count, bar = gather(bits, low, high, origin, blocks.order, allowed, scratch.pool, count, k, bar)
     scratch.scores[:in_use] = 0
     if k <= 256 or 4 * count > 5 * k:
         count, bar = raise_bar(scratch.pool, count, k, bar)

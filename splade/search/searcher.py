@@ -60,7 +60,7 @@ def check_strategy(strategy: str, options: Mapping[str, Any]) -> Any:
 class Counts(NamedTuple):
     """The work that each query took, int64 [Q] each; -1 where the strategy does not count."""
 
-    blocks: NDArray[np.int64]  # blocks of documents scored one by one
+    blocks: NDArray[np.int64]  # blocks of documents scored without all others of their range
     ranges: NDArray[np.int64]  # ranges of documents scored as a whole
     postings: NDArray[np.int64]  # postings added up
 
