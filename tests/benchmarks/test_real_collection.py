@@ -135,7 +135,8 @@ def test_encoding_goes_on_behind_the_parts_that_stand(model, tmp_path, monkeypat
     assert len(made) == 2
     everything = encode(tmp_path / "parts", side, texts)
     assert len(made) == 4  # the first part was read; the short one was made again with its new neighbour
-    assert (everything[:3] != first).nnz == 0
+    assert (everything[:2] != first[:2]).nnz == 0
+    np.testing.assert_allclose(everything[2].toarray(), first[2].toarray(), rtol=1e-4)  # beside another text
     whole = Encoder(vectors.load_retriever(model), "document").encode_all(
         vectors.Text(str(number), text) for number, text in enumerate(texts)
     )
