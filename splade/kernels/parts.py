@@ -59,15 +59,16 @@ def score_part(  # type: ignore[no-untyped-def]
     n = list_in_range(bounds, start, stop, max(np.uint64(least_bits(bar)), lower), upper, scratch.visits)
     if n == 0:
         return count, bar, 0.0
-    list_stretches(scratch.visits[:n], start, scratch.spans)
     whole = everything / blocks.n_ranges
     look, cost, n_spans = LOOK, whole, np.int64(0)
-    if n * each >= min(PART, whole) and 2 * n < stop - start:
-        look += LOOK_TERM * (end - begin)
-        choose_widths(scratch.spans)
-        plan_spans(blocks, queries, begin, end, r, scratch.spans)
-        n_spans, cost = list_spans(blocks, queries, begin, end, scratch.spans)
-        cost = min(cost + PICK * scratch.spans.stretches[0], whole)
+    if n * each >= min(PART, whole):
+        list_stretches(scratch.visits[:n], start, scratch.spans)
+        if 2 * n < stop - start:
+            look += LOOK_TERM * (end - begin)
+            choose_widths(scratch.spans)
+            plan_spans(blocks, queries, begin, end, r, scratch.spans)
+            n_spans, cost = list_spans(blocks, queries, begin, end, scratch.spans)
+            cost = min(cost + PICK * scratch.spans.stretches[0], whole)
     if n * each < cost:
         count, bar, scored = visit(
             blocks, queries, begin, end, scratch.visits[:n], bounds, k, bar, allowed, scratch.pool, count,

@@ -200,7 +200,10 @@ def score_spans(blocks, queries, begin, r, n, spans, scores):  # type: ignore[no
 
 @inner_kernel
 def add_stretches_of_row(blocks, term, r, weight, spans, scores):  # type: ignore[no-untyped-def]
-    """Add the weights of the dense row of ``term`` in the stretches, times ``weight``; returns how many."""
+    """Add the weights of the dense row of ``term`` in the stretches, times ``weight``; returns how many.
+
+    Place by place and not by `add_row` for each stretch: numba counts references to every slice that it hands over.
+    """
     origin = np.uint64(blocks.dense_rows[term]) * np.uint64(blocks.n_docs) + np.uint64(r << blocks.range_bits)
     end = min(np.int64(scores.size), blocks.n_docs - (r << blocks.range_bits))
     touched = np.int64(0)
