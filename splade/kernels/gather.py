@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from splade.kernels.compiled import kernel
+from splade.kernels.compiled import inner_kernel, kernel
 from splade.kernels.intrinsics import at_least, trailing_zeros
-from splade.kernels.topk import as_key, least_bits, raise_bar
+from splade.kernels.topk import least_bits, raise_bar
 
 LANES = 64  # scores are compared this many at a time
 
@@ -14,9 +14,11 @@ def gather(bits, start, stop, origin, order, allowed, pool, count, k, bar):  # t
     """Put into the pool each document whose key exceeds the bar, which rises; returns count and bar.
 
     ``bits[start:stop]`` are score bits, and ``origin`` the position of ``bits[0]``. ``allowed`` is empty
-    or has 0 for documents to leave out. All of a group are compared at once; most have no hit.
+    or has 0 for documents to leave out. All of a group are compared at once; most have no hit. Hits go into the
+    pool as score bits and positions; their documents are looked up when all are there, or it is full.
     """
     least = least_bits(bar)
+    named = count
     for base in range(start, stop, LANES):
         hits = np.uint64(0)
         if base + LANES <= stop:
@@ -27,12 +29,29 @@ def gather(bits, start, stop, origin, order, allowed, pool, count, k, bar):  # t
         while hits:
             i = np.uint64(base) + trailing_zeros(hits)
             hits &= hits - np.uint64(1)
-            doc = order[np.uint64(origin) + i]
-            key = as_key(bits[i], doc)
-            if key > bar and (allowed.size == 0 or allowed[doc] != 0):
-                pool[count] = key
-                count += 1
+            pool[np.uint64(count)] = (np.uint64(bits[i]) << np.uint64(32)) | (np.uint64(origin) + i)
+            count += 1
+            if count == pool.size:
+                count = name_documents(order, allowed, pool, named, count, bar)
                 if count == pool.size:
                     count, bar = raise_bar(pool, count, k, bar)
                     least = least_bits(bar)
-    return count, bar
+                named = count
+    return name_documents(order, allowed, pool, named, count, bar), bar
+
+
+@inner_kernel
+def name_documents(order, allowed, pool, first, last, bar):  # type: ignore[no-untyped-def]
+    """Make keys of the hits ``pool[first:last]``; returns where those that exceed the bar end.
+
+    No document depends on another, so that the processor waits for many of them at a time.
+    """
+    low = np.uint64(0xFFFFFFFF)
+    count = first
+    for i in range(first, last):
+        hit = pool[np.uint64(i)]
+        doc = order[hit & low]
+        key = (hit & ~low) | (low - np.uint64(doc))
+        pool[np.uint64(count)] = key
+        count += np.int64(key > bar and (allowed.size == 0 or allowed[doc] != 0))
+    return count

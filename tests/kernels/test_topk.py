@@ -42,6 +42,20 @@ def test_the_best_are_those_that_sorting_puts_first(pairs, k):
     assert bar == (score_bits(expected[-1][0]) if len(pairs) >= k else 0)
 
 
+@given(st.integers(0, 2**32 - 1), st.integers(2, 400), st.sampled_from([1, 3, 40, 10**6]), st.data())
+@settings(deadline=None)
+def test_the_best_of_many_with_equal_scores_are_those_that_sorting_puts_first(seed, n, different, data):
+    """More than are compared at a time, and a cut that goes through equal scores, or through none."""
+    draw = np.random.default_rng(seed)
+    scores, docs = draw.integers(1, different + 1, n).astype(np.float32), draw.permutation(10 * n)[:n]
+    pool = keys_of(zip(scores, docs.tolist(), strict=True))
+    k = data.draw(st.integers(1, n))
+    expected = np.sort(pool)[::-1][:k]
+    count, bar = keep_best(pool, n, k, score_bits(0.0))
+    assert np.sort(pool[:count])[::-1].tolist() == expected.tolist()
+    assert bar == expected[-1] >> np.uint64(32)
+
+
 @given(st.lists(st.floats(0, LARGEST_SCORE, width=32), min_size=1, max_size=20), st.data())
 @settings(deadline=None)
 def test_the_nth_largest_is_where_sorting_puts_it(weights, data):

@@ -14,7 +14,7 @@ from splade.kernels.bounds import add_rows, count_between, find_peaks
 from splade.kernels.compiled import read_only, read_only_rows
 from splade.kernels.gather import gather
 from splade.kernels.stream import score_range
-from splade.kernels.topk import keep_best
+from splade.kernels.topk import count_reaching, keep_largest
 from splade.kernels.visit import narrow
 from tests.kernels.cases import random_batch
 
@@ -71,9 +71,14 @@ def test_positions_are_compared_32_at_a_time(blocks):
     assert_packed(text, r"pcmp\w*w|pminuw|pmaxuw|psubusw", r"popcnt[lq]")
 
 
-def test_the_cut_between_keys_is_counted_many_at_a_time():
-    pool = np.arange(1, 65, dtype=np.uint64)
-    assert_packed(code(keep_best, pool, 64, 10, np.uint32(0)), r"pcmp\w*q|psubq|paddq")
+def test_the_cut_between_scores_is_counted_many_at_a_time():
+    bits = np.arange(1, 200, dtype=np.uint32)
+    assert_packed(code(count_reaching, bits, np.uint32(10)), r"pcmp\w*d|pmaxud|pminud", "popcnt[lq]")
+
+
+def test_keys_that_stay_are_moved_without_a_branch_for_each():
+    text = code(keep_largest, np.arange(1, 200, dtype=np.uint64), 199, 10)
+    assert re.search(r"^\s+(set\w+|adc\w?|sbb\w?|cmov\w+)\s", text, re.MULTILINE)
 
 
 def test_adding_a_range_calls_nothing_and_checks_no_index(blocks, rows):
