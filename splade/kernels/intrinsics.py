@@ -14,7 +14,10 @@ HALF_TO_SINGLE = 2.0**112  # between the exponent biases of float16 and float32
 
 @intrinsic
 def prefetch(context: Any, array: Any, position: Any) -> Any:
-    """Ask for the cache line of ``array[position]``; nothing happens where there is none."""
+    """Ask for the cache line of ``array[position]``; nothing happens where there is none.
+
+    Into the second-level cache: the first would push it out again before it is used, and can wait for fewer lines.
+    """
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         data = context.make_array(signature.args[0])(context, builder, args[0]).data
@@ -22,7 +25,7 @@ def prefetch(context: Any, array: Any, position: Any) -> Any:
         kind = ir.FunctionType(ir.VoidType(), [place.type, INT32, INT32, INT32])
         name = "llvm.prefetch.p0i8" if "*" in str(place.type) else "llvm.prefetch.p0"
         function = cgutils.get_or_insert_function(builder.module, kind, name)
-        builder.call(function, [place, INT32(0), INT32(3), INT32(1)])  # to read, keep in all caches, data
+        builder.call(function, [place, INT32(0), INT32(2), INT32(1)])  # to read, from the second level on, data
         return context.get_dummy_value()
 
     return types.void(array, position), generate

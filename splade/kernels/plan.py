@@ -8,11 +8,11 @@ import numpy as np
 
 from splade.kernels.compiled import kernel
 
-VISIT, VISIT_TERM = 250.0, 90.0  # a block; each query term in it
-DOC, RUN, POSTING = 0.1, 100.0, 0.46  # scoring a range: zeroing and comparing each score; each run; each posting
-DENSE = 0.25  # each weight of a dense row
+VISIT, VISIT_TERM = 250.0, 55.0  # a block; each query term in it
+DOC, RUN, POSTING = 0.1, 85.0, 0.39  # scoring a range: zeroing and comparing each score; each run; each posting
+DENSE = 0.24  # each weight of a dense row
 LOOK, LOOK_TERM = 1000.0, 70.0  # looking for what is left of a range; and in the runs of each query term
-PART, SPAN, SPANNED = 3000.0, 60.0, 0.53  # scoring some blocks of a range; each span; each posting in one
+PART, SPAN, SPANNED = 3000.0, 33.0, 0.49  # scoring some blocks of a range; each span; each posting in one
 PICK = 40.0  # comparing the scores of each stretch of a range, where not all are compared at once
 SHARE, SPREAD = 0.15, 1.25  # of a range's cost, about: some blocks of it, and the root of their share times this
 TERM, LEVEL, ENTRY = 550.0, 0.1, 1.2  # bounds: each query term; a bound from a row of the head, and one from the tail

@@ -20,7 +20,7 @@ from splade.kernels.stream import LINE, STRETCH, add_postings
 
 WHOLE = -1  # in place of a width: all of a run
 MOST_SPANS = 1 << 13  # of runs read in parts that are listed at a time; what exceeds them is read as a whole
-AHEAD = 384  # postings between those that are asked for and those that are added
+AHEAD = 768  # postings between those that are asked for and those that are added
 
 
 class Spans(NamedTuple):

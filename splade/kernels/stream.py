@@ -11,7 +11,7 @@ MANY = 64  # results from which on a bar is looked for before the first are gath
 EVERY = 16  # score of a range is looked at for it
 LINE = 16  # float32 weights of a cache line
 STRETCH = 2 * LINE  # postings that are asked for at a time: a cache line of places
-AHEAD = 512  # postings between the stretch that is asked for and the one added: in the next range's run, often
+AHEAD = 1024  # postings between the stretch that is asked for and the one added: in the next range's run, often
 
 
 @kernel
