@@ -82,6 +82,22 @@ def test_the_gigabytes_of_an_index_are_computed_from_measured_bytes():
             assert float(cell.split()[0]) == pytest.approx(expected, rel=0.01), (weights, documents)
 
 
+def rows_of_real_search(strategy):
+    """Milliseconds at k = 10, 100 and 1000 of each set of real queries, as the benchmark's page has them."""
+    page = (ROOT / "benchmarks/search/README.md").read_text().split("### 535,383 documents")[1]
+    rows = re.findall(rf"^\| splade {re.escape(strategy)} \|(.*)\|$", page, re.M)
+    return [[row.split("|")[column].split()[0] for column in (0, 2, 4)] for row in rows]
+
+
+def test_the_milliseconds_of_strategies_are_measured():
+    exact, approximate = rows_of_real_search("auto"), rows_of_real_search("approximate recall=0.99")
+    for name, (own, other) in (("`auto`", exact[:2]), ("`approximate`, recall .99", approximate[:2])):
+        row = re.search(rf"^\| {re.escape(name)} \|(.*)\|$", text_of("choosing.md"), re.M)[1]
+        assert row.replace("|", " ").split() == own + other, name
+    fastest, slowest = (f"{float(exact[0][k]):.2f}"[1:] for k in (0, 2))
+    assert f"it takes {fastest} to {slowest} ms on one core" in (ROOT / "README.md").read_text()
+
+
 def test_the_hours_of_encoding_are_computed_from_measured_speeds():
     benchmark = (ROOT / "benchmarks/encode/README.md").read_text()
     for shape in ("DistilBERT", "MiniLM"):
