@@ -29,19 +29,21 @@ def gather(bits, start, stop, origin, order, allowed, pool, count, k, bar):  # t
         while hits:
             i = np.uint64(base) + trailing_zeros(hits)
             hits &= hits - np.uint64(1)
+            if allowed.size > 0 and allowed[order[np.uint64(origin) + i]] == 0:
+                continue
             pool[np.uint64(count)] = (np.uint64(bits[i]) << np.uint64(32)) | (np.uint64(origin) + i)
             count += 1
             if count == pool.size:
-                count = name_documents(order, allowed, pool, named, count, bar)
+                count = name_documents(order, pool, named, count, bar)
                 if count == pool.size:
                     count, bar = raise_bar(pool, count, k, bar)
                     least = least_bits(bar)
                 named = count
-    return name_documents(order, allowed, pool, named, count, bar), bar
+    return name_documents(order, pool, named, count, bar), bar
 
 
 @inner_kernel
-def name_documents(order, allowed, pool, first, last, bar):  # type: ignore[no-untyped-def]
+def name_documents(order, pool, first, last, bar):  # type: ignore[no-untyped-def]
     """Make keys of the hits ``pool[first:last]``; returns where those that exceed the bar end.
 
     No document depends on another, so that the processor waits for many of them at a time.
@@ -50,8 +52,7 @@ def name_documents(order, allowed, pool, first, last, bar):  # type: ignore[no-u
     count = first
     for i in range(first, last):
         hit = pool[np.uint64(i)]
-        doc = order[hit & low]
-        key = (hit & ~low) | (low - np.uint64(doc))
+        key = (hit & ~low) | (low - np.uint64(order[hit & low]))
         pool[np.uint64(count)] = key
-        count += np.int64(key > bar and (allowed.size == 0 or allowed[doc] != 0))
+        count += np.int64(key > bar)
     return count
