@@ -4,9 +4,7 @@ import numpy as np
 
 from splade.kernels.compiled import inner_kernel, kernel
 from splade.kernels.intrinsics import at_least, trailing_zeros
-from splade.kernels.topk import least_bits, raise_bar
-
-LANES = 64  # scores are compared this many at a time
+from splade.kernels.topk import LANES, as_key, least_bits, raise_bar
 
 
 @kernel
@@ -52,7 +50,7 @@ def name_documents(order, pool, first, last, bar):  # type: ignore[no-untyped-de
     count = first
     for i in range(first, last):
         hit = pool[np.uint64(i)]
-        key = (hit & ~low) | (low - np.uint64(order[hit & low]))
+        key = as_key(hit >> np.uint64(32), order[hit & low])
         pool[np.uint64(count)] = key
         count += np.int64(key > bar)
     return count

@@ -11,7 +11,7 @@ from splade.kernels.gather import gather
 from splade.kernels.plan import LOOK, LOOK_TERM, PART, PICK, cost_of_part
 from splade.kernels.spans import choose_widths, list_spans, list_stretches, plan_spans, score_spans
 from splade.kernels.stream import score_range
-from splade.kernels.topk import least_bits, raise_bar
+from splade.kernels.topk import is_worth_raising, least_bits, raise_bar
 from splade.kernels.visit import visit
 
 ABOVE_ALL = 0xFFFFFFFF  # no bound has such bits
@@ -93,7 +93,7 @@ def score_part(  # type: ignore[no-untyped-def]
             high = min(scratch.spans.stops[0, z] << blocks.block_bits, in_use)
             count, bar = gather(bits, low, high, origin, blocks.order, allowed, scratch.pool, count, k, bar)
     scratch.scores[:in_use] = 0
-    if k <= 256 or 4 * count > 5 * k:
+    if is_worth_raising(count, k):
         count, bar = raise_bar(scratch.pool, count, k, bar)
     return count, bar, look + cost
 

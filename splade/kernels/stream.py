@@ -5,7 +5,7 @@ import numpy as np
 from splade.kernels.compiled import inner_kernel, kernel
 from splade.kernels.gather import gather
 from splade.kernels.intrinsics import EIGHT, as_weight, eight_places, eight_products, prefetch
-from splade.kernels.topk import nth_largest_bits, raise_bar
+from splade.kernels.topk import count_reaching, nth_largest_bits, raise_bar
 
 MANY = 64  # results from which on a bar is looked for before the first are gathered
 EVERY = 16  # score of a range is looked at for it
@@ -130,10 +130,8 @@ def bar_of_sample(bits, n, k):  # type: ignore[no-untyped-def]
     for i in range(size):
         sample[i] = bits[np.uint64(i * EVERY)]
     least = nth_largest_bits(sample, rank)
-    reached = np.uint32(0)
-    for i in range(n):
-        reached += np.uint32(bits[np.uint64(i)] >= least)
-    return (np.uint64(least) << np.uint64(32)) - np.uint64(1) if least > 0 and reached >= k else np.uint64(0)
+    told = least > 0 and count_reaching(bits[:n], least) >= k
+    return (np.uint64(least) << np.uint64(32)) - np.uint64(1) if told else np.uint64(0)
 
 
 @inner_kernel

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from splade.kernels.compiled import inner_kernel, kernel
 from splade.kernels.intrinsics import at_least, bit_length, count_ones
 
-GROUP = 64  # score bits that are compared at a time
+LANES = 64  # scores are compared this many at a time
 BEYOND = 2.0**128 - 2.0**103  # from here on the nearest float32 is infinite
 
 
@@ -77,25 +77,23 @@ def kth_largest(pool, count, k):  # type: ignore[no-untyped-def]
         bits[np.uint64(i)] = np.uint32(pool[np.uint64(i)] >> np.uint64(32))
     least = nth_largest_bits(bits, k)
     cut = np.uint64(least) << np.uint64(32)
-    if count_reaching(bits, least) > k:  # equal scores: document numbers decide
-        for bit in range(31, -1, -1):
-            trial = cut | (np.uint64(1) << np.uint64(bit))
-            above = np.uint64(0)
-            for i in range(count):
-                above += np.uint64(pool[np.uint64(i)] >= trial)
-            if above >= np.uint64(k):
-                cut = trial
-            if above == np.uint64(k):
-                break
+    reaching = count_reaching(bits, least)
+    if reaching > k:  # equal scores at the cut: the low halves of their keys decide
+        equal = 0
+        for i in range(count):
+            if bits[i] == least:
+                bits[equal] = np.uint32(pool[i])
+                equal += 1
+        cut |= np.uint64(nth_largest_bits(bits[:equal], k - (reaching - equal)))
     return cut
 
 
-@inner_kernel
+@kernel
 def count_reaching(bits, least):  # type: ignore[no-untyped-def]
-    """Count the uint32 ``bits`` that are ``least`` or more, GROUP at a time."""
+    """Count the uint32 ``bits`` that are ``least`` or more, LANES at a time."""
     reaching = np.int64(0)
-    whole = bits.size // GROUP * GROUP
-    for i in range(0, whole, GROUP):
+    whole = bits.size // LANES * LANES
+    for i in range(0, whole, LANES):
         reaching += np.int64(count_ones(at_least(bits, i, least)))
     for i in range(whole, bits.size):
         reaching += np.int64(bits[np.uint64(i)] >= least)
@@ -119,18 +117,16 @@ def nth_largest(weights, n):  # type: ignore[no-untyped-def]
 
 @kernel
 def nth_largest_bits(bits, n):  # type: ignore[no-untyped-def]
-    """A number that ``n`` of uint32 ``bits`` below 2^31 reach, or more where the ``n``-th largest has equals.
+    """A number that ``n`` of uint32 ``bits`` reach, or more where the ``n``-th largest has equals.
 
     Found bit by bit, from the highest in which any two differ: each step is one counting pass, which has no bad inputs.
     """
     differ = np.uint32(0)
     for i in range(bits.size):
         differ |= bits[np.uint64(i)] ^ bits[0]
-    cut = np.uint32(0)
     top = np.int64(bit_length(differ))
-    if top < 31:
-        cut = bits[0] & ~np.uint32((np.uint32(1) << np.uint32(top)) - np.uint32(1))
-    for bit in range(min(top, 31) - 1, -1, -1):  # below the sign
+    cut = bits[0] & ~np.uint32((np.uint64(1) << np.uint64(top)) - np.uint64(1))
+    for bit in range(top - 1, -1, -1):
         trial = cut | (np.uint32(1) << np.uint32(bit))
         above = count_reaching(bits, trial)
         if above >= n:
@@ -144,6 +140,12 @@ def nth_largest_bits(bits, n):  # type: ignore[no-untyped-def]
 def least_bits(bar):  # type: ignore[no-untyped-def]
     """The lowest score bits of any key above ``bar``."""
     return np.uint32((bar + np.uint64(1)) >> np.uint64(32))
+
+
+@inner_kernel
+def is_worth_raising(count, k):  # type: ignore[no-untyped-def]
+    """True where the k best of ``count`` are picked in little time, or enough have come for it to pay."""
+    return k <= 256 or 4 * count > 5 * k
 
 
 @inner_kernel

@@ -16,7 +16,7 @@ from splade.kernels.compiled import inner_kernel, kernel
 from splade.kernels.gather import gather
 from splade.kernels.intrinsics import WIDE, as_weight, below, count_ones, prefetch
 from splade.kernels.stream import add_row
-from splade.kernels.topk import least_bits, raise_bar
+from splade.kernels.topk import is_worth_raising, least_bits, raise_bar
 
 GROUP = 16  # blocks under way at a time
 LINE = 64  # bytes of a cache line
@@ -75,7 +75,7 @@ def visit(blocks, queries, begin, end, visits, bounds, k, bar, allowed, pool, co
             before = count
             stop = min(size, blocks.n_docs - origin)
             count, bar = gather(bits, np.int64(0), stop, origin, blocks.order, allowed, pool, count, k, bar)
-            if count > k and (k <= 256 or 4 * count > 5 * k) and count != before:
+            if count > k and is_worth_raising(count, k) and count != before:
                 count, bar = raise_bar(pool, count, k, bar)
             pipeline.scores[z] = 0
     counts[0] += scored

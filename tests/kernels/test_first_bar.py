@@ -30,7 +30,7 @@ def test_a_bar_lets_less_than_twice_k_of_many_scores_pass():
     assert 1000 <= np.count_nonzero(scores >= least) <= 2000
 
 
-@given(st.lists(st.integers(0, 2**31 - 1), min_size=1, max_size=30), st.data())
+@given(st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=30), st.data())
 @settings(deadline=None)
 def test_as_many_as_wanted_reach_the_nth_largest(numbers, data):
     n = data.draw(st.integers(1, len(numbers)))

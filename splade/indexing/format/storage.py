@@ -66,9 +66,7 @@ class ArrayWriter:
 
     def __init__(self, folder: Path, name: str, dtype: np.dtype[Any]) -> None:
         self.dtype, self.length = dtype, 0
-        self._page_room = LARGE_PAGE  # bytes up to the end of a large page of the file
         self._checksums: list[int] = []
-        self._room = 0  # bytes left under the last checksum
         self._stream = (folder / f"{name}.bin").open("wb", buffering=LARGE_PAGE)
 
     def __enter__(self) -> "ArrayWriter":
@@ -95,21 +93,19 @@ class ArrayWriter:
     def write(self, array: NDArray[Any]) -> None:
         """Append the elements of a flat array."""
         exact = np.ascontiguousarray(array, self.dtype)
-        octets = exact.view(np.uint8)
+        octets, at = exact.view(np.uint8), self.length * self.dtype.itemsize
         while octets.size:
-            if self._room == 0:
+            if at % PIECE == 0:
                 self._checksums.append(0)
-                self._room = PIECE
-            size = min(octets.size, self._room)
-            if self._page_room < LARGE_PAGE or size < LARGE_PAGE:
-                size = min(size, self._page_room)
-            else:
+            size = min(octets.size, PIECE - at % PIECE)
+            if at % LARGE_PAGE:  # first the page that is begun, then all whole ones at once, then what is left
+                size = min(size, LARGE_PAGE - at % LARGE_PAGE)
+            elif size > LARGE_PAGE:
                 size -= size % LARGE_PAGE
             part, octets = octets[:size], octets[size:]
             self._stream.write(part.data)
             self._checksums[-1] = zlib.crc32(part.data, self._checksums[-1])
-            self._room -= size
-            self._page_room = (self._page_room - size - 1) % LARGE_PAGE + 1
+            at += size
         self.length += exact.size
 
 
